@@ -1,0 +1,123 @@
+//! Arguments and `INPUT_*` variables become one validated [`Settings`].
+
+use crate::environment::{Environment, NotUnicode, given};
+use crate::http::{Endpoint, NotAnEndpoint};
+use crate::outside::one_line;
+
+/// The token service of nuget.org, as NuGet/login names it.
+pub const NUGET_ORG_TOKEN_SERVICE: &str = "https://www.nuget.org/api/v2/token";
+/// The audience that nuget.org's token service accepts.
+pub const NUGET_ORG_AUDIENCE: &str = "https://www.nuget.org";
+
+/// Get a short-lived NuGet API key for this GitHub Actions job: no stored secret, just its ID token
+///
+/// Asks GitHub for the job's OIDC ID token, exchanges it at the registry's token service for a temporary API key
+/// (nuget.org's lives about an hour), masks the key in the log and writes it to the step's outputs.
+#[derive(Debug, clap::Parser)]
+#[command(version, after_long_help = AFTER_HELP)]
+pub struct Arguments {
+    /// nuget.org profile name of the person who created the trust policy [required]
+    ///
+    /// Not an organization, not the package owner, not an e-mail address. [variable: INPUT_USER]
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+
+    /// URL of the token service [default: https://www.nuget.org/api/v2/token]
+    ///
+    /// https, or http to a loopback host. [variable: INPUT_TOKEN_SERVICE_URL]
+    #[arg(long, value_name = "URL")]
+    token_service_url: Option<String>,
+
+    /// Audience of the ID token, as the token service expects it [default: https://www.nuget.org]
+    ///
+    /// A token service other than nuget.org's should have an audience of its own: it could redeem an ID token made
+    /// out to nuget.org at nuget.org. [variable: INPUT_AUDIENCE]
+    #[arg(long, value_name = "AUDIENCE")]
+    audience: Option<String>,
+}
+
+const AFTER_HELP: &str = "\
+A flag wins over its variable. Empty or blank means absent; surrounding white space is ignored.
+
+Reads from the job's environment:
+  ACTIONS_ID_TOKEN_REQUEST_URL    where GitHub issues ID tokens, and the token to ask with; both are there when
+  ACTIONS_ID_TOKEN_REQUEST_TOKEN  the job has `permissions: id-token: write`
+  GITHUB_ACTIONS                  must be `true`: elsewhere nothing could mask the key
+  GITHUB_OUTPUT                   the file that takes the outputs
+  HTTPS_PROXY, NO_PROXY           a proxy for https, and the hosts that need none (lower case is read too);
+                                  loopback hosts never go through it
+
+Outputs, written to the file in GITHUB_OUTPUT:
+  NUGET_API_KEY  the API key, masked in the log
+  expires-at     when it expires (RFC 3339), if the token service says so
+
+Exit codes:
+  0  the key is in the outputs
+  1  the login failed; nothing was written; an error annotation says why
+  2  wrong usage: an argument or an input, or not a GitHub Actions job";
+
+/// Everything that the user decides, checked.
+#[derive(Debug)]
+pub struct Settings {
+    /// The nuget.org user that created the trust policy.
+    pub user: String,
+    /// Where ID tokens are exchanged for API keys.
+    pub token_service: Endpoint,
+    /// The `aud` claim to ask for.
+    pub audience: String,
+}
+
+/// An argument, an input or a place that the program can't work with. Ends in exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum UsageError {
+    /// The arguments can't be parsed: clap's own words.
+    #[error("{}", .0.to_string().trim_start_matches("error: ").trim_end())]
+    Arguments(#[from] clap::Error),
+    /// Not a job of GitHub Actions.
+    #[error(
+        "this is not a GitHub Actions job (GITHUB_ACTIONS is not `true`): nothing here would mask the API key in the \
+         log, so none is made"
+    )]
+    NotGitHubActions,
+    /// `user` is absent.
+    #[error("the input `user` is empty")]
+    NoUser,
+    /// `token-service-url` can't be used.
+    #[error("the input `token-service-url` {0}")]
+    TokenServiceUrl(NotAnEndpoint),
+    /// A variable's value is not Unicode.
+    #[error(transparent)]
+    NotUnicode(#[from] NotUnicode),
+}
+
+impl Settings {
+    /// Checks the place and every input; nothing is sent or written. A flag wins over its variable.
+    pub fn resolve(arguments: Arguments, environment: &Environment<'_>) -> Result<Settings, UsageError> {
+        if !environment.is_github_actions() {
+            return Err(UsageError::NotGitHubActions);
+        }
+        let input = |flag: Option<String>, variable| match flag.as_deref().and_then(given) {
+            Some(value) => Ok(Some(value)),
+            None => environment.text(variable),
+        };
+        let user = input(arguments.user, "INPUT_USER")?.ok_or(UsageError::NoUser)?;
+        let token_service = input(arguments.token_service_url, "INPUT_TOKEN_SERVICE_URL")?
+            .unwrap_or_else(|| NUGET_ORG_TOKEN_SERVICE.to_owned());
+        let token_service = Endpoint::parse(&token_service).map_err(UsageError::TokenServiceUrl)?;
+        let audience = input(arguments.audience, "INPUT_AUDIENCE")?.unwrap_or_else(|| NUGET_ORG_AUDIENCE.to_owned());
+        Ok(Settings { user, token_service, audience })
+    }
+
+    /// Whether the token service could redeem this job's ID token at nuget.org: it is somebody else's host, and the
+    /// ID token would be made out to nuget.org.
+    pub fn lends_nuget_org_audience(&self) -> bool {
+        let host = self.token_service.host();
+        let nuget_org = host == "nuget.org" || host.ends_with(".nuget.org");
+        self.audience.trim_end_matches('/') == NUGET_ORG_AUDIENCE && !nuget_org && !self.token_service.is_loopback()
+    }
+
+    /// The user's name, fit for one line of the log.
+    pub fn shown_user(&self) -> String {
+        one_line(&self.user)
+    }
+}

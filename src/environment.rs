@@ -1,0 +1,33 @@
+//! The process's environment, read through one door that tests can replace.
+
+use std::ffi::OsString;
+
+/// Looks variables up; `std::env::var_os` outside tests.
+pub struct Environment<'a>(pub &'a dyn Fn(&str) -> Option<OsString>);
+
+/// A variable whose value is not Unicode. The value is not shown: it may be a secret.
+#[derive(Debug, thiserror::Error)]
+#[error("the environment variable {0} is not valid UTF-8")]
+pub struct NotUnicode(pub String);
+
+impl Environment<'_> {
+    /// The value of `name` without surrounding white space; `None` if it is unset, empty or blank, since an action
+    /// sets the inputs that nobody gave to empty.
+    pub fn text(&self, name: &str) -> Result<Option<String>, NotUnicode> {
+        let Some(value) = (self.0)(name) else { return Ok(None) };
+        let value = value.into_string().map_err(|_| NotUnicode(name.to_owned()))?;
+        Ok(given(&value))
+    }
+
+    /// Whether this is a job of GitHub Actions, where a runner reads what is printed. Told by `GITHUB_ACTIONS` alone:
+    /// the token variables may have been exported by anybody.
+    pub fn is_github_actions(&self) -> bool {
+        (self.0)("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+    }
+}
+
+/// What was given: `value` without surrounding white space, `None` if nothing is left.
+pub fn given(value: &str) -> Option<String> {
+    let value = value.trim();
+    (!value.is_empty()).then(|| value.to_owned())
+}

@@ -1,0 +1,283 @@
+//! The one HTTP client: where it may go, whom it trusts, what bounds it has, and how an answer becomes a rejection.
+
+use std::error::Error;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::Context;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Client, NoProxy, RequestBuilder, StatusCode, redirect, retry};
+use rustls::{ClientConfig, RootCertStore};
+use url::{Host, Url};
+
+use crate::environment::{Environment, NotUnicode};
+use crate::outside::one_line;
+use crate::secret::Secret;
+
+/// Longest body that is read, in bytes. Real answers take a few kilobytes.
+const LONGEST_BODY: usize = 1024 * 1024;
+
+/// Time for a connection, TLS and a proxy's tunnel included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A URL that a credential may be sent to: https, or http to this very machine; without credentials of its own.
+#[derive(Debug, Clone)]
+pub struct Endpoint(Url);
+
+/// Why a URL is no [`Endpoint`]. Reads on from the name of the input.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAnEndpoint {
+    /// It can't be parsed as an absolute URL.
+    #[error("is not a URL: '{shown}' ({cause}); give an absolute https URL")]
+    Malformed { shown: String, cause: url::ParseError },
+    /// It is clear text, or not HTTP at all.
+    #[error(
+        "is '{shown}', but credentials are sent over https only: give an https URL (http is for loopback hosts such \
+         as 127.0.0.1)"
+    )]
+    NotHttps { shown: String },
+    /// It holds a user name or a password, which no token service asks for and which logs would show.
+    #[error("holds a user name or a password before its host ({host}): leave them out")]
+    Credentials { host: String },
+}
+
+impl Endpoint {
+    /// Takes an absolute URL. Nothing is looked up or sent.
+    pub fn parse(value: &str) -> Result<Endpoint, NotAnEndpoint> {
+        // What stands before an `@` may be a password.
+        let shown = if value.contains('@') { "***".to_owned() } else { one_line(value) };
+        let url = Url::parse(value).map_err(|cause| NotAnEndpoint::Malformed { shown: shown.clone(), cause })?;
+        let endpoint = Endpoint(url);
+        if !endpoint.0.username().is_empty() || endpoint.0.password().is_some() {
+            return Err(NotAnEndpoint::Credentials { host: endpoint.host() });
+        }
+        match endpoint.0.scheme() {
+            "https" => Ok(endpoint),
+            "http" if endpoint.is_loopback() => Ok(endpoint),
+            _ => Err(NotAnEndpoint::NotHttps { shown }),
+        }
+    }
+
+    /// Host, and port where it is not the scheme's own: how messages name the other side.
+    pub fn host(&self) -> String {
+        match self.0.port() {
+            Some(port) => format!("{}:{port}", self.0.host_str().unwrap_or_default()),
+            None => self.0.host_str().unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// Whether the host is this machine whatever a resolver says.
+    pub fn is_loopback(&self) -> bool {
+        match self.0.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+    }
+
+    /// The same URL with `name=value` behind its query, percent-encoded as JavaScript's `encodeURIComponent` does it,
+    /// which is what GitHub's own toolkit sends.
+    pub fn with_query(&self, name: &str, value: &str) -> Endpoint {
+        let value = url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>().replace('+', "%20");
+        let mut url = self.0.clone();
+        match self.0.query() {
+            Some(query) if !query.is_empty() => url.set_query(Some(&format!("{query}&{name}={value}"))),
+            _ => url.set_query(Some(&format!("{name}={value}"))),
+        }
+        Endpoint(url)
+    }
+}
+
+/// The proxy that the environment names.
+#[derive(Default)]
+pub struct Proxy {
+    https: Option<reqwest::Proxy>,
+}
+
+/// A proxy variable that can't be used. Its value is not shown: it may hold a password.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// It is not the URL of a proxy.
+    #[error("the environment variable {0} is not the URL of a proxy; give one such as http://proxy.example:8080")]
+    Malformed(&'static str),
+    /// It is not Unicode.
+    #[error(transparent)]
+    NotUnicode(#[from] NotUnicode),
+}
+
+impl Proxy {
+    /// Reads `https_proxy` or `HTTPS_PROXY`, and `no_proxy` or `NO_PROXY`; lower case wins, as in curl. `HTTP_PROXY`
+    /// has no part in this: plain http goes to loopback only, and loopback never goes through a proxy.
+    pub fn from_environment(environment: &Environment<'_>) -> Result<Proxy, ProxyError> {
+        let first = |names: [&'static str; 2]| -> Result<Option<(&'static str, String)>, NotUnicode> {
+            for name in names {
+                if let Some(value) = environment.text(name)? {
+                    return Ok(Some((name, value)));
+                }
+            }
+            Ok(None)
+        };
+        let Some((name, value)) = first(["https_proxy", "HTTPS_PROXY"])? else { return Ok(Proxy::default()) };
+        let no_proxy = first(["no_proxy", "NO_PROXY"])?.map(|(_, value)| value).unwrap_or_default();
+        let no_proxy = NoProxy::from_string(&format!("{no_proxy},localhost,127.0.0.0/8,::1"));
+        let https = reqwest::Proxy::all(&value).map_err(|_| ProxyError::Malformed(name))?.no_proxy(no_proxy);
+        Ok(Proxy { https: Some(https) })
+    }
+}
+
+/// The client. It follows no redirect, repeats nothing on its own, keeps no connection for later (a kept one may be
+/// dead, and hyper would then quietly send again), and trusts Mozilla's roots.
+pub struct Http {
+    client: Client,
+}
+
+impl Http {
+    /// Builds the client; opens nothing.
+    pub fn new(proxy: Proxy) -> anyhow::Result<Http> {
+        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
+        let tls = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .context("TLS can't be set up")?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let loopback = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))];
+        let mut client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .pool_max_idle_per_host(0)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .resolve_to_addrs("localhost", &loopback)
+            .user_agent(concat!("nuget-login/", env!("CARGO_PKG_VERSION")))
+            .no_proxy();
+        if let Some(proxy) = proxy.https {
+            client = client.proxy(proxy);
+        }
+        Ok(Http { client: client.build().context("the HTTP client can't be set up")? })
+    }
+
+    /// `GET` with a bearer token. `limit` bounds the whole of it, from the connection to the end of the body.
+    pub async fn get(&self, from: &Endpoint, bearer: &Secret, limit: Duration) -> Result<Answer, NoAnswer> {
+        send(self.client.get(from.0.clone()), from, bearer, limit).await
+    }
+
+    /// `POST` of a JSON body with a bearer token; `limit` as in [`Http::get`].
+    pub async fn post_json(
+        &self,
+        to: &Endpoint,
+        bearer: &Secret,
+        json: String,
+        limit: Duration,
+    ) -> Result<Answer, NoAnswer> {
+        let request = self.client.post(to.0.clone()).header(CONTENT_TYPE, "application/json").body(json);
+        send(request, to, bearer, limit).await
+    }
+}
+
+async fn send(
+    request: RequestBuilder,
+    endpoint: &Endpoint,
+    bearer: &Secret,
+    limit: Duration,
+) -> Result<Answer, NoAnswer> {
+    let host = endpoint.host();
+    let failed = |error: reqwest::Error| NoAnswer::of(error, endpoint.host(), limit);
+    let request = request.bearer_auth(bearer.reveal()).header(ACCEPT, "application/json").timeout(limit);
+    let mut response = request.send().await.map_err(failed)?;
+    let status = response.status();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if body.len() + chunk.len() > LONGEST_BODY {
+            return Err(NoAnswer::TooLong { host, status });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { host, status, body })
+}
+
+/// A complete answer.
+pub struct Answer {
+    host: String,
+    status: StatusCode,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body of a 200. Any other status is a [`Rejection`], whose message is the string `message_field` of the JSON
+    /// body; `bearer`, which the request carried, is struck out of it.
+    pub fn accepted(self, message_field: &str, bearer: &Secret) -> Result<Vec<u8>, Rejection> {
+        if self.status == StatusCode::OK {
+            return Ok(self.body);
+        }
+        let message = serde_json::from_slice::<serde_json::Value>(&self.body)
+            .ok()
+            .and_then(|json| json.get(message_field)?.as_str().map(str::to_owned))
+            .filter(|message| !message.trim().is_empty());
+        let message = message.map(|message| one_line(&bearer.strike_out(&message)));
+        Err(Rejection { host: self.host, status: self.status, message })
+    }
+}
+
+/// The other side answered, and said no.
+#[derive(Debug)]
+pub struct Rejection {
+    /// Who answered.
+    pub host: String,
+    /// The HTTP status; never 200.
+    pub status: StatusCode,
+    /// The service's own words, made safe to show; `None` if the body is not the service's JSON.
+    pub message: Option<String>,
+}
+
+impl Error for Rejection {}
+
+impl std::fmt::Display for Rejection {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Rejection { host, status, message } = self;
+        write!(formatter, "{host} answered HTTP {status}")?;
+        match message {
+            Some(message) => write!(formatter, ": {message}"),
+            None if status.is_redirection() => formatter.write_str(", a redirect, which is never followed"),
+            None => formatter.write_str(" without a message of its own"),
+        }
+    }
+}
+
+/// No complete answer came.
+#[derive(Debug, thiserror::Error)]
+pub enum NoAnswer {
+    /// No connection: name resolution, TCP, a proxy or TLS.
+    #[error("cannot connect to {host}: {cause}")]
+    NotConnected { host: String, cause: String },
+    /// Time ran out, on the way or while the body came.
+    #[error("{host} did not answer completely within {} seconds", limit.as_secs())]
+    TimedOut { host: String, limit: Duration },
+    /// The connection broke, or what came is not HTTP.
+    #[error("the answer of {host} could not be read: {cause}")]
+    Broken { host: String, cause: String },
+    /// More came than an answer can hold.
+    #[error("{host} answered HTTP {status} with more than {LONGEST_BODY} bytes")]
+    TooLong { host: String, status: StatusCode },
+}
+
+impl NoAnswer {
+    fn of(error: reqwest::Error, host: String, limit: Duration) -> NoAnswer {
+        // The innermost error says what happened; the layers above repeat where, and one of them holds the URL.
+        let mut innermost: &dyn Error = &error;
+        while let Some(source) = innermost.source() {
+            innermost = source;
+        }
+        let cause = one_line(&innermost.to_string());
+        if error.is_connect() && error.is_timeout() {
+            let cause = format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs());
+            NoAnswer::NotConnected { host, cause }
+        } else if error.is_connect() {
+            NoAnswer::NotConnected { host, cause }
+        } else if error.is_timeout() {
+            NoAnswer::TimedOut { host, limit }
+        } else {
+            NoAnswer::Broken { host, cause }
+        }
+    }
+}

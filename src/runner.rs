@@ -1,0 +1,191 @@
+//! The runner's commands and files: the only place that prints, and the only one that knows how to escape.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+
+use crate::environment::Environment;
+use crate::outside::tame;
+use crate::secret::Secret;
+
+/// The runner cuts an annotation's text at 4,096 characters (actions/runner, `ExecutionContext.cs`).
+const LONGEST_ANNOTATION: usize = 4_000;
+
+/// Where a step's words go.
+pub enum Runner<W> {
+    /// To GitHub's runner, which reads commands out of what is printed.
+    GitHub(W),
+    /// To a person. No command is printed: nobody would obey it.
+    Terminal(W),
+}
+
+impl<W: Write> Runner<W> {
+    /// Makes the runner replace `secret` by `***` in everything that is printed from now on. An error means that the
+    /// mask may not have arrived, and that `secret` must go nowhere.
+    pub fn mask(&mut self, secret: &Secret) -> io::Result<()> {
+        match self {
+            Runner::GitHub(log) => {
+                writeln!(log, "::add-mask::{}", escape_data(secret.reveal()))?;
+                log.flush()
+            }
+            Runner::Terminal(_) => Ok(()),
+        }
+    }
+
+    /// Prints plain lines.
+    pub fn say(&mut self, text: &str) -> io::Result<()> {
+        let (Runner::GitHub(log) | Runner::Terminal(log)) = self;
+        for line in text.lines() {
+            writeln!(log, "{}", tame(line))?;
+        }
+        log.flush()
+    }
+
+    /// Annotates the run with an error.
+    pub fn error(&mut self, title: &str, text: &str) -> io::Result<()> {
+        self.annotate("error", title, text)
+    }
+
+    /// Annotates the run with a warning.
+    pub fn warning(&mut self, title: &str, text: &str) -> io::Result<()> {
+        self.annotate("warning", title, text)
+    }
+
+    fn annotate(&mut self, level: &str, title: &str, text: &str) -> io::Result<()> {
+        let mut text = text.lines().map(tame).collect::<Vec<_>>().join("\n");
+        if let Some((end, _)) = text.char_indices().nth(LONGEST_ANNOTATION) {
+            text.truncate(end);
+            text.push('…');
+        }
+        match self {
+            Runner::GitHub(log) => {
+                writeln!(log, "::{level} title={}::{}", escape_property(title), escape_data(&text))?;
+                log.flush()
+            }
+            Runner::Terminal(_) => self.say(&format!("{level}: {text}")),
+        }
+    }
+}
+
+/// Escapes the text of a workflow command (actions/toolkit, `command.ts`).
+fn escape_data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// Escapes a property of a workflow command.
+fn escape_property(text: &str) -> String {
+    escape_data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// The file that takes this step's outputs, open since before anything was sent.
+pub struct Outputs {
+    file: File,
+}
+
+/// Why outputs can't be delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// The variable is unset or empty.
+    #[error("GITHUB_OUTPUT is not set, so the API key could not be handed to the next step")]
+    Unset,
+    /// The file can't be opened, or is no regular file (a key written to a terminal or a pipe would be shown).
+    #[error("the file in GITHUB_OUTPUT ({}) can't take the API key: {cause}", path.display())]
+    Unwritable { path: PathBuf, cause: io::Error },
+}
+
+impl Outputs {
+    /// Opens the file that the runner made for this step. It is not created: a runner that did not make it would not
+    /// read it.
+    pub fn open(environment: &Environment<'_>) -> Result<Outputs, OutputError> {
+        let path: Option<OsString> = (environment.0)("GITHUB_OUTPUT");
+        let path = path.filter(|path| !path.is_empty()).map(PathBuf::from).ok_or(OutputError::Unset)?;
+        let open = || {
+            // Before opening: that alone would wait for ever where the path is a pipe that nobody reads.
+            if !path.metadata()?.is_file() {
+                return Err(io::Error::other("it is not a regular file"));
+            }
+            OpenOptions::new().read(true).append(true).open(&path)
+        };
+        match open() {
+            Ok(file) => Ok(Outputs { file }),
+            Err(cause) => Err(OutputError::Unwritable { path, cause }),
+        }
+    }
+
+    /// Appends records in one write, so that a step that is killed leaves all of them or none. What a value holds can't
+    /// end its record or begin another: the delimiter is random, and checked not to stand in it.
+    pub fn append(&mut self, records: &[(&str, &str)]) -> io::Result<()> {
+        let mut text = String::new();
+        if !self.ends_with_newline()? {
+            text.push('\n');
+        }
+        for (name, value) in records {
+            let delimiter = loop {
+                let delimiter = format!("ghadelimiter_{:016x}{:016x}", random(), random());
+                if !value.contains(&delimiter) {
+                    break delimiter;
+                }
+            };
+            text.push_str(&format!("{name}<<{delimiter}\n{value}\n{delimiter}\n"));
+        }
+        self.file.write_all(text.as_bytes())
+    }
+
+    /// Whether the next record begins on a line of its own.
+    fn ends_with_newline(&mut self) -> io::Result<bool> {
+        if self.file.metadata()?.len() == 0 {
+            return Ok(true);
+        }
+        let mut last = [0];
+        self.file.seek(SeekFrom::End(-1))?;
+        self.file.read_exact(&mut last)?;
+        Ok(last == *b"\n")
+    }
+}
+
+/// 64 bits that nobody can guess: the standard library keys its hasher from the system's random source.
+fn random() -> u64 {
+    RandomState::new().hash_one(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(print: impl FnOnce(&mut Runner<&mut Vec<u8>>) -> io::Result<()>) -> String {
+        let mut log = Vec::new();
+        print(&mut Runner::GitHub(&mut log)).unwrap();
+        String::from_utf8(log).unwrap()
+    }
+
+    #[test]
+    fn an_annotation_is_one_escaped_line() {
+        let line = printed(|runner| runner.error("a: b, c", "100 %\nnext\r\n::error::no\nrest ##[error]no"));
+        assert_eq!(line, "::error title=a%3A b%2C c::100 %25%0Anext%0A: :error::no%0Arest ## [error]no\n");
+    }
+
+    #[test]
+    fn an_annotation_fits_what_the_runner_keeps() {
+        let line = printed(|runner| runner.warning("t", &"é".repeat(10_000)));
+        assert_eq!(line, format!("::warning title=t::{}…\n", "é".repeat(LONGEST_ANNOTATION)));
+    }
+
+    #[test]
+    fn a_plain_line_is_never_a_command() {
+        assert_eq!(
+            printed(|runner| runner.say("one\n  ::set-output name=x::y\r\n##[error]")),
+            "one\n  : :set-output name=x::y\n## [error]\n"
+        );
+    }
+
+    #[test]
+    fn a_mask_is_escaped_and_is_printed_for_the_runner_only() {
+        let secret = Secret::new("a%0Ab".to_owned(), 1..=9).unwrap();
+        assert_eq!(printed(|runner| runner.mask(&secret)), "::add-mask::a%250Ab\n");
+        let mut log = Vec::new();
+        Runner::Terminal(&mut log).mask(&secret).unwrap();
+        assert!(log.is_empty());
+    }
+}

@@ -1,0 +1,79 @@
+//! A value that neither `Debug` nor `Display` shows.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+/// A credential: the request token, an ID token, an API key.
+///
+/// It is visible ASCII without white space, so that it fits a request header, a mask and an output record alike and
+/// can't break out of any of them.
+pub struct Secret(String);
+
+/// Why a value can't be a [`Secret`]. Never says the value.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// There is nothing in it.
+    #[error("is empty")]
+    Empty,
+    /// It holds white space, control characters or something outside ASCII.
+    #[error("holds characters that no credential has (white space, control characters or non-ASCII)")]
+    Character,
+    /// It has an implausible length, in characters.
+    #[error("is {0} characters long, which no credential of this kind is")]
+    Length(usize),
+}
+
+impl Secret {
+    /// Takes `value` if it is visible ASCII and its length in characters lies in `length`.
+    pub fn new(value: String, length: RangeInclusive<usize>) -> Result<Secret, Unfit> {
+        if value.is_empty() {
+            Err(Unfit::Empty)
+        } else if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Err(Unfit::Character)
+        } else if !length.contains(&value.len()) {
+            Err(Unfit::Length(value.len()))
+        } else {
+            Ok(Secret(value))
+        }
+    }
+
+    /// The value itself, for a request header, a mask or the output file, and for nothing else.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// `text` with every copy of this value struck out: a service may echo what it was sent.
+    pub fn strike_out(&self, text: &str) -> String {
+        text.replace(&self.0, "***")
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(***)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_visible_ascii_of_the_given_length_only() {
+        let taken = |value: &str| Secret::new(value.to_owned(), 3..=5).map(|secret| secret.0);
+        assert_eq!(taken("a%b").unwrap(), "a%b");
+        assert_eq!(taken("").unwrap_err(), Unfit::Empty);
+        assert_eq!(taken("ab").unwrap_err(), Unfit::Length(2));
+        assert_eq!(taken("abcdef").unwrap_err(), Unfit::Length(6));
+        for value in ["a b", "a\nb", "a\r\n", "\u{feff}ab", "a\u{7f}b", "käy"] {
+            assert_eq!(taken(value).unwrap_err(), Unfit::Character, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn is_not_shown_by_debug_and_is_struck_out_of_an_echo() {
+        let secret = Secret::new("s3cr3t".to_owned(), 1..=9).unwrap();
+        assert_eq!(format!("{secret:?}"), "Secret(***)");
+        assert_eq!(secret.strike_out("got s3cr3t, s3cr3t!"), "got ***, ***!");
+    }
+}

@@ -1,0 +1,134 @@
+//! The exchange: an ID token goes to the registry's token service, a temporary API key comes back.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
+
+use crate::http::{Endpoint, Http, NoAnswer, Rejection};
+use crate::outside::one_line;
+use crate::secret::Secret;
+
+/// Time for the whole exchange. The service evaluates every policy of the user before it answers.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Lengths that an API key may have, in characters. nuget.org's has 84; the least keeps a mask from blanking ordinary
+/// words, the most leaves room for registries whose keys are JSON web tokens.
+const KEY_LENGTH: std::ops::RangeInclusive<usize> = 8..=4096;
+
+/// What the token service gave.
+#[derive(Debug)]
+pub struct ApiKey {
+    /// The key.
+    pub key: Secret,
+    /// Until when it is valid.
+    pub expires: Expiry,
+}
+
+/// What the token service said of a key's end.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// A time, and the same in the service's own RFC 3339 text.
+    At(OffsetDateTime, String),
+    /// Nothing.
+    Unsaid,
+    /// Something that is no RFC 3339 time, made safe to show.
+    Unreadable(String),
+}
+
+impl Expiry {
+    fn of(said: Option<String>) -> Expiry {
+        match said {
+            None => Expiry::Unsaid,
+            Some(said) => match OffsetDateTime::parse(&said, &Rfc3339) {
+                Ok(time) => Expiry::At(time, said),
+                Err(_) => Expiry::Unreadable(one_line(&said)),
+            },
+        }
+    }
+
+    /// Reads on from "valid": `until 2026-11-22 13:00 UTC`.
+    pub fn in_words(&self) -> String {
+        match self {
+            Expiry::At(time, _) => {
+                let time = time.to_offset(UtcOffset::UTC);
+                let (hour, minute, _) = time.to_hms();
+                format!("until {} {hour:02}:{minute:02} UTC", time.date())
+            }
+            Expiry::Unsaid => "for a time that the token service does not say".to_owned(),
+            Expiry::Unreadable(said) => format!("until '{said}', which is no RFC 3339 time"),
+        }
+    }
+}
+
+/// Why there is no API key.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// The token service did not answer.
+    #[error("no API key from the token service")]
+    NoAnswer(#[from] NoAnswer),
+    /// The token service said no.
+    #[error("no API key from the token service")]
+    Rejected(#[from] Rejection),
+    /// The token service said yes, but without an API key in it.
+    #[error("no API key from the token service: {host} answered HTTP 200, but {problem}")]
+    Unusable { host: String, problem: String },
+}
+
+/// Exchanges `id_token` for an API key of the policy that `user` created. The ID token is used up by this, whatever
+/// comes of it: the service takes each one once.
+pub async fn exchange(
+    http: &Http,
+    token_service: &Endpoint,
+    user: &str,
+    id_token: &Secret,
+) -> Result<ApiKey, ExchangeError> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Request<'a> {
+        username: &'a str,
+        token_type: &'static str,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Created {
+        api_key: String,
+        expires: Option<serde_json::Value>,
+    }
+
+    let unusable = |problem: String| ExchangeError::Unusable { host: token_service.host(), problem };
+    let request =
+        serde_json::to_string(&Request { username: user, token_type: "ApiKey" }).expect("two strings are always JSON");
+    let answer = http.post_json(token_service, id_token, request, LIMIT).await?;
+    let body = answer.accepted("error", id_token)?;
+    // serde's own message would quote what it found, which may be the key.
+    let created: Created = serde_json::from_slice(&body)
+        .map_err(|_| unusable("the answer is not JSON with a string `apiKey`".to_owned()))?;
+    let key = Secret::new(created.api_key, KEY_LENGTH)
+        .map_err(|unfit| unusable(format!("the `apiKey` in its answer {unfit}")))?;
+    let expires = created.expires.map(|said| said.as_str().map_or_else(|| said.to_string(), str::to_owned));
+    let expires = Expiry::of(expires.map(|said| key.strike_out(&said)));
+    Ok(ApiKey { key, expires })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_told_in_utc_to_the_minute() {
+        let said = "2026-11-22T14:05:59.0000000+01:00";
+        let expiry = Expiry::of(Some(said.to_owned()));
+        assert_eq!(expiry.in_words(), "until 2026-11-22 13:05 UTC");
+        assert!(matches!(expiry, Expiry::At(_, text) if text == said));
+    }
+
+    #[test]
+    fn an_expiry_that_is_no_time_is_shown_and_not_passed_on() {
+        let expiry = Expiry::of(Some("tomorrow\n::error::x".to_owned()));
+        assert_eq!(expiry, Expiry::Unreadable("tomorrow ::error::x".to_owned()));
+        assert_eq!(Expiry::of(None), Expiry::Unsaid);
+    }
+}
