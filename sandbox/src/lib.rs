@@ -1,1 +1,155 @@
-//! GitHub's ID-token issuer and nuget.org's token service and push endpoint, on loopback.
+//! GitHub's ID-token issuer and nuget.org's token service and push endpoint, on loopback: what a login meets, for the
+//! demo, the tests and the action's own CI.
+//!
+//! [`Sandbox::start`] gives a world that lives until it is dropped; [`runner`] reads what a step prints and writes, as
+//! GitHub's runner does.
+
+mod api_key;
+mod clock;
+pub mod config;
+pub mod faults;
+mod gallery;
+pub mod issuer;
+pub mod jwt;
+pub mod package;
+mod policy;
+mod push;
+pub mod runner;
+mod server;
+mod token_service;
+pub mod wire;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Arc, Mutex};
+
+use anyhow::Context;
+use rand::Rng;
+use rand::distributions::Alphanumeric;
+use tokio::sync::oneshot;
+
+use clock::Clock;
+use config::{Config, Policy};
+use faults::{Fault, Request, Route, Script};
+use gallery::Gallery;
+use server::World;
+
+/// A loopback GitHub and nuget.org on one port. Stops when dropped.
+pub struct Sandbox {
+    world: Arc<World>,
+    clock: Arc<Clock>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl Sandbox {
+    /// Starts serving on a thread of its own; `port` 0 takes a free one. Ready when this returns.
+    pub fn start(config: Config, port: u16) -> anyhow::Result<Sandbox> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .with_context(|| format!("port {port} of 127.0.0.1 can't be used"))?;
+        listener.set_nonblocking(true)?;
+        let clock = Arc::new(Clock::default());
+        let random = rand::thread_rng().sample_iter(Alphanumeric).take(40).map(char::from).collect::<String>();
+        let world = Arc::new(World {
+            base: format!("http://{}", listener.local_addr()?),
+            request_token: format!("ghrt_{random}"),
+            gallery: Mutex::new(Gallery::new(config, Arc::clone(&clock))),
+            id_tokens: Mutex::default(),
+            script: Mutex::new(Script::default()),
+        });
+        let (stop, stopped) = oneshot::channel();
+        let served = Arc::clone(&world);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = server::serve(listener, served) => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        Ok(Sandbox { world, clock, stop: Some(stop) })
+    }
+
+    /// `http://127.0.0.1:port`.
+    pub fn base_url(&self) -> &str {
+        &self.world.base
+    }
+
+    /// `ACTIONS_ID_TOKEN_REQUEST_URL` of the job.
+    pub fn id_token_request_url(&self) -> String {
+        format!("{}{}?api-version=2.0", self.world.base, server::ID_TOKEN_PATH)
+    }
+
+    /// `ACTIONS_ID_TOKEN_REQUEST_TOKEN` of the job.
+    pub fn request_token(&self) -> &str {
+        &self.world.request_token
+    }
+
+    /// The token service.
+    pub fn token_service_url(&self) -> String {
+        format!("{}{}", self.world.base, server::TOKEN_SERVICE_PATH)
+    }
+
+    /// The V3 service index, the source that a NuGet client pushes to.
+    pub fn service_index_url(&self) -> String {
+        format!("{}{}", self.world.base, server::SERVICE_INDEX_PATH)
+    }
+
+    /// The push endpoint itself.
+    pub fn push_url(&self) -> String {
+        format!("{}{}/", self.world.base, server::PUSH_PATH)
+    }
+
+    /// Moves the sandbox's time on, or back with a negative duration.
+    pub fn advance(&self, by: time::Duration) {
+        self.clock.advance(by);
+    }
+
+    /// Lets a fault happen to the `nth` request of a route, counted from 1.
+    pub fn fault(&self, route: Route, nth: usize, fault: impl Into<Fault>) {
+        self.world.script.lock().expect("no holder panics").add(route, nth, fault.into());
+    }
+
+    /// Every request so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.world.script.lock().expect("no holder panics").requests().to_vec()
+    }
+
+    /// Every ID token that was issued so far.
+    pub fn id_tokens(&self) -> Vec<String> {
+        self.world.id_tokens.lock().expect("no holder panics").clone()
+    }
+
+    /// Every API key that was made so far.
+    pub fn api_keys(&self) -> Vec<String> {
+        self.world.gallery.lock().expect("no holder panics").keys().cloned().collect()
+    }
+
+    /// The policies as they are now: a first use may have saved IDs in them.
+    pub fn policies(&self) -> Vec<Policy> {
+        let gallery = self.world.gallery.lock().expect("no holder panics");
+        gallery.policies.iter().map(|(policy, _)| policy.clone()).collect()
+    }
+
+    /// Whether a version of a package was pushed.
+    pub fn has_package(&self, id: &str, version: &str) -> bool {
+        let gallery = self.world.gallery.lock().expect("no holder panics");
+        let registration = gallery.packages.get(&id.to_ascii_lowercase());
+        registration.is_some_and(|it| it.versions.contains(&gallery::normalized(version)))
+    }
+
+    /// An ID token that this sandbox's issuer signed, with the job's claims after `change` had its way with them.
+    pub fn forge(&self, audience: &str, change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) -> String {
+        let gallery = self.world.gallery.lock().expect("no holder panics");
+        let mut claims = issuer::claims(&gallery.config.job, audience, self.clock.now());
+        change(&mut claims);
+        issuer::sign(&claims)
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What a config file can say; `contoso.toml` beside this file is its documentation and its default.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, ensure};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The seed story: user `contoso-bot`, repository `contoso/contoso-sdk`, workflow `release.yml`.
+const SEED: &str = include_str!("contoso.toml");
+
+/// A whole sandbox.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The job that GitHub's side issues ID tokens for.
+    pub job: Job,
+    /// Users of nuget.org.
+    #[serde(default, rename = "user")]
+    pub users: Vec<Account>,
+    /// Organizations of nuget.org.
+    #[serde(default, rename = "organization")]
+    pub organizations: Vec<Account>,
+    /// Trust policies, oldest first.
+    #[serde(default, rename = "policy")]
+    pub policies: Vec<Policy>,
+    /// Packages that were pushed before.
+    #[serde(default, rename = "package")]
+    pub packages: Vec<Package>,
+    /// The token service.
+    #[serde(default)]
+    pub service: Service,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config::parse(SEED).expect("the seed story is a valid config")
+    }
+}
+
+impl Config {
+    /// Reads a config file's text.
+    pub fn parse(text: &str) -> anyhow::Result<Config> {
+        let config: Config = toml::from_str(text)?;
+        let lifetime = config.service.key_lifetime_minutes;
+        ensure!(
+            lifetime % 5 == 0 && (5..=60).contains(&lifetime),
+            "key_lifetime_minutes is {lifetime}; it must be a multiple of 5, from 5 to 60"
+        );
+        for policy in &config.policies {
+            config.account(&policy.created_by).with_context(|| {
+                format!("policy '{}': its creator '{}' is no user or organization", policy.name, policy.created_by)
+            })?;
+        }
+        Ok(config)
+    }
+
+    /// The account of that name, compared without case, as nuget.org does.
+    pub fn account(&self, name: &str) -> Option<(Kind, &Account)> {
+        let named = |account: &&Account| account.name.eq_ignore_ascii_case(name);
+        let user = self.users.iter().find(named).map(|user| (Kind::User, user));
+        user.or_else(|| self.organizations.iter().find(named).map(|it| (Kind::Organization, it)))
+    }
+}
+
+/// What an account is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A person, or a bot's profile.
+    User,
+    /// An organization, which can own packages but can't create policies.
+    Organization,
+}
+
+/// A user or an organization of nuget.org.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// The profile name.
+    pub name: String,
+    /// Users that may act for it, where it is an organization.
+    #[serde(default)]
+    pub members: Vec<String>,
+    /// Whether its e-mail address is confirmed.
+    #[serde(default = "yes")]
+    pub confirmed: bool,
+    /// Whether it is locked.
+    #[serde(default)]
+    pub locked: bool,
+    /// Whether it is deleted: unknown as a user, no longer there as an owner.
+    #[serde(default)]
+    pub deleted: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A job of GitHub Actions.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// `owner/name`.
+    pub repository: String,
+    /// GitHub's number of the repository.
+    pub repository_id: String,
+    /// GitHub's number of its owner.
+    pub repository_owner_id: String,
+    /// The file in `.github/workflows` that was triggered.
+    pub workflow: String,
+    /// What triggered it.
+    pub event_name: String,
+    /// The ref that it runs for.
+    pub r#ref: String,
+    /// Who triggered it.
+    pub actor: String,
+    /// The environment that the job names.
+    pub environment: Option<String>,
+    /// The file that defines the job, where it is not `workflow`: a reusable workflow.
+    pub job_workflow_ref: Option<String>,
+    /// The `iss` claim, where it is not GitHub's own.
+    pub issuer: Option<String>,
+    /// Claims to leave out.
+    #[serde(default)]
+    pub omit_claims: Vec<String>,
+    /// Claims to add or to replace.
+    #[serde(default)]
+    pub claims: BTreeMap<String, Value>,
+}
+
+/// A trust policy of nuget.org.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Its name, which the service's messages quote.
+    pub name: String,
+    /// The user that created it.
+    pub created_by: String,
+    /// The package owner that it is scoped to.
+    pub owner: String,
+    /// Repository owner.
+    pub repository_owner: String,
+    /// Repository, without its owner.
+    pub repository: String,
+    /// Workflow file, without its folder.
+    pub workflow: String,
+    /// Environment; empty or absent for any.
+    #[serde(default)]
+    pub environment: String,
+    /// What its keys may do.
+    #[serde(default = "all")]
+    pub scopes: Vec<Scope>,
+    /// Globs of package IDs that its keys may touch.
+    #[serde(default = "any")]
+    pub packages: Vec<String>,
+    /// Days since it was created or renewed; older than 7 and never used means expired.
+    #[serde(default)]
+    pub age_days: u32,
+    /// The IDs that its first use saved; absent if it was never used.
+    pub used_by: Option<RepositoryIds>,
+}
+
+fn all() -> Vec<Scope> {
+    vec![Scope::All]
+}
+
+fn any() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+/// What pins a policy to a repository from its first use on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RepositoryIds {
+    /// The `repository_id` claim.
+    pub repository_id: String,
+    /// The `repository_owner_id` claim.
+    pub repository_owner_id: String,
+}
+
+/// What a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Scope {
+    /// Everything.
+    #[serde(rename = "all")]
+    All,
+    /// Push new packages and new versions.
+    #[serde(rename = "package:push")]
+    Push,
+    /// Push new versions of packages that are there.
+    #[serde(rename = "package:pushversion")]
+    PushVersion,
+    /// Unlist.
+    #[serde(rename = "package:unlist")]
+    Unlist,
+    /// Verify a key against a package.
+    #[serde(rename = "package:verify")]
+    Verify,
+}
+
+/// A package that is there already.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Package {
+    /// Its ID.
+    pub id: String,
+    /// The account that owns it.
+    pub owner: String,
+    /// Its versions.
+    #[serde(default)]
+    pub versions: Vec<String>,
+}
+
+/// The token service.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Service {
+    /// Whether the token API is switched on.
+    pub enabled: bool,
+    /// How long a key lives, in minutes: a multiple of 5, at most 60.
+    pub key_lifetime_minutes: u32,
+    /// Least time between two keys of one user, in seconds; 0 for no limit.
+    pub seconds_between_keys: u32,
+    /// Values of the `event_name` claim that are refused.
+    pub banned_events: Vec<String>,
+}
+
+impl Default for Service {
+    fn default() -> Service {
+        Service {
+            enabled: true,
+            key_lifetime_minutes: 60,
+            seconds_between_keys: 0,
+            banned_events: vec!["pull_request_target".to_owned()],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seed_story_is_contosos() {
+        let config = Config::default();
+        assert_eq!(config.job.repository, "contoso/contoso-sdk");
+        assert!(matches!(config.account("Contoso-Bot"), Some((Kind::User, _))));
+        assert!(matches!(config.account("contoso"), Some((Kind::Organization, _))));
+    }
+
+    #[test]
+    fn a_config_that_makes_no_sense_is_refused() {
+        let refused = |from: &str, to: &str| format!("{:#}", Config::parse(&SEED.replace(from, to)).unwrap_err());
+        assert!(refused("created_by = \"contoso-bot\"", "created_by = \"nobody\"").contains("'nobody'"));
+        assert!(refused("key_lifetime_minutes = 60", "key_lifetime_minutes = 61").contains("multiple of 5"));
+        assert!(refused("actor =", "author =").contains("unknown field `author`"));
+    }
+}

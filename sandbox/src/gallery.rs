@@ -1,0 +1,135 @@
+//! What nuget.org remembers: policies and their first use, ID tokens that bought a key, keys, packages.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use time::{Duration, OffsetDateTime};
+
+use crate::api_key;
+use crate::clock::Clock;
+use crate::config::{Account, Config, Kind, Policy, Scope};
+
+/// A policy that was never used ends this long after it was created or renewed.
+const FIRST_USE_WITHIN: Duration = Duration::days(7);
+
+/// nuget.org's memory.
+pub struct Gallery {
+    /// Accounts and the service's settings.
+    pub config: Config,
+    /// The time it goes by.
+    pub clock: Arc<Clock>,
+    /// Policies, oldest first, each with the end of its time for a first use.
+    pub policies: Vec<(Policy, OffsetDateTime)>,
+    /// The `jti` of each ID token that bought a key.
+    pub used_tokens: HashSet<String>,
+    /// When each user (in lower case) got its last key.
+    pub last_key: HashMap<String, OffsetDateTime>,
+    /// Packages by ID in lower case.
+    pub packages: HashMap<String, Registration>,
+    keys: HashMap<String, Key>,
+}
+
+/// An API key's rights.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// The account whose packages it may touch.
+    pub owner: String,
+    /// What it may do with them.
+    pub scopes: Vec<Scope>,
+    /// Globs of package IDs.
+    pub packages: Vec<String>,
+    valid_until: OffsetDateTime,
+}
+
+/// A package ID that somebody owns.
+#[derive(Debug)]
+pub struct Registration {
+    /// The account that owns it.
+    pub owner: String,
+    /// Its versions, normalized.
+    pub versions: HashSet<String>,
+}
+
+impl Gallery {
+    /// The memory that `config` describes.
+    pub fn new(config: Config, clock: Arc<Clock>) -> Gallery {
+        let deadline = |policy: &Policy| clock.now() - Duration::days(policy.age_days.into()) + FIRST_USE_WITHIN;
+        let policies = config.policies.iter().map(|policy| (policy.clone(), deadline(policy))).collect();
+        let packages = config.packages.iter().map(|package| {
+            let versions = package.versions.iter().map(|version| normalized(version)).collect();
+            (package.id.to_ascii_lowercase(), Registration { owner: package.owner.clone(), versions })
+        });
+        Gallery {
+            packages: packages.collect(),
+            policies,
+            used_tokens: HashSet::new(),
+            last_key: HashMap::new(),
+            keys: HashMap::new(),
+            config,
+            clock,
+        }
+    }
+
+    /// An account that is there: deleted ones are not.
+    pub fn account(&self, name: &str) -> Option<(Kind, &Account)> {
+        self.config.account(name).filter(|(_, account)| !account.deleted)
+    }
+
+    /// Makes a key for a policy. Gives it, and when the service says that it expires.
+    pub fn mint(&mut self, policy: &Policy) -> (String, OffsetDateTime) {
+        let now = self.clock.now();
+        let minutes = self.config.service.key_lifetime_minutes;
+        let lifetime = Duration::minutes(minutes.into());
+        let accounts = self.config.users.iter().chain(&self.config.organizations);
+        let number = accounts.take_while(|account| !account.name.eq_ignore_ascii_case(&policy.owner)).count() + 1;
+        let key = api_key::create(now, number.try_into().expect("few accounts"), minutes);
+        // The key holds the minute that it was made in, and the push endpoint counts from there.
+        let made = now - Duration::seconds(now.second().into()) - Duration::nanoseconds(now.nanosecond().into());
+        let rights = Key {
+            owner: policy.owner.clone(),
+            scopes: policy.scopes.clone(),
+            packages: policy.packages.clone(),
+            valid_until: made + lifetime,
+        };
+        self.keys.insert(key.clone(), rights);
+        (key, now + lifetime)
+    }
+
+    /// A key that was made here and is still valid.
+    pub fn key(&self, key: &str) -> Option<&Key> {
+        self.keys.get(key).filter(|key| self.clock.now() <= key.valid_until)
+    }
+
+    /// Every key that was ever made.
+    pub fn keys(&self) -> impl Iterator<Item = &String> {
+        self.keys.keys()
+    }
+}
+
+/// A version as NuGet compares it: without case and build metadata, with three numbers, the fourth only if it is not 0.
+pub fn normalized(version: &str) -> String {
+    let version = version.split('+').next().unwrap_or_default().to_ascii_lowercase();
+    let (numbers, label) = match version.split_once('-') {
+        Some((numbers, label)) => (numbers, format!("-{label}")),
+        None => (version.as_str(), String::new()),
+    };
+    let mut numbers: Vec<&str> = numbers.split('.').map(|number| number.trim_start_matches('0')).collect();
+    numbers.resize(4, "");
+    if numbers[3].is_empty() {
+        numbers.pop();
+    }
+    let numbers: Vec<&str> = numbers.iter().map(|number| if number.is_empty() { "0" } else { number }).collect();
+    numbers.join(".") + &label
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_that_nuget_takes_for_one_are_one() {
+        for (version, same) in [("1.0", "1.0.0"), ("01.2.3.0+abc", "1.2.3"), ("1.2.3.4-Beta.1", "1.2.3.4-beta.1")] {
+            assert_eq!(normalized(version), same);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! `sandbox serve`: a loopback GitHub and nuget.org, and what a shell must export to log in there by hand.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Parser;
+use sandbox::Sandbox;
+use sandbox::config::Config;
+
+/// A loopback GitHub and nuget.org to log in to
+#[derive(Parser)]
+enum Command {
+    /// Serve until stopped; print the exports that a shell needs when ready
+    Serve {
+        /// Port on 127.0.0.1; 0 takes a free one
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+        /// TOML file with the job, accounts, policies and settings [default: the story in sandbox/src/contoso.toml]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let Command::Serve { port, config } = Command::parse();
+    let config = match config {
+        Some(file) => {
+            let text = fs::read_to_string(&file).with_context(|| format!("{} can't be read", file.display()))?;
+            Config::parse(&text).with_context(|| format!("{} is not a valid config", file.display()))?
+        }
+        None => Config::default(),
+    };
+    let user = config.policies.first().map(|policy| policy.created_by.clone()).unwrap_or_default();
+    let sandbox = Sandbox::start(config, port)?;
+    let output = std::env::temp_dir().join(format!("nuget-login-output-{}", std::process::id()));
+    fs::write(&output, "").with_context(|| format!("{} can't be made", output.display()))?;
+
+    let exports = [
+        ("GITHUB_ACTIONS", "true".to_owned()),
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", sandbox.id_token_request_url()),
+        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", sandbox.request_token().to_owned()),
+        ("GITHUB_OUTPUT", output.display().to_string()),
+        ("INPUT_TOKEN_SERVICE_URL", sandbox.token_service_url()),
+        ("INPUT_USER", user),
+    ];
+    let mut stdout = io::stdout().lock();
+    for (name, value) in exports {
+        writeln!(stdout, "export {name}='{}'", value.replace('\'', r"'\''"))?;
+    }
+    stdout.flush()?;
+    writeln!(io::stderr(), "Serving. Packages can be pushed to {}", sandbox.service_index_url())?;
+    loop {
+        std::thread::park();
+    }
+}

@@ -1,0 +1,146 @@
+//! GitHub's runner as a step meets it: it reads commands out of the log, hides what is masked, and reads the file of
+//! outputs (actions/runner, `ActionCommand.cs`, `FileCommandManager.cs`).
+
+/// A line of a step's log, as the runner understands it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// Text.
+    Text(String),
+    /// `::add-mask::`: the value is hidden from here on.
+    Mask(String),
+    /// `::error::`, `::warning::` or `::notice::`.
+    Annotation {
+        /// `error`, `warning` or `notice`.
+        level: String,
+        /// The property `title`.
+        title: Option<String>,
+        /// The text.
+        message: String,
+    },
+    /// Any other command, as it stands.
+    Command(String),
+}
+
+/// Reads a log.
+pub fn read_log(log: &str) -> Vec<Line> {
+    log.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).map(read_line).collect()
+}
+
+fn read_line(line: &str) -> Line {
+    let command = line.trim().strip_prefix("::").and_then(|rest| rest.split_once("::"));
+    let Some((head, data)) = command else {
+        // The older form is a command wherever it stands in the line.
+        let older = line.find("##[").is_some_and(|at| line[at..].contains(']'));
+        return if older { Line::Command(line.to_owned()) } else { Line::Text(line.to_owned()) };
+    };
+    let (name, properties) = head.split_once(' ').unwrap_or((head, ""));
+    let message = unescape(data);
+    match name {
+        "add-mask" => Line::Mask(message),
+        "error" | "warning" | "notice" => {
+            let title = properties.split(',').find_map(|property| property.trim().strip_prefix("title="));
+            let title = title.map(|title| unescape(&title.replace("%3A", ":").replace("%2C", ",")));
+            Line::Annotation { level: name.to_owned(), title, message }
+        }
+        _ => Line::Command(line.to_owned()),
+    }
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
+}
+
+/// The log as GitHub shows it: masked values hidden, mask lines gone, annotations as such.
+pub fn render(log: &str) -> Vec<String> {
+    let mut masks: Vec<String> = Vec::new();
+    let mut shown = Vec::new();
+    for line in read_log(log.trim_end_matches('\n')) {
+        let text = match line {
+            Line::Mask(value) => {
+                masks.push(value);
+                continue;
+            }
+            Line::Text(text) | Line::Command(text) => text,
+            Line::Annotation { level, message, .. } => {
+                let level = level[..1].to_uppercase() + &level[1..];
+                format!("{level}: {message}")
+            }
+        };
+        let masked = masks.iter().filter(|mask| !mask.is_empty()).fold(text, |text, mask| text.replace(mask, "***"));
+        shown.extend(masked.lines().map(str::to_owned));
+    }
+    shown
+}
+
+/// Names and values in a file of outputs. An error is what the runner fails the step with.
+pub fn read_outputs(file: &str) -> Result<Vec<(String, String)>, String> {
+    let mut outputs = Vec::new();
+    let mut lines = file.split_inclusive('\n');
+    let without_newline = |line: &'_ str| line.strip_suffix('\n').unwrap_or(line).to_owned();
+    while let Some(line) = lines.next().map(without_newline) {
+        if line.is_empty() {
+            continue;
+        }
+        let (equals, heredoc) = (line.find('='), line.find("<<"));
+        match (heredoc, equals) {
+            (Some(at), equals) if equals.is_none_or(|equals| at < equals) => {
+                let (name, delimiter) = (&line[..at], &line[at + 2..]);
+                if name.is_empty() || delimiter.is_empty() {
+                    return Err(format!("Invalid format '{line}'"));
+                }
+                let mut value = Vec::new();
+                loop {
+                    let next = lines.next().map(without_newline);
+                    let next = next.ok_or_else(|| format!("Matching delimiter not found '{delimiter}'"))?;
+                    if next == delimiter {
+                        break;
+                    }
+                    value.push(next);
+                }
+                outputs.push((name.to_owned(), value.join("\n")));
+            }
+            (_, Some(at)) if at > 0 => outputs.push((line[..at].to_owned(), line[at + 1..].to_owned())),
+            _ => return Err(format!("Invalid format '{line}'")),
+        }
+    }
+    Ok(outputs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_found_where_the_runner_finds_them() {
+        let log = "plain\n  ::error title=a%3A b,line=1::x%0Ay%25\nnot ::error::\nx ##[error]y\n::add-mask::s%0D\n::group::g";
+        let annotation = Line::Annotation {
+            level: "error".to_owned(),
+            title: Some("a: b".to_owned()),
+            message: "x\ny%".to_owned(),
+        };
+        let expected = [
+            Line::Text("plain".to_owned()),
+            annotation,
+            Line::Text("not ::error::".to_owned()),
+            Line::Command("x ##[error]y".to_owned()),
+            Line::Mask("s\r".to_owned()),
+            Line::Command("::group::g".to_owned()),
+        ];
+        assert_eq!(read_log(log), expected);
+    }
+
+    #[test]
+    fn a_log_is_shown_with_its_masks_from_the_mask_on() {
+        let log = "key\n::add-mask::key\na key\n::error title=t::the key%0Anext\n";
+        assert_eq!(render(log), ["key", "a ***", "Error: the ***", "next"]);
+    }
+
+    #[test]
+    fn outputs_are_read_by_the_runners_rules() {
+        let file = "a=1=2\n\nb<<end\nx\ny<<z\nend\nc=<<\nd<<e\ne\n";
+        let pairs = [("a", "1=2"), ("b", "x\ny<<z"), ("c", "<<"), ("d", "")];
+        assert_eq!(read_outputs(file).unwrap(), pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert!(read_outputs("a<<end\nx\n").unwrap_err().contains("delimiter not found"));
+        assert!(read_outputs("nonsense\n").unwrap_err().contains("Invalid format"));
+    }
+}

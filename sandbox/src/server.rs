@@ -1,0 +1,253 @@
+//! The routes of both sides on one loopback port, and the place where faults happen.
+
+use std::net::TcpListener as StdListener;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{FromRequest, Multipart, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Json, Response};
+use axum::routing::{get, post, put};
+use hyper::ext::ReasonPhrase;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
+
+use crate::faults::{Effect, Request as Noted, Route, Script};
+use crate::gallery::Gallery;
+use crate::issuer;
+use crate::push::{Refusal, push};
+use crate::token_service::{Outcome, answer};
+
+/// Where GitHub's side issues ID tokens.
+pub const ID_TOKEN_PATH: &str = "/_apis/distributedtask/jobs/oidctoken";
+/// Where nuget.org's side exchanges them.
+pub const TOKEN_SERVICE_PATH: &str = "/api/v2/token";
+/// Where nuget.org's side takes packages.
+pub const PUSH_PATH: &str = "/api/v2/package";
+/// Where nuget.org's side lists its services.
+pub const SERVICE_INDEX_PATH: &str = "/v3/index.json";
+
+/// The largest request that is taken, in bytes.
+const LARGEST_REQUEST: usize = 256 * 1024 * 1024;
+
+/// What the routes share.
+pub struct World {
+    /// `http://127.0.0.1:port`.
+    pub base: String,
+    /// The credential for asking GitHub's side.
+    pub request_token: String,
+    /// nuget.org's memory.
+    pub gallery: Mutex<Gallery>,
+    /// Every ID token that was issued.
+    pub id_tokens: Mutex<Vec<String>>,
+    /// Faults and requests.
+    pub script: Mutex<Script>,
+}
+
+/// Serves until the task is dropped.
+pub async fn serve(listener: StdListener, world: Arc<World>) {
+    let router = Router::new()
+        .route("/.well-known/openid-configuration", get(openid_configuration))
+        .route("/.well-known/jwks", get(async || Json(issuer::jwks())))
+        .route(ID_TOKEN_PATH, get(id_token))
+        .route(TOKEN_SERVICE_PATH, post(token_service))
+        .route(SERVICE_INDEX_PATH, get(service_index))
+        .route(PUSH_PATH, put(push_package))
+        .route(&format!("{PUSH_PATH}/"), put(push_package))
+        .with_state(Arc::clone(&world));
+    let listener = TcpListener::from_std(listener).expect("a bound, non-blocking listener");
+    loop {
+        // An error here is of one connection, or passes.
+        if let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve_connection(stream, Arc::clone(&world), router.clone()));
+        }
+    }
+}
+
+async fn serve_connection(stream: TcpStream, world: Arc<World>, router: Router) -> std::io::Result<()> {
+    // A second handle on the socket, for the faults that HTTP does not provide for.
+    let stream = stream.into_std()?;
+    let raw = Arc::new(stream.try_clone()?);
+    let stream = TokioIo::new(TcpStream::from_std(stream)?);
+    let service = service_fn(move |request| respond(request, Arc::clone(&world), router.clone(), Arc::clone(&raw)));
+    // An error is a fault that was asked for, or a client that went away.
+    let _ = http1::Builder::new().serve_connection(stream, service).await;
+    Ok(())
+}
+
+/// Answers a request, or ends the connection with an error once a fault has done its work on the socket.
+async fn respond(
+    request: hyper::Request<hyper::body::Incoming>,
+    world: Arc<World>,
+    router: Router,
+    raw: Arc<std::net::TcpStream>,
+) -> anyhow::Result<Response> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(Body::new(body), LARGEST_REQUEST).await?;
+    let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let fault = world.script.lock().expect("no holder panics").next(Noted {
+        route: Route::of(parts.uri.path()),
+        method: parts.method.to_string(),
+        target: parts.uri.to_string(),
+        headers: parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        body: body.to_vec(),
+    });
+    tokio::time::sleep(fault.delay).await;
+    let genuine = || async { router.oneshot(Request::from_parts(parts, Body::from(body))).await };
+    let written = match fault.effect {
+        Effect::Answered => return Ok(genuine().await?),
+        Effect::Instead(answer) => answer.to_bytes(),
+        Effect::Bytes(bytes) => bytes,
+        Effect::CutOff(length) => cut_off(genuine().await?, length).await?,
+        Effect::Lost => {
+            genuine().await?;
+            return Err(reset(&raw));
+        }
+        Effect::Reset => return Err(reset(&raw)),
+    };
+    let mut stream = TcpStream::from_std(raw.try_clone()?)?;
+    stream.write_all(&written).await?;
+    stream.shutdown().await?;
+    Err(anyhow::anyhow!("answered by a fault"))
+}
+
+/// Makes the socket send a reset instead of an orderly end when it closes.
+fn reset(raw: &std::net::TcpStream) -> anyhow::Error {
+    match socket2::SockRef::from(raw).set_linger(Some(std::time::Duration::ZERO)) {
+        Ok(()) => anyhow::anyhow!("reset by a fault"),
+        Err(error) => error.into(),
+    }
+}
+
+/// An answer as it goes over the wire, its head whole and its body cut.
+async fn cut_off(response: Response, length: usize) -> anyhow::Result<Vec<u8>> {
+    let (head, body) = response.into_parts();
+    let body = to_bytes(body, LARGEST_REQUEST).await?;
+    let mut bytes = format!("HTTP/1.1 {}\r\nContent-Length: {}\r\n", head.status, body.len()).into_bytes();
+    for (name, value) in head.headers.iter().filter(|(name, _)| **name != header::CONTENT_LENGTH) {
+        bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    bytes.extend(b"\r\n");
+    bytes.extend(&body[..length.min(body.len())]);
+    Ok(bytes)
+}
+
+async fn openid_configuration(State(world): State<Arc<World>>) -> Json<Value> {
+    Json(issuer::openid_configuration(&world.base))
+}
+
+#[derive(Deserialize)]
+struct IdTokenQuery {
+    audience: Option<String>,
+}
+
+async fn id_token(
+    State(world): State<Arc<World>>,
+    Query(query): Query<IdTokenQuery>,
+    headers: HeaderMap,
+) -> Response {
+    let expected = format!("Bearer {}", world.request_token);
+    if headers.get(header::AUTHORIZATION).is_none_or(|given| given != expected.as_str()) {
+        return (StatusCode::UNAUTHORIZED, Json(json!({ "message": "The request token is missing or wrong." })))
+            .into_response();
+    }
+    let gallery = world.gallery.lock().expect("no holder panics");
+    let job = &gallery.config.job;
+    let (owner, _) = job.repository.split_once('/').unwrap_or((&job.repository, ""));
+    let audience = query.audience.unwrap_or_else(|| format!("https://github.com/{owner}"));
+    let token = issuer::sign(&issuer::claims(job, &audience, gallery.clock.now()));
+    world.id_tokens.lock().expect("no holder panics").push(token.clone());
+    Json(json!({ "count": token.len(), "value": token })).into_response()
+}
+
+async fn token_service(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Response {
+    let outcome = answer(&mut world.gallery.lock().expect("no holder panics"), &issuer::jwks(), &headers, &body);
+    let page = |status: StatusCode, text: &str| {
+        (status, Html(format!("<html><head><title>{text}</title></head><body><h1>{text}</h1></body></html>")))
+    };
+    match outcome {
+        Outcome::Created { api_key, expires } => {
+            Json(json!({ "tokenType": "ApiKey", "expires": expires, "apiKey": api_key })).into_response()
+        }
+        Outcome::Refused { status, message } => {
+            let status = StatusCode::from_u16(status).expect("a status");
+            let mut response = (status, Json(json!({ "error": message }))).into_response();
+            if status == StatusCode::UNAUTHORIZED {
+                let challenge = header::HeaderValue::from_static("Bearer");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            with_reason(response, &message)
+        }
+        Outcome::SwitchedOff => page(StatusCode::NOT_FOUND, "404 Not Found").into_response(),
+        Outcome::TooManyRequests { seconds } => {
+            let retry = [(header::RETRY_AFTER, seconds.to_string())];
+            (retry, page(StatusCode::TOO_MANY_REQUESTS, "429 Too Many Requests")).into_response()
+        }
+        Outcome::Unreadable => page(StatusCode::INTERNAL_SERVER_ERROR, "Runtime Error").into_response(),
+    }
+}
+
+async fn service_index(State(world): State<Arc<World>>) -> Json<Value> {
+    let base = &world.base;
+    Json(json!({
+        "version": "3.0.0",
+        "resources": [
+            {
+                "@id": format!("{base}{PUSH_PATH}"),
+                "@type": "PackagePublish/2.0.0",
+                "comment": "Push endpoint",
+            },
+            {
+                "@id": format!("{base}{TOKEN_SERVICE_PATH}"),
+                "@type": "TokenService/1.0.0",
+                "comment": "Token service for trusted publishing",
+            },
+        ],
+    }))
+}
+
+/// A package comes as the first part of a form, or as the body itself.
+async fn push_package(State(world): State<Arc<World>>, request: Request) -> Response {
+    let headers = request.headers().clone();
+    let package = match package_of(request).await {
+        Ok(package) => package,
+        Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    };
+    match push(&mut world.gallery.lock().expect("no holder panics"), &headers, &package) {
+        Ok(_) => StatusCode::CREATED.into_response(),
+        Err(Refusal { status, message }) => {
+            let status = StatusCode::from_u16(status).expect("a status");
+            let mut response = (status, message.clone()).into_response();
+            if status == StatusCode::UNAUTHORIZED {
+                let challenge = header::HeaderValue::from_static("ApiKey realm=\"127.0.0.1\"");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            with_reason(response, &message)
+        }
+    }
+}
+
+async fn package_of(request: Request) -> anyhow::Result<Bytes> {
+    let form = request.headers().get(header::CONTENT_TYPE).is_some_and(|it| it.as_bytes().starts_with(b"multipart/"));
+    if !form {
+        return Ok(to_bytes(request.into_body(), LARGEST_REQUEST).await?);
+    }
+    let mut form = Multipart::from_request(request, &()).await?;
+    let part = form.next_field().await?.ok_or_else(|| anyhow::anyhow!("The form has no part."))?;
+    Ok(part.bytes().await?)
+}
+
+/// The same text in the reason phrase, as the gallery does for clients that show only that.
+fn with_reason(mut response: Response, message: &str) -> Response {
+    if let Ok(reason) = ReasonPhrase::try_from(message.as_bytes().to_vec()) {
+        response.extensions_mut().insert(reason);
+    }
+    response
+}

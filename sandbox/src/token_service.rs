@@ -1,0 +1,256 @@
+//! nuget.org's token service: every check in its order, with its messages (NuGet/NuGetGallery, `TokenApiController.cs`,
+//! `FederatedCredentialService.cs`, `FederatedCredentialPolicyEvaluator.cs`).
+
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use axum::http::{HeaderMap, HeaderValue};
+use serde_json::Value;
+use time::Duration;
+use time::format_description::FormatItem;
+use time::macros::format_description;
+
+use crate::config::{Account, Kind, Policy};
+use crate::gallery::Gallery;
+use crate::issuer;
+use crate::jwt::Jwt;
+use crate::policy::{Mismatch, evaluate};
+
+/// The audience that the service accepts.
+pub const AUDIENCE: &str = "https://www.nuget.org";
+
+/// How far the clocks may be apart, either way.
+const SKEW: i64 = 5 * 60;
+
+/// How .NET writes a time that round-trips ("O").
+const ROUND_TRIP: &[FormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:7]+00:00");
+
+/// What the service answers.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// 200: a key, and when it expires.
+    Created { api_key: String, expires: String },
+    /// An error in the service's own JSON.
+    Refused { status: u16, message: String },
+    /// 404 without JSON: the token API is switched off.
+    SwitchedOff,
+    /// 429 from the layer in front of the service: come again after so many seconds.
+    TooManyRequests { seconds: u32 },
+    /// 500 from the framework, which could not read the body.
+    Unreadable,
+}
+
+fn refused<T>(status: u16, message: impl Into<String>) -> Result<T, Outcome> {
+    Err(Outcome::Refused { status, message: message.into() })
+}
+
+/// Answers one request.
+pub fn answer(gallery: &mut Gallery, jwks: &Value, headers: &HeaderMap, body: &[u8]) -> Outcome {
+    exchange(gallery, jwks, headers, body).unwrap_or_else(|outcome| outcome)
+}
+
+fn exchange(gallery: &mut Gallery, jwks: &Value, headers: &HeaderMap, body: &[u8]) -> Result<Outcome, Outcome> {
+    if !gallery.config.service.enabled {
+        return Err(Outcome::SwitchedOff);
+    }
+    let bearer = bearer_token(headers)?;
+    let username = username(headers, body)?;
+
+    let no_policy = format!("No matching trust policy owned by user '{username}' was found.");
+    let Some((kind, user)) = gallery.account(&username) else { return refused(401, no_policy) };
+    let user = user.clone();
+    let (token, id) = verified(gallery, jwks, &bearer)?;
+    let policy = matching_policy(gallery, &user, &token).map_err(|reasons| {
+        let message = if reasons.is_empty() { no_policy } else { joined(&reasons) };
+        Outcome::Refused { status: 401, message }
+    })?;
+
+    if kind == Kind::Organization {
+        return refused(
+            400,
+            "Generating fetching tokens directly for organizations is not supported. The trust policy is created on \
+             the profile of one of the organization's administrators and is scoped to the organization in the policy.",
+        );
+    }
+    usable(kind, &user)?;
+    let Some((owner_kind, owner)) = gallery.account(&policy.owner) else {
+        return refused(400, "The package owner of the match trust policy not longer exists.");
+    };
+    usable(owner_kind, owner)?;
+    let same = owner.name.eq_ignore_ascii_case(&user.name);
+    if !same && !owner.members.iter().any(|member| member.eq_ignore_ascii_case(&user.name)) {
+        return refused(
+            400,
+            format!(
+                "The scopes on the generated API key are not valid. Confirm that you still have permissions to \
+                 operate on behalf of package owner '{}'.",
+                owner.name
+            ),
+        );
+    }
+
+    if gallery.used_tokens.contains(&id) {
+        return refused(
+            401,
+            "This bearer token has already been used. A new bearer token must be used for each request.",
+        );
+    }
+    limit_rate(gallery, &user)?;
+    gallery.used_tokens.insert(id);
+    let (api_key, expires) = gallery.mint(&policy);
+    Ok(Outcome::Created { api_key, expires: expires.format(ROUND_TRIP).expect("a time in UTC") })
+}
+
+fn bearer_token(headers: &HeaderMap) -> Result<String, Outcome> {
+    const PREFIX: &str = "Bearer ";
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return refused(401, "The Authorization header is missing.") };
+    if values.next().is_some() {
+        return refused(401, "Only one Authorization header is allowed.");
+    }
+    let value = latin1(value);
+    let (prefix, token) = value.split_at_checked(PREFIX.len()).unwrap_or((&value, ""));
+    if !prefix.eq_ignore_ascii_case(PREFIX) {
+        return refused(401, "The Authorization header value must start with 'Bearer '.");
+    }
+    if token.trim().is_empty() {
+        return refused(401, "The bearer token is missing from the Authorization header.");
+    }
+    Ok(token.trim().to_owned())
+}
+
+fn username(headers: &HeaderMap, body: &[u8]) -> Result<String, Outcome> {
+    let content_type = headers.get(CONTENT_TYPE).map(latin1).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        return refused(415, "The request must have a Content-Type of 'application/json'.");
+    }
+    if headers.get(USER_AGENT).map(latin1).unwrap_or_default().trim().is_empty() {
+        return refused(400, "A User-Agent header is required.");
+    }
+    let request: Value = serde_json::from_slice(body).map_err(|_| Outcome::Unreadable)?;
+    // The framework binds names without case.
+    let property = |name: &str| {
+        let (_, value) = request.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        value.as_str()
+    };
+    let username = property("username").unwrap_or_default();
+    if username.trim().is_empty() {
+        return refused(400, "The username property in the request body is required.");
+    }
+    if property("tokenType") != Some("ApiKey") {
+        return refused(
+            400,
+            "The tokenType property in the request body is required and must set to 'ApiKey'.",
+        );
+    }
+    Ok(username.to_owned())
+}
+
+fn latin1(value: &HeaderValue) -> String {
+    value.as_bytes().iter().copied().map(char::from).collect()
+}
+
+/// The token and its `jti`, checked as far as no policy is needed for it.
+fn verified(gallery: &Gallery, jwks: &Value, bearer: &str) -> Result<(Jwt, String), Outcome> {
+    let wrong = |problem: &str| Outcome::Refused { status: 401, message: format!("The JSON web token {problem}") };
+    let Some(token) = Jwt::parse(bearer) else {
+        return refused(401, "The bearer token could not be parsed as a JSON web token.");
+    };
+    let audiences = match token.claims.get("aud") {
+        Some(Value::Array(audiences)) => audiences.clone(),
+        Some(audience) => vec![audience.clone()],
+        None => Vec::new(),
+    };
+    let [audience] = audiences.as_slice() else { return Err(wrong("must have exactly one aud claim value.")) };
+    let audience = audience.as_str().unwrap_or_default();
+    if audience.trim().is_empty() {
+        return Err(wrong("must have an aud claim."));
+    }
+    let issuer = token.text("iss").ok_or_else(|| wrong("must have an iss claim."))?;
+    let host = issuer.strip_prefix("https://").map(|rest| rest.split('/').next().unwrap_or_default());
+    let host = host.filter(|host| !host.is_empty()).ok_or_else(|| wrong("iss claim must be a valid HTTPS URL."))?;
+    if !issuer::GITHUB_ISSUER["https://".len()..].eq_ignore_ascii_case(host) {
+        return Err(wrong("iss claim is not supported."));
+    }
+    let id = token.text("jti").ok_or_else(|| wrong("must have a jti claim."))?.to_owned();
+
+    if !issuer::is_signed_by(&token, jwks) {
+        return Err(wrong("has an invalid signature."));
+    }
+    let now = gallery.clock.now().unix_timestamp();
+    let expires = token.seconds("exp").ok_or_else(|| wrong("could not be validated."))?;
+    let begins = token.seconds("nbf").unwrap_or(i64::MIN);
+    if begins > expires {
+        return Err(wrong("could not be validated."));
+    }
+    if begins > now + SKEW {
+        return Err(wrong("is not yet valid."));
+    }
+    if expires < now - SKEW {
+        return Err(wrong("has expired."));
+    }
+    if audience != AUDIENCE {
+        return Err(wrong("has an incorrect audience."));
+    }
+    if issuer != issuer::GITHUB_ISSUER {
+        return Err(wrong("could not be validated."));
+    }
+    Ok((token, id))
+}
+
+/// The oldest matching policy that `user` created, or the reasons that are disclosed.
+fn matching_policy(gallery: &mut Gallery, user: &Account, token: &Jwt) -> Result<Policy, Vec<String>> {
+    let now = gallery.clock.now();
+    let banned = &gallery.config.service.banned_events;
+    let mut reasons = Vec::new();
+    for (policy, first_use_until) in &mut gallery.policies {
+        if !policy.created_by.eq_ignore_ascii_case(&user.name) {
+            continue;
+        }
+        match evaluate(policy, *first_use_until, token, now, banned) {
+            Ok(()) => return Ok(policy.clone()),
+            Err(Mismatch::Disclosed(reason)) => reasons.push(reason),
+            Err(Mismatch::Undisclosed) => {}
+        }
+    }
+    Err(reasons)
+}
+
+/// Several reasons as one message: a period only where one is missing, then a blank.
+fn joined(reasons: &[String]) -> String {
+    reasons.iter().fold(String::new(), |mut message, reason| {
+        if !message.is_empty() {
+            message.push_str(if message.ends_with('.') { " " } else { ". " });
+        }
+        message + reason
+    })
+}
+
+fn usable(kind: Kind, account: &Account) -> Result<(), Outcome> {
+    let kind = match kind {
+        Kind::User => "user",
+        Kind::Organization => "organization",
+    };
+    let name = &account.name;
+    if account.locked {
+        return refused(400, format!("The {kind} '{name}' is locked."));
+    }
+    if !account.confirmed {
+        return refused(400, format!("The {kind} '{name}' does not have a confirmed email address."));
+    }
+    Ok(())
+}
+
+fn limit_rate(gallery: &mut Gallery, user: &Account) -> Result<(), Outcome> {
+    let now = gallery.clock.now();
+    let pause = Duration::seconds(gallery.config.service.seconds_between_keys.into());
+    let user = user.name.to_ascii_lowercase();
+    if let Some(last) = gallery.last_key.get(&user)
+        && now < *last + pause
+    {
+        let left = (*last + pause - now).as_seconds_f64().ceil();
+        return Err(Outcome::TooManyRequests { seconds: left as u32 });
+    }
+    gallery.last_key.insert(user, now);
+    Ok(())
+}

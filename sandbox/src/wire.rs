@@ -1,0 +1,85 @@
+//! HTTP/1.1 written by hand: requests whose every byte the caller chooses, and answers with their reason phrase.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// An answer, taken apart.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The reason phrase, which client libraries hide.
+    pub reason: String,
+    /// Names in lower case, and values.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl Answer {
+    /// The first value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
+    }
+}
+
+/// Sends `line` (`GET /path`), `headers` and `body` to the server at `base`, and reads until it closes. `Host`,
+/// `Connection` and, with a body, the length are added.
+pub fn send(base: &str, line: &str, headers: &[(&str, &[u8])], body: &[u8]) -> std::io::Result<Answer> {
+    let host = base.trim_start_matches("http://");
+    let mut request = format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n").into_bytes();
+    let length = body.len().to_string();
+    let chunked = headers.iter().any(|(name, _)| *name == "Transfer-Encoding");
+    let length = (!body.is_empty() && !chunked).then_some(("Content-Length", length.as_bytes()));
+    for (name, value) in headers.iter().copied().chain(length) {
+        request.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+    }
+    request.extend(b"\r\n");
+    request.extend(body);
+
+    let mut stream = TcpStream::connect(host)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.write_all(&request)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let mut lines = head.split("\r\n");
+    let mut status = lines.next().unwrap_or_default().splitn(3, ' ').skip(1);
+    let code = status.next().and_then(|code| code.parse().ok());
+    let headers = lines.filter_map(|line| line.split_once(": "));
+    Ok(Answer {
+        status: code.ok_or_else(|| std::io::Error::other(format!("no HTTP: {answer:?}")))?,
+        reason: status.next().unwrap_or_default().to_owned(),
+        headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect(),
+        body: body.to_owned(),
+    })
+}
+
+/// Pushes a package the way NuGet clients do: a chunked form with one part.
+pub fn push(base: &str, api_key: Option<&str>, package: &[u8]) -> std::io::Result<Answer> {
+    let mut form = b"--part\r\nContent-Type: application/octet-stream\r\nContent-Disposition: form-data; \
+        name=package; filename=package.nupkg; filename*=utf-8''package.nupkg\r\n\r\n"
+        .to_vec();
+    form.extend(package);
+    form.extend(b"\r\n--part--\r\n");
+    let mut body = Vec::new();
+    for chunk in form.chunks(1000) {
+        body.extend([format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+    }
+    body.extend(b"0\r\n\r\n");
+    let mut headers: Vec<(&str, &[u8])> = vec![
+        ("Transfer-Encoding", b"chunked"),
+        ("Content-Type", b"multipart/form-data; boundary=\"part\""),
+        ("X-NuGet-Client-Version", b"7.6.0"),
+        ("X-NuGet-Session-Id", b"5d1c8a4e-7f3b-4c52-9a0e-2b6d8f1e3c70"),
+    ];
+    headers.extend(api_key.map(|key| ("X-NuGet-ApiKey", key.as_bytes())));
+    send(base, &format!("PUT {}/", crate::server::PUSH_PATH), &headers, &body)
+}
