@@ -44,7 +44,7 @@ impl Config {
         let config: Config = toml::from_str(text)?;
         let lifetime = config.service.key_lifetime_minutes;
         ensure!(
-            lifetime % 5 == 0 && (5..=60).contains(&lifetime),
+            lifetime.is_multiple_of(5) && (5..=60).contains(&lifetime),
             "key_lifetime_minutes is {lifetime}; it must be a multiple of 5, from 5 to 60"
         );
         for policy in &config.policies {

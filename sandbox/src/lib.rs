@@ -69,6 +69,13 @@ impl Sandbox {
         Ok(Sandbox { world, clock, stop: Some(stop) })
     }
 
+    /// Starts the seed story after `change` had its way with it, on a free port. For tests: it panics if it can't.
+    pub fn with(change: impl FnOnce(&mut Config)) -> Sandbox {
+        let mut config = Config::default();
+        change(&mut config);
+        Sandbox::start(config, 0).expect("a free port on loopback")
+    }
+
     /// `http://127.0.0.1:port`.
     pub fn base_url(&self) -> &str {
         &self.world.base
@@ -138,7 +145,11 @@ impl Sandbox {
     }
 
     /// An ID token that this sandbox's issuer signed, with the job's claims after `change` had its way with them.
-    pub fn forge(&self, audience: &str, change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) -> String {
+    pub fn forge(
+        &self,
+        audience: &str,
+        change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>),
+    ) -> String {
         let gallery = self.world.gallery.lock().expect("no holder panics");
         let mut claims = issuer::claims(&gallery.config.job, audience, self.clock.now());
         change(&mut claims);

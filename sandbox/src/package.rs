@@ -15,8 +15,7 @@ pub struct Identity {
 }
 
 /// Why nuget.org refuses a package, in its words.
-const UNREADABLE: &str =
-    "Failed to read the package file. Ensure it is a valid NuGet package with a valid manifest.";
+const UNREADABLE: &str = "Failed to read the package file. Ensure it is a valid NuGet package with a valid manifest.";
 
 /// Reads the manifest of a package. The error is nuget.org's message.
 pub fn read(package: &[u8]) -> Result<Identity, String> {

@@ -39,16 +39,12 @@ pub fn evaluate(
     let event = required(token, "event_name")?;
     let Policy { name, repository_owner: owner, repository: wanted, .. } = &*policy;
 
-    if !repository_owner.eq_ignore_ascii_case(owner)
-        || !repository.eq_ignore_ascii_case(&format!("{owner}/{wanted}"))
-    {
+    if !repository_owner.eq_ignore_ascii_case(owner) || !repository.eq_ignore_ascii_case(&format!("{owner}/{wanted}")) {
         return Err(Mismatch::Undisclosed);
     }
 
-    let ids = RepositoryIds {
-        repository_id: repository_id.to_owned(),
-        repository_owner_id: repository_owner_id.to_owned(),
-    };
+    let ids =
+        RepositoryIds { repository_id: repository_id.to_owned(), repository_owner_id: repository_owner_id.to_owned() };
     match &policy.used_by {
         Some(saved) if *saved != ids => return Err(Mismatch::Undisclosed),
         Some(_) => {}

@@ -112,12 +112,10 @@ mod tests {
 
     #[test]
     fn commands_are_found_where_the_runner_finds_them() {
-        let log = "plain\n  ::error title=a%3A b,line=1::x%0Ay%25\nnot ::error::\nx ##[error]y\n::add-mask::s%0D\n::group::g";
-        let annotation = Line::Annotation {
-            level: "error".to_owned(),
-            title: Some("a: b".to_owned()),
-            message: "x\ny%".to_owned(),
-        };
+        let log =
+            "plain\n  ::error title=a%3A b,line=1::x%0Ay%25\nnot ::error::\nx ##[error]y\n::add-mask::s%0D\n::group::g";
+        let annotation =
+            Line::Annotation { level: "error".to_owned(), title: Some("a: b".to_owned()), message: "x\ny%".to_owned() };
         let expected = [
             Line::Text("plain".to_owned()),
             annotation,

@@ -148,11 +148,7 @@ struct IdTokenQuery {
     audience: Option<String>,
 }
 
-async fn id_token(
-    State(world): State<Arc<World>>,
-    Query(query): Query<IdTokenQuery>,
-    headers: HeaderMap,
-) -> Response {
+async fn id_token(State(world): State<Arc<World>>, Query(query): Query<IdTokenQuery>, headers: HeaderMap) -> Response {
     let expected = format!("Bearer {}", world.request_token);
     if headers.get(header::AUTHORIZATION).is_none_or(|given| given != expected.as_str()) {
         return (StatusCode::UNAUTHORIZED, Json(json!({ "message": "The request token is missing or wrong." })))

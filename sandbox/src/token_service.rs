@@ -138,10 +138,7 @@ fn username(headers: &HeaderMap, body: &[u8]) -> Result<String, Outcome> {
         return refused(400, "The username property in the request body is required.");
     }
     if property("tokenType") != Some("ApiKey") {
-        return refused(
-            400,
-            "The tokenType property in the request body is required and must set to 'ApiKey'.",
-        );
+        return refused(400, "The tokenType property in the request body is required and must set to 'ApiKey'.");
     }
     Ok(username.to_owned())
 }

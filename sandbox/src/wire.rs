@@ -62,6 +62,15 @@ pub fn send(base: &str, line: &str, headers: &[(&str, &[u8])], body: &[u8]) -> s
     })
 }
 
+/// Exchanges an ID token for an API key the way a client should.
+pub fn exchange(base: &str, id_token: &str, user: &str) -> std::io::Result<Answer> {
+    let bearer = format!("Bearer {id_token}");
+    let headers: [(&str, &[u8]); 3] =
+        [("Authorization", bearer.as_bytes()), ("Content-Type", b"application/json"), ("User-Agent", b"sandbox")];
+    let body = serde_json::json!({ "username": user, "tokenType": "ApiKey" }).to_string();
+    send(base, &format!("POST {}", crate::server::TOKEN_SERVICE_PATH), &headers, body.as_bytes())
+}
+
 /// Pushes a package the way NuGet clients do: a chunked form with one part.
 pub fn push(base: &str, api_key: Option<&str>, package: &[u8]) -> std::io::Result<Answer> {
     let mut form = b"--part\r\nContent-Type: application/octet-stream\r\nContent-Disposition: form-data; \

@@ -2,19 +2,13 @@
 
 use sandbox::Sandbox;
 use sandbox::config::{Account, Config, Policy, RepositoryIds};
-use sandbox::wire::{Answer, send};
+use sandbox::wire::{self, Answer, send};
 use serde_json::json;
 use time::Duration;
 
 const AUDIENCE: &str = "https://www.nuget.org";
 const BODY: &[u8] = br#"{"username":"contoso-bot","tokenType":"ApiKey"}"#;
 const NO_POLICY: &str = "No matching trust policy owned by user 'contoso-bot' was found.";
-
-fn started(change: impl FnOnce(&mut Config)) -> Sandbox {
-    let mut config = Config::default();
-    change(&mut config);
-    Sandbox::start(config, 0).unwrap()
-}
 
 /// Posts with exactly these headers.
 fn post(sandbox: &Sandbox, headers: &[(&str, &[u8])], body: &[u8]) -> Answer {
@@ -27,11 +21,7 @@ fn exchange(sandbox: &Sandbox, token: &str) -> Answer {
 }
 
 fn exchange_for(sandbox: &Sandbox, token: &str, user: &str) -> Answer {
-    let bearer = format!("Bearer {token}");
-    let headers: [(&str, &[u8]); 3] =
-        [("Authorization", bearer.as_bytes()), ("Content-Type", b"application/json"), ("User-Agent", b"test")];
-    let body = json!({ "username": user, "tokenType": "ApiKey" }).to_string();
-    post(sandbox, &headers, body.as_bytes())
+    wire::exchange(sandbox.base_url(), token, user).unwrap()
 }
 
 fn fresh(sandbox: &Sandbox) -> String {
@@ -49,7 +39,7 @@ fn assert_refused(answer: &Answer, status: u16, message: &str) {
 /// The message for a token made from the seed job with changed claims.
 #[track_caller]
 fn assert_token_refused(change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>), message: &str) {
-    let sandbox = started(|_| {});
+    let sandbox = Sandbox::with(|_| {});
     let token = sandbox.forge(AUDIENCE, change);
     assert_refused(&exchange(&sandbox, &token), 401, message);
 }
@@ -57,13 +47,13 @@ fn assert_token_refused(change: impl FnOnce(&mut serde_json::Map<String, serde_j
 /// The message for the seed job against a changed world.
 #[track_caller]
 fn assert_world_refuses(change: impl FnOnce(&mut Config), status: u16, message: &str) {
-    let sandbox = started(change);
+    let sandbox = Sandbox::with(change);
     assert_refused(&exchange(&sandbox, &fresh(&sandbox)), status, message);
 }
 
 #[test]
 fn a_matching_policy_buys_a_key() {
-    let sandbox = started(|_| {});
+    let sandbox = Sandbox::with(|_| {});
     let answer = exchange(&sandbox, &fresh(&sandbox));
     assert_eq!(answer.status, 200, "{answer:?}");
     let json = answer.json();
@@ -76,7 +66,7 @@ fn a_matching_policy_buys_a_key() {
 
 #[test]
 fn step_1_a_service_that_is_switched_off_is_404_without_json() {
-    let sandbox = started(|config| config.service.enabled = false);
+    let sandbox = Sandbox::with(|config| config.service.enabled = false);
     let answer = exchange(&sandbox, &fresh(&sandbox));
     assert_eq!(answer.status, 404);
     assert!(answer.header("content-type").unwrap().starts_with("text/html"));
@@ -84,7 +74,7 @@ fn step_1_a_service_that_is_switched_off_is_404_without_json() {
 
 #[test]
 fn step_2_the_authorization_header() {
-    let sandbox = started(|_| {});
+    let sandbox = Sandbox::with(|_| {});
     let refused = |headers: &[(&str, &[u8])], message| assert_refused(&post(&sandbox, headers, BODY), 401, message);
     refused(&[], "The Authorization header is missing.");
     refused(
@@ -99,7 +89,7 @@ fn step_2_the_authorization_header() {
 
 #[test]
 fn step_3_the_content_type() {
-    let sandbox = started(|_| {});
+    let sandbox = Sandbox::with(|_| {});
     let message = "The request must have a Content-Type of 'application/json'.";
     for content_type in ["text/plain", "application/jsonp", ""] {
         let headers: [(&str, &[u8]); 2] = [("Authorization", b"Bearer x"), ("Content-Type", content_type.as_bytes())];
@@ -109,7 +99,7 @@ fn step_3_the_content_type() {
 
 #[test]
 fn step_4_the_user_agent_and_the_body() {
-    let sandbox = started(|_| {});
+    let sandbox = Sandbox::with(|_| {});
     let json: (&str, &[u8]) = ("Content-Type", b"Application/JSON; charset=utf-8");
     let bearer: (&str, &[u8]) = ("Authorization", b"bearer x");
     assert_refused(&post(&sandbox, &[bearer, json], BODY), 400, "A User-Agent header is required.");
@@ -127,7 +117,7 @@ fn step_4_the_user_agent_and_the_body() {
 
 #[test]
 fn step_5_an_unknown_user_even_with_a_bad_token() {
-    let sandbox = started(|config| config.users[0].deleted = true);
+    let sandbox = Sandbox::with(|config| config.users[0].deleted = true);
     for user in ["nobody", "bot@contoso.example", "contoso-bot"] {
         let message = format!("No matching trust policy owned by user '{user}' was found.");
         assert_refused(&exchange_for(&sandbox, "no token", user), 401, &message);
@@ -136,7 +126,7 @@ fn step_5_an_unknown_user_even_with_a_bad_token() {
 
 #[test]
 fn step_6_a_token_that_is_none() {
-    let sandbox = started(|_| {});
+    let sandbox = Sandbox::with(|_| {});
     for token in ["x", "a.b", "a.b.c", "e30.e30.!", "e30.W10.eA"] {
         let message = "The bearer token could not be parsed as a JSON web token.";
         assert_refused(&exchange(&sandbox, token), 401, message);
@@ -157,10 +147,7 @@ fn step_6_the_issuer_is_a_supported_https_url() {
     let refused = |issuer: &str, message| assert_token_refused(|claims| claims["iss"] = json!(issuer), message);
     assert_token_refused(|claims| drop(claims.remove("iss")), "The JSON web token must have an iss claim.");
     refused("github", "The JSON web token iss claim must be a valid HTTPS URL.");
-    refused(
-        "http://token.actions.githubusercontent.com",
-        "The JSON web token iss claim must be a valid HTTPS URL.",
-    );
+    refused("http://token.actions.githubusercontent.com", "The JSON web token iss claim must be a valid HTTPS URL.");
     refused("https://ghes.contoso.example/_services/token", "The JSON web token iss claim is not supported.");
 }
 
@@ -171,7 +158,7 @@ fn step_6_the_token_has_an_id() {
 
 #[test]
 fn step_6_the_signature_comes_before_all_that_is_signed() {
-    let sandbox = started(|_| {});
+    let sandbox = Sandbox::with(|_| {});
     let expired = sandbox.forge("other", |claims| claims["exp"] = json!(1));
     let (signed, _) = expired.rsplit_once('.').unwrap();
     let (_, other) = fresh(&sandbox).rsplit_once('.').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
@@ -182,7 +169,7 @@ fn step_6_the_signature_comes_before_all_that_is_signed() {
 
 #[test]
 fn step_6_lifetime_has_five_minutes_of_leeway_either_way() {
-    let sandbox = started(|_| {});
+    let sandbox = Sandbox::with(|_| {});
     let token = fresh(&sandbox);
     sandbox.advance(Duration::minutes(10) + Duration::seconds(2));
     assert_refused(&exchange(&sandbox, &token), 401, "The JSON web token has expired.");
@@ -215,7 +202,7 @@ fn step_7_policies_are_those_that_the_user_created() {
     };
     assert_world_refuses(other, 401, NO_POLICY);
     // The most frequent mistake: the owner, an organization, instead of the creator.
-    let sandbox = started(|_| {});
+    let sandbox = Sandbox::with(|_| {});
     let message = "No matching trust policy owned by user 'contoso' was found.";
     assert_refused(&exchange_for(&sandbox, &fresh(&sandbox), "contoso"), 401, message);
 }
@@ -233,7 +220,7 @@ fn step_7_required_claims() {
 fn step_7_owner_and_repository_are_compared_without_case_and_not_disclosed() {
     assert_world_refuses(|config| config.policies[0].repository_owner = "fabrikam".to_owned(), 401, NO_POLICY);
     assert_world_refuses(|config| config.policies[0].repository = "other".to_owned(), 401, NO_POLICY);
-    let sandbox = started(|config| {
+    let sandbox = Sandbox::with(|config| {
         config.policies[0].repository_owner = "CONTOSO".to_owned();
         config.policies[0].repository = "Contoso-SDK".to_owned();
         config.policies[0].workflow = "Release.YML".to_owned();
@@ -249,7 +236,7 @@ fn step_7_a_policy_that_was_not_used_for_seven_days_has_expired() {
         "The policy 'contoso-sdk release' has expired. Sign in and renew the trust policy on the Trusted Publishing \
          page.",
     );
-    let sandbox = started(|_| {});
+    let sandbox = Sandbox::with(|_| {});
     sandbox.advance(Duration::days(7) - Duration::minutes(1));
     assert_eq!(exchange(&sandbox, &fresh(&sandbox)).status, 200);
     sandbox.advance(Duration::days(300));
@@ -258,13 +245,10 @@ fn step_7_a_policy_that_was_not_used_for_seven_days_has_expired() {
 
 #[test]
 fn step_7_the_first_use_saves_the_ids_even_if_a_later_check_fails() {
-    let sandbox = started(|config| config.policies[0].workflow = "publish.yml".to_owned());
+    let sandbox = Sandbox::with(|config| config.policies[0].workflow = "publish.yml".to_owned());
     assert_eq!(sandbox.policies()[0].used_by, None);
     assert_eq!(exchange(&sandbox, &fresh(&sandbox)).status, 401);
-    let ids = RepositoryIds {
-        repository_id: "615301293".to_owned(),
-        repository_owner_id: "84120337".to_owned(),
-    };
+    let ids = RepositoryIds { repository_id: "615301293".to_owned(), repository_owner_id: "84120337".to_owned() };
     assert_eq!(sandbox.policies()[0].used_by, Some(ids));
 }
 
@@ -331,7 +315,7 @@ fn step_7_the_environment_counts_only_if_the_policy_names_one() {
         config.job.environment = Some("production".to_owned());
     };
     let any = |config: &mut Config| config.job.environment = Some("any".to_owned());
-    for sandbox in [started(in_production), started(any)] {
+    for sandbox in [Sandbox::with(in_production), Sandbox::with(any)] {
         assert_eq!(exchange(&sandbox, &fresh(&sandbox)).status, 200);
     }
 }
@@ -362,7 +346,7 @@ fn step_7_disclosed_reasons_are_joined_oldest_first() {
 
 #[test]
 fn step_7_a_later_policy_that_matches_is_enough() {
-    let sandbox = started(|config| {
+    let sandbox = Sandbox::with(|config| {
         let mut other = config.policies[0].clone();
         other.workflow = "other.yml".to_owned();
         config.policies.insert(0, other);
@@ -405,7 +389,7 @@ fn step_8_comes_after_the_policies() {
 
 #[test]
 fn step_8_an_organization_that_could_have_a_policy_would_be_refused() {
-    let sandbox = started(|config| config.policies[0].created_by = "contoso".to_owned());
+    let sandbox = Sandbox::with(|config| config.policies[0].created_by = "contoso".to_owned());
     assert_refused(
         &exchange_for(&sandbox, &fresh(&sandbox), "contoso"),
         400,
@@ -416,7 +400,7 @@ fn step_8_an_organization_that_could_have_a_policy_would_be_refused() {
 
 #[test]
 fn step_9_each_token_buys_one_key() {
-    let sandbox = started(|_| {});
+    let sandbox = Sandbox::with(|_| {});
     let token = fresh(&sandbox);
     assert_eq!(exchange(&sandbox, &token).status, 200);
     let message = "This bearer token has already been used. A new bearer token must be used for each request.";
@@ -427,7 +411,7 @@ fn step_9_each_token_buys_one_key() {
 
 #[test]
 fn step_10_one_key_in_a_while_for_each_user() {
-    let sandbox = started(|config| config.service.seconds_between_keys = 30);
+    let sandbox = Sandbox::with(|config| config.service.seconds_between_keys = 30);
     assert_eq!(exchange(&sandbox, &fresh(&sandbox)).status, 200);
     let token = fresh(&sandbox);
     let answer = exchange(&sandbox, &token);

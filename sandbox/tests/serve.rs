@@ -1,0 +1,61 @@
+//! The program: what it prints is what a shell needs, and it serves what its config says.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use sandbox::wire::send;
+
+/// Stops the program when a test ends, however it ends.
+struct Served(Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The program and the six exports that it prints when it is ready.
+fn served(arguments: &[&str]) -> (Served, HashMap<String, String>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox"));
+    let mut child = command.arg("serve").args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().take(6);
+    let served = Served(child);
+    let exports = lines.map(|line| {
+        let line = line.unwrap();
+        let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
+        (name.to_owned(), value.strip_prefix('\'').unwrap().strip_suffix('\'').unwrap().to_owned())
+    });
+    (served, exports.collect())
+}
+
+#[test]
+fn the_exports_lead_to_a_world_that_serves() {
+    let (_served, exports) = served(&[]);
+    assert_eq!(exports["GITHUB_ACTIONS"], "true");
+    assert_eq!(exports["INPUT_USER"], "contoso-bot");
+    assert_eq!(std::fs::read_to_string(&exports["GITHUB_OUTPUT"]).unwrap(), "");
+    std::fs::remove_file(&exports["GITHUB_OUTPUT"]).unwrap();
+    let base = exports["INPUT_TOKEN_SERVICE_URL"].strip_suffix("/api/v2/token").unwrap();
+    let path = exports["ACTIONS_ID_TOKEN_REQUEST_URL"].strip_prefix(base).unwrap();
+    let bearer = format!("Bearer {}", exports["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]);
+    let answer = send(base, &format!("GET {path}"), &[("Authorization", bearer.as_bytes())], b"").unwrap();
+    assert_eq!(answer.status, 200);
+}
+
+#[test]
+fn a_config_file_makes_another_world() {
+    let file = std::env::temp_dir().join(format!("sandbox-config-{}.toml", std::process::id()));
+    let seed = include_str!("../src/contoso.toml");
+    std::fs::write(&file, seed.replace("contoso-bot", "fabrikam-bot")).unwrap();
+    let (_served, exports) = served(&["--config", file.to_str().unwrap()]);
+    assert_eq!(exports["INPUT_USER"], "fabrikam-bot");
+    std::fs::remove_file(&exports["GITHUB_OUTPUT"]).unwrap();
+
+    std::fs::write(&file, "[job]\n").unwrap();
+    let failed = Command::new(env!("CARGO_BIN_EXE_sandbox")).args(["serve", "--config"]).arg(&file).output().unwrap();
+    let error = String::from_utf8(failed.stderr).unwrap();
+    assert!(!failed.status.success() && error.contains("is not a valid config"), "{error}");
+    std::fs::remove_file(&file).unwrap();
+}
