@@ -11,28 +11,32 @@ pub const NUGET_ORG_AUDIENCE: &str = "https://www.nuget.org";
 
 /// Get a short-lived NuGet API key for this GitHub Actions job: no stored secret, just its ID token
 ///
-/// Asks GitHub for the job's OIDC ID token, exchanges it at the registry's token service for a temporary API key
-/// (nuget.org's lives about an hour), masks the key in the log and writes it to the step's outputs.
+/// Asks GitHub for the job's OIDC ID token, exchanges it at the registry's token service for a
+/// temporary API key (nuget.org's lives about an hour), masks the key in the log and writes it to
+/// the step's outputs.
 #[derive(Debug, clap::Parser)]
-#[command(version, after_long_help = AFTER_HELP)]
+#[command(version, verbatim_doc_comment, after_long_help = AFTER_HELP)]
 pub struct Arguments {
     /// nuget.org profile name of the person who created the trust policy [required]
     ///
-    /// Not an organization, not the package owner, not an e-mail address. [variable: INPUT_USER]
-    #[arg(long, value_name = "NAME")]
+    /// Not an organization, not the package owner, not an e-mail address.
+    /// [variable: INPUT_USER]
+    #[arg(long, value_name = "NAME", verbatim_doc_comment)]
     user: Option<String>,
 
     /// URL of the token service [default: https://www.nuget.org/api/v2/token]
     ///
-    /// https, or http to a loopback host. [variable: INPUT_TOKEN_SERVICE_URL]
-    #[arg(long, value_name = "URL")]
+    /// https, or http to a loopback host.
+    /// [variable: INPUT_TOKEN_SERVICE_URL]
+    #[arg(long, value_name = "URL", verbatim_doc_comment)]
     token_service_url: Option<String>,
 
     /// Audience of the ID token, as the token service expects it [default: https://www.nuget.org]
     ///
-    /// A token service other than nuget.org's should have an audience of its own: it could redeem an ID token made
-    /// out to nuget.org at nuget.org. [variable: INPUT_AUDIENCE]
-    #[arg(long, value_name = "AUDIENCE")]
+    /// A token service other than nuget.org's should have an audience of its own: with nuget.org's
+    /// it could redeem the ID token at nuget.org.
+    /// [variable: INPUT_AUDIENCE]
+    #[arg(long, value_name = "AUDIENCE", verbatim_doc_comment)]
     audience: Option<String>,
 }
 
@@ -40,12 +44,12 @@ const AFTER_HELP: &str = "\
 A flag wins over its variable. Empty or blank means absent; surrounding white space is ignored.
 
 Reads from the job's environment:
-  ACTIONS_ID_TOKEN_REQUEST_URL    where GitHub issues ID tokens, and the token to ask with; both are there when
-  ACTIONS_ID_TOKEN_REQUEST_TOKEN  the job has `permissions: id-token: write`
+  ACTIONS_ID_TOKEN_REQUEST_URL    where GitHub issues ID tokens, and the token to ask with; both
+  ACTIONS_ID_TOKEN_REQUEST_TOKEN  are there when the job has `permissions: id-token: write`
   GITHUB_ACTIONS                  must be `true`: elsewhere nothing could mask the key
   GITHUB_OUTPUT                   the file that takes the outputs
-  HTTPS_PROXY, NO_PROXY           a proxy for https, and the hosts that need none (lower case is read too);
-                                  loopback hosts never go through it
+  HTTPS_PROXY, NO_PROXY           a proxy for https, and the hosts that need none (lower case is
+                                  read too); loopback hosts never go through it
 
 Outputs, written to the file in GITHUB_OUTPUT:
   NUGET_API_KEY  the API key, masked in the log

@@ -281,3 +281,41 @@ impl NoAnswer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::thread;
+    use std::time::Instant;
+
+    use super::*;
+
+    /// Asks a server that sends `start` and then one byte every few milliseconds, until nobody listens.
+    fn ask_a_dripping_server(start: &'static [u8]) -> Result<Answer, NoAnswer> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = Endpoint::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(start).unwrap();
+            while !start.is_empty() && stream.write_all(b" ").is_ok() {
+                thread::sleep(Duration::from_millis(5));
+            }
+            thread::sleep(Duration::from_secs(60));
+        });
+        let http = Http::new(Proxy::default()).unwrap();
+        let bearer = Secret::new("secret".to_owned(), 1..=9).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(http.get(&endpoint, &bearer, Duration::from_millis(150)))
+    }
+
+    #[test]
+    fn neither_silence_nor_a_dripping_body_outlives_the_limit() {
+        for start in [b"".as_slice(), b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"HTTP/1.1 200 OK\r\nX:"] {
+            let began = Instant::now();
+            let answer = ask_a_dripping_server(start);
+            assert!(matches!(answer, Err(NoAnswer::TimedOut { .. })));
+            assert!(began.elapsed() < Duration::from_secs(5));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The file of outputs: checked before anything is sent, written once, and only with what belongs there.
+
+use std::fs;
+
+use sandbox::Sandbox;
+use sandbox::faults::{Answer, Effect, Route};
+use serde_json::json;
+
+use crate::job::Job;
+
+#[test]
+fn without_a_file_for_the_outputs_nothing_is_sent() {
+    let sandbox = Sandbox::with(|_| {});
+    for job in [Job::new(&sandbox).unset("GITHUB_OUTPUT"), Job::new(&sandbox).set("GITHUB_OUTPUT", "")] {
+        let step = job.run();
+        let error = step.failed(1);
+        assert!(error.starts_with("GITHUB_OUTPUT is not set, so the API key could not be handed"), "{error}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    for path in [folder.path(), &missing] {
+        let step = Job::new(&sandbox).set("GITHUB_OUTPUT", path).run();
+        let error = step.failed(1);
+        assert!(error.starts_with(&format!("the file in GITHUB_OUTPUT ({}) can't take", path.display())), "{error}");
+    }
+    assert!(!missing.exists());
+    assert!(sandbox.requests().is_empty());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_terminal_or_a_pipe_is_no_file_for_the_outputs() {
+    let sandbox = Sandbox::with(|_| {});
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [pipe.to_str().unwrap(), "/dev/null", "/dev/stdout"] {
+        let step = Job::new(&sandbox).set("GITHUB_OUTPUT", path).run();
+        assert!(step.failed(1).contains("it is not a regular file"), "{path}: {}", step.log);
+    }
+    assert!(sandbox.requests().is_empty());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_key_that_can_not_be_masked_goes_nowhere() {
+    let sandbox = Sandbox::with(|_| {});
+    let step = Job::new(&sandbox).stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap()).run();
+    assert_eq!(step.code, 1);
+    assert!(sandbox.requests().is_empty(), "not even the request token could be masked");
+}
+
+#[test]
+fn what_was_written_before_stays() {
+    for before in ["other=1\n", "other=1", "other<<x\n1\nx\n"] {
+        let sandbox = Sandbox::with(|_| {});
+        let job = Job::new(&sandbox);
+        fs::write(job.output(), before).unwrap();
+        let step = job.run();
+        assert!(step.output_file.starts_with(before));
+        assert_eq!(step.outputs["other"], "1", "{}", step.output_file);
+        assert_eq!(step.api_key(), sandbox.api_keys()[0]);
+    }
+}
+
+#[test]
+fn the_delimiter_is_another_one_each_time() {
+    let sandbox = Sandbox::with(|_| {});
+    let delimiters = |_| {
+        let step = Job::new(&sandbox).run();
+        let lines = step.output_file.lines().filter_map(|line| line.split_once("<<"));
+        lines.map(|(_, delimiter)| delimiter.to_owned()).collect::<Vec<_>>()
+    };
+    let all: std::collections::BTreeSet<String> = (0..3).flat_map(delimiters).collect();
+    assert_eq!(all.len(), 6);
+    assert!(all.iter().all(|delimiter| delimiter.len() == "ghadelimiter_".len() + 32), "{all:?}");
+}
+
+/// The step's outputs for a 200 with this body.
+fn answered(body: serde_json::Value) -> crate::job::Step {
+    let sandbox = Sandbox::with(|_| {});
+    let answer = Answer::new(200, "application/json", body.to_string());
+    sandbox.fault(Route::TokenService, 1, Effect::Instead(answer));
+    Job::new(&sandbox).run()
+}
+
+#[test]
+fn the_expiry_is_passed_on_as_the_service_said_it() {
+    for expires in ["2026-11-22T13:00:00.0000000+00:00", "2026-11-22T13:00:00Z", "2026-11-22T15:00:00.5+02:00"] {
+        let step = answered(json!({ "apiKey": "a-key-of-some-length", "expires": expires }));
+        assert_eq!(step.api_key(), "a-key-of-some-length");
+        assert_eq!(step.outputs["expires-at"], expires);
+        assert!(step.text()[0].ends_with("valid until 2026-11-22 13:00 UTC."), "{}", step.log);
+    }
+}
+
+#[test]
+fn an_expiry_that_was_not_said_or_makes_no_sense_is_left_out() {
+    let bodies = [
+        (json!({ "apiKey": "a-key-of-some-length" }), "valid for a time that the token service does not say."),
+        (json!({ "apiKey": "a-key-of-some-length", "expires": null }), "the token service does not say."),
+        (
+            json!({ "apiKey": "a-key-of-some-length", "expires": "soon\nx=y" }),
+            "until 'soon x=y', which is no RFC 3339 time.",
+        ),
+        (
+            json!({ "apiKey": "a-key-of-some-length", "expires": 1795352400 }),
+            "until '1795352400', which is no RFC 3339 time.",
+        ),
+        (
+            json!({ "apiKey": "a-key-of-some-length", "expires": "a-key-of-some-length" }),
+            "until '***', which is no RFC 3339 time.",
+        ),
+    ];
+    for (body, end) in bodies {
+        let step = answered(body);
+        assert_eq!(step.api_key(), "a-key-of-some-length");
+        assert_eq!(step.outputs.get("expires-at"), None);
+        assert!(step.text()[0].ends_with(end), "{}", step.log);
+    }
+}

@@ -1,0 +1,119 @@
+//! Text from outside can't act: neither as a command, nor as an output, nor by hiding or leaking anything.
+
+use sandbox::Sandbox;
+use sandbox::faults::{Answer, Effect, Route};
+use serde_json::json;
+
+use crate::job::Job;
+
+/// Attempts to break out of an annotation, a log line or an output record.
+const ATTACKS: &[&str] = &[
+    "\n::add-mask::x",
+    "\r::error::forged",
+    "\r\n  ::set-output name=NUGET_API_KEY::forged",
+    "\n::stop-commands::x\n",
+    "##[error]forged",
+    "x ##[set-env name=PATH]/tmp",
+    "##\u{200b}[command]",
+    "\u{2028}::error::forged\u{85}::error::forged",
+    "%0A::error::forged%0D%0A",
+    "\u{1b}[2J\u{1b}[31m\u{8}\u{7}\0",
+    "\u{202e}drowssap\u{2066}",
+    "\nNUGET_API_KEY<<x\nforged\nx\n",
+    "ghadelimiter_",
+    "\u{a0}\n\u{3000}::warning::forged",
+];
+
+#[test]
+fn messages_of_both_sides_stay_one_line_of_one_annotation() {
+    for attack in ATTACKS {
+        for (route, field) in [(Route::IdToken, "message"), (Route::TokenService, "error")] {
+            let sandbox = Sandbox::with(|_| {});
+            let body = json!({ field: format!("before{attack}after") }).to_string();
+            sandbox.fault(route, 1, Effect::Instead(Answer::new(400, "application/json", body)));
+            let step = Job::new(&sandbox).run();
+            let error = step.failed(1);
+            let (_, message) = error.split_once("HTTP 400 Bad Request: ").unwrap();
+            assert!(message.starts_with("before") && message.ends_with("after"), "{attack:?}: {message:?}");
+            assert!(!message.contains(char::is_control), "{message:?}");
+            assert!(step.text().is_empty() && step.warnings().is_empty(), "{}", step.log);
+        }
+    }
+}
+
+#[test]
+fn inputs_can_not_act_either() {
+    for attack in ATTACKS.iter().filter(|attack| !attack.contains('\0')) {
+        let sandbox = Sandbox::with(|_| {});
+        let user = format!("x{attack}x");
+        let step = Job::new(&sandbox).set("INPUT_USER", &user).run();
+        let error = step.failed(1);
+        assert!(error.contains("No matching trust policy owned by user 'x"), "{error}");
+        let sent: serde_json::Value = serde_json::from_slice(&sandbox.requests()[1].body).unwrap();
+        assert_eq!(sent["username"], user, "sent as given, shown harmless");
+
+        // In a success line too.
+        let sandbox = Sandbox::with(|config| {
+            config.users[0].name = user.clone();
+            config.policies[0].created_by = user.clone();
+            config.organizations[0].members = vec![user.clone()];
+        });
+        let step = Job::new(&sandbox).set("INPUT_USER", &user).run();
+        step.api_key();
+        assert_eq!(step.text().len(), 1, "{}", step.log);
+
+        let url = format!("http://x{attack}.example");
+        Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", &url).run().failed(2);
+        Job::new(&sandbox).arguments([format!("--x{attack}")]).run().failed(2);
+    }
+}
+
+#[test]
+fn a_service_that_echoes_a_credential_does_not_get_it_shown() {
+    let sandbox = Sandbox::with(|_| {});
+    let echo = json!({ "message": format!("bad token '{}'", sandbox.request_token()) }).to_string();
+    sandbox.fault(Route::IdToken, 1, Effect::Instead(Answer::new(400, "application/json", echo)));
+    assert!(Job::new(&sandbox).run().failed(1).ends_with("bad token '***'"));
+
+    let id_token = sandbox.forge("https://www.nuget.org", |_| {});
+    // The beginning of a credential must not be left at the place where a long message is cut.
+    for padding in [0, 900, 990, 1_000] {
+        let issued = json!({ "value": id_token }).to_string();
+        let nth = |route| 1 + sandbox.requests().iter().filter(|request| request.route == route).count();
+        sandbox.fault(
+            Route::IdToken,
+            nth(Route::IdToken),
+            Effect::Instead(Answer::new(200, "application/json", issued)),
+        );
+        let echo = json!({ "error": format!("{} {id_token}", "x".repeat(padding)) }).to_string();
+        sandbox.fault(
+            Route::TokenService,
+            nth(Route::TokenService),
+            Effect::Instead(Answer::new(400, "application/json", echo)),
+        );
+        let step = Job::new(&sandbox).secret(&id_token[..40]).run();
+        assert!(!step.failed(1).contains("eyJ"), "{}", step.log);
+    }
+}
+
+#[test]
+fn a_huge_message_is_cut() {
+    let sandbox = Sandbox::with(|_| {});
+    let body = json!({ "error": "é<|>".repeat(25_000) }).to_string();
+    sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::new(401, "application/json", body)));
+    let step = Job::new(&sandbox).run();
+    let error = step.failed(1);
+    assert!(error.chars().count() < 1_200 && error.ends_with('…'), "{error}");
+}
+
+#[test]
+fn a_key_with_characters_that_commands_escape_is_masked_and_delivered_as_it_is() {
+    for key in ["100%0Akey", "::error::key", "key,with:colons", "##[error]key", "ghadelimiter_0", "a=b<<c=d<<e"] {
+        let sandbox = Sandbox::with(|_| {});
+        let body = json!({ "apiKey": key }).to_string();
+        sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::new(200, "application/json", body)));
+        let step = Job::new(&sandbox).secret(key).run();
+        assert_eq!(step.api_key(), key);
+        assert_eq!(step.masks()[2], key);
+    }
+}

@@ -1,0 +1,165 @@
+//! Inputs: where they come from, and what is refused before anything is sent.
+
+use sandbox::Sandbox;
+
+use crate::job::Job;
+
+/// Runs a step that must fail before its first request, and gives its error.
+#[track_caller]
+fn refused(code: i32, change: impl FnOnce(Job<'_>) -> Job<'_>) -> String {
+    let sandbox = Sandbox::with(|_| {});
+    let step = change(Job::new(&sandbox)).run();
+    assert!(sandbox.requests().is_empty(), "{}", step.log);
+    step.failed(code).to_owned()
+}
+
+#[test]
+fn a_flag_wins_over_its_variable() {
+    let sandbox = Sandbox::with(|_| {});
+    let step = Job::new(&sandbox)
+        .set("INPUT_USER", "somebody")
+        .set("INPUT_TOKEN_SERVICE_URL", "https://example.invalid/token")
+        .set("INPUT_AUDIENCE", "nobody")
+        .arguments(["--user", "contoso-bot", "--audience=https://www.nuget.org", "--token-service-url"])
+        .arguments([sandbox.token_service_url()])
+        .run();
+    step.api_key();
+}
+
+#[test]
+fn white_space_around_an_input_does_not_count() {
+    let sandbox = Sandbox::with(|_| {});
+    let step = Job::new(&sandbox)
+        .set("INPUT_USER", " contoso-bot\n")
+        .set("INPUT_TOKEN_SERVICE_URL", format!("\t{} ", sandbox.token_service_url()))
+        .arguments(["--audience", " https://www.nuget.org "])
+        .run();
+    step.api_key();
+}
+
+#[test]
+fn empty_and_blank_mean_absent() {
+    let sandbox = Sandbox::with(|_| {});
+    let step = Job::new(&sandbox).set("INPUT_AUDIENCE", " ").arguments(["--user", "", "--audience", " \n"]).run();
+    step.api_key();
+}
+
+#[test]
+fn a_user_is_required() {
+    for user in ["", " \t"] {
+        let error = refused(2, |job| job.set("INPUT_USER", user));
+        assert!(error.starts_with("the input `user` is empty\nSet it to the nuget.org profile name"), "{error}");
+    }
+    refused(2, |job| job.unset("INPUT_USER"));
+}
+
+#[test]
+fn a_token_service_must_be_an_https_url_or_on_loopback() {
+    let error = |url: &str| refused(2, |job| job.set("INPUT_TOKEN_SERVICE_URL", url));
+    let clear = |url: &str| {
+        format!(
+            "the input `token-service-url` is '{url}', but credentials are sent over https only: give an https URL \
+             (http is for loopback hosts such as 127.0.0.1)"
+        )
+    };
+    for url in [
+        "http://www.nuget.org/api/v2/token",
+        "http://127.0.0.1.example/",
+        "http://localhost.example/",
+        "http://sub.localhost/",
+        "http://0.0.0.0/",
+        "http://10.0.0.1/",
+        "http://[::2]/",
+        "http://[::ffff:127.0.0.1]/",
+        "ftp://www.nuget.org/token",
+        "file:///etc/passwd",
+        "data:text/plain,x",
+    ] {
+        assert_eq!(error(url), clear(url));
+    }
+    for (url, cause) in [
+        ("www.nuget.org/api", "relative URL without a base"),
+        ("https://", "empty host"),
+        ("https://a b/", "invalid international domain name"),
+        ("https://host:99999/", "invalid port number"),
+    ] {
+        let expected =
+            format!("the input `token-service-url` is not a URL: '{url}' ({cause}); give an absolute https URL");
+        assert_eq!(error(url), expected);
+    }
+}
+
+#[test]
+fn a_url_with_credentials_is_refused_and_not_shown() {
+    for url in ["https://user:pa55word@host.example/token", "https://pa55word@host.example/token"] {
+        let error = refused(2, |job| job.set("INPUT_TOKEN_SERVICE_URL", url).secret("pa55word"));
+        assert_eq!(
+            error,
+            "the input `token-service-url` holds a user name or a password before its host (host.example): leave them out"
+        );
+    }
+    refused(2, |job| job.set("INPUT_TOKEN_SERVICE_URL", "https//user:pa55word@host").secret("pa55word"));
+    refused(2, |job| job.set("INPUT_TOKEN_SERVICE_URL", "ftp://user:pa55word@host").secret("pa55word"));
+}
+
+#[test]
+fn the_request_url_must_be_https_or_loopback_too() {
+    for url in ["http://token.actions.example/x", "http://user:pa55word@127.0.0.1/", "nonsense"] {
+        let error = refused(1, |job| job.set("ACTIONS_ID_TOKEN_REQUEST_URL", url).secret("pa55word"));
+        assert!(error.starts_with("the environment variable ACTIONS_ID_TOKEN_REQUEST_URL "), "{error}");
+    }
+}
+
+#[test]
+fn a_job_without_the_permission_is_told_which_one() {
+    for name in ["ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"] {
+        for error in [refused(1, |job| job.unset(name)), refused(1, |job| job.set(name, " "))] {
+            let expected = format!("this job can't ask GitHub for an ID token: {name} is not set\n");
+            assert!(error.starts_with(&expected), "{error}");
+            assert!(error.contains("\npermissions:\n  id-token: write\n  contents: read"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_request_token_that_no_header_can_hold_is_refused() {
+    let error = refused(1, |job| job.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "to\nken").secret("to\nken"));
+    assert!(error.starts_with("the environment variable ACTIONS_ID_TOKEN_REQUEST_TOKEN holds characters"), "{error}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_variable_that_is_not_unicode_is_refused() {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+    let garbage = || OsString::from_vec(vec![b'x', 0xff]);
+    assert_eq!(
+        refused(2, |job| job.set("INPUT_USER", garbage())),
+        "the environment variable INPUT_USER is not valid UTF-8"
+    );
+    refused(1, |job| job.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", garbage()));
+    refused(2, |job| job.arguments([garbage()]));
+}
+
+#[test]
+fn somebody_elses_token_service_gets_a_warning_with_nuget_orgs_audience() {
+    let warnings = |url: &str, audience: &str| {
+        let sandbox = Sandbox::with(|_| {});
+        // The ID token never comes, so nothing is sent to that host.
+        sandbox.fault(sandbox::faults::Route::IdToken, 1, sandbox::faults::Effect::Reset);
+        let step = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", url).set("INPUT_AUDIENCE", audience).run();
+        step.failed(1);
+        step.warnings().join("\n")
+    };
+    for audience in ["", "https://www.nuget.org", "https://www.nuget.org/"] {
+        let warning = warnings("https://nuget.contoso.example/token", audience);
+        assert!(warning.contains("nuget.contoso.example"), "{warning}");
+        assert!(warning.contains("redeem it at nuget.org. Set the input `audience`"), "{warning}");
+    }
+    assert_ne!(warnings("https://nuget.org.example/token", ""), "");
+    assert_ne!(warnings("https://notnuget.org/token", ""), "");
+    assert_eq!(warnings("https://nuget.contoso.example/token", "nuget.contoso.example"), "");
+    assert_eq!(warnings("https://www.nuget.org/api/v2/token", ""), "");
+    assert_eq!(warnings("https://nuget.org/api/v2/token", ""), "");
+    assert_eq!(warnings("https://localhost/api/v2/token", ""), "");
+}

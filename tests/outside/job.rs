@@ -1,0 +1,230 @@
+//! A job that runs the binary as a step, with nothing in its environment but what the job says. What must hold for
+//! every step is checked in [`Job::run`].
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use sandbox::Sandbox;
+use sandbox::runner::{Line, read_log, read_outputs};
+
+/// A step to be run.
+pub struct Job<'a> {
+    sandbox: &'a Sandbox,
+    environment: BTreeMap<&'static str, OsString>,
+    arguments: Vec<OsString>,
+    secrets: Vec<String>,
+    directory: tempfile::TempDir,
+    stdout: Option<Stdio>,
+}
+
+/// A step that was run.
+pub struct Step {
+    /// The exit code.
+    pub code: i32,
+    /// What was printed, on both streams.
+    pub log: String,
+    /// The same, as the runner understands it.
+    pub lines: Vec<Line>,
+    /// The outputs, as the runner reads them.
+    pub outputs: BTreeMap<String, String>,
+    /// The file of outputs, as it stands.
+    pub output_file: String,
+}
+
+impl<'a> Job<'a> {
+    /// The seed job with its login step, as the action sets it up.
+    pub fn new(sandbox: &'a Sandbox) -> Job<'a> {
+        let job = Job {
+            sandbox,
+            environment: BTreeMap::new(),
+            arguments: Vec::new(),
+            secrets: Vec::new(),
+            directory: tempfile::tempdir().unwrap(),
+            stdout: None,
+        };
+        fs::write(job.output(), "").unwrap();
+        let output = job.output();
+        let job = match std::env::var_os("SystemRoot") {
+            // Windows can't open a socket without it.
+            Some(root) => job.set("SystemRoot", root),
+            None => job,
+        };
+        job.set("GITHUB_ACTIONS", "true")
+            .set("GITHUB_OUTPUT", output)
+            .set("ACTIONS_ID_TOKEN_REQUEST_URL", sandbox.id_token_request_url())
+            .set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", sandbox.request_token())
+            .set("INPUT_USER", "contoso-bot")
+            .set("INPUT_TOKEN_SERVICE_URL", sandbox.token_service_url())
+            .set("INPUT_AUDIENCE", "")
+    }
+
+    /// Sets a variable.
+    pub fn set(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.environment.insert(name, value.into());
+        self
+    }
+
+    /// Takes a variable away.
+    pub fn unset(mut self, name: &'static str) -> Self {
+        self.environment.remove(name);
+        self
+    }
+
+    /// Adds arguments.
+    pub fn arguments<T: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(T::into));
+        self
+    }
+
+    /// Names one more value that must not be shown, besides what the sandbox made.
+    pub fn secret(mut self, value: &str) -> Self {
+        self.secrets.push(value.to_owned());
+        self
+    }
+
+    /// Sends standard output somewhere else than into [`Step::log`].
+    pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.stdout = Some(stdout.into());
+        self
+    }
+
+    /// A folder of this step's own.
+    pub fn directory(&self) -> PathBuf {
+        self.directory.path().to_owned()
+    }
+
+    /// The file of outputs.
+    pub fn output(&self) -> PathBuf {
+        self.directory.path().join("output")
+    }
+
+    /// Runs the step, and nothing more.
+    pub fn execute(&mut self) -> Output {
+        let stdout = self.stdout.take().unwrap_or_else(Stdio::piped);
+        Command::new(env!("CARGO_BIN_EXE_nuget-login"))
+            .args(&self.arguments)
+            .env_clear()
+            .envs(&self.environment)
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .unwrap()
+    }
+
+    /// Runs the step, and checks what must hold for every one.
+    pub fn run(mut self) -> Step {
+        let before = fs::read_to_string(self.output()).unwrap();
+        let elsewhere = self.stdout.is_some();
+        let ran = self.execute();
+        let log = String::from_utf8(ran.stdout).unwrap() + &String::from_utf8(ran.stderr).unwrap();
+        let output_file = fs::read_to_string(self.output()).unwrap();
+        let step = Step {
+            code: ran.status.code().unwrap(),
+            lines: read_log(&log),
+            outputs: read_outputs(&output_file).unwrap().into_iter().collect(),
+            log,
+            output_file,
+        };
+
+        assert!(!step.log.contains("panicked"), "{}", step.log);
+        assert!(!step.lines.iter().any(|line| matches!(line, Line::Command(_))), "a command: {}", step.log);
+        let is_github = self.environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+        let asked = self.arguments.iter().any(|it| it == "--help" || it == "-h" || it == "--version" || it == "-V");
+        if step.code == 0 && !asked {
+            assert!(!step.outputs["NUGET_API_KEY"].is_empty());
+            assert!(step.errors().is_empty(), "{}", step.log);
+        } else {
+            assert_eq!(step.output_file, before, "a failed step writes nothing");
+            let annotations = if is_github && !asked && !elsewhere { 1 } else { 0 };
+            assert_eq!(step.errors().len(), annotations, "{}", step.log);
+        }
+        if !is_github {
+            assert!(step.lines.iter().all(|line| matches!(line, Line::Text(_))), "a command: {}", step.log);
+        }
+        self.assert_no_secret_shown(&step, &before);
+        step
+    }
+
+    /// Secrets stand in mask lines only, and the API key in the output file besides.
+    fn assert_no_secret_shown(&self, step: &Step, before: &str) {
+        let added = step.output_file.strip_prefix(before).unwrap();
+        let keys = self.sandbox.api_keys();
+        let tokens = self.sandbox.id_tokens();
+        let request_token = self.sandbox.request_token().to_owned();
+        for secret in self.secrets.iter().chain(&tokens).chain(&keys).chain([&request_token]) {
+            let shown = step.lines.iter().find(|line| match line {
+                Line::Mask(_) => false,
+                line => format!("{line:?}").contains(secret),
+            });
+            assert_eq!(shown, None, "a secret is shown");
+            let delivered = step.outputs.get("NUGET_API_KEY") == Some(secret);
+            assert!(delivered || !added.contains(secret), "a token in the outputs");
+        }
+        let files = fs::read_dir(self.directory.path()).unwrap().map(|entry| entry.unwrap().path());
+        for file in files.filter(|file| file.is_file() && *file != self.output()) {
+            let text = fs::read_to_string(&file).unwrap();
+            assert!(!tokens.iter().chain(&keys).any(|it| text.contains(it)), "a secret in {}", file.display());
+        }
+    }
+}
+
+impl Step {
+    /// The texts of the error annotations.
+    pub fn errors(&self) -> Vec<&str> {
+        self.annotations("error")
+    }
+
+    /// The texts of the warning annotations.
+    pub fn warnings(&self) -> Vec<&str> {
+        self.annotations("warning")
+    }
+
+    fn annotations(&self, wanted: &str) -> Vec<&str> {
+        self.pick(|line| match line {
+            Line::Annotation { level, message, .. } if level == wanted => Some(message),
+            _ => None,
+        })
+    }
+
+    /// The masked values, in order.
+    pub fn masks(&self) -> Vec<&str> {
+        self.pick(|line| if let Line::Mask(value) = line { Some(value) } else { None })
+    }
+
+    /// The plain lines that are not empty.
+    pub fn text(&self) -> Vec<&str> {
+        self.pick(|line| match line {
+            Line::Text(text) if !text.is_empty() => Some(text),
+            _ => None,
+        })
+    }
+
+    fn pick(&self, part: impl Fn(&Line) -> Option<&String>) -> Vec<&str> {
+        self.lines.iter().filter_map(part).map(String::as_str).collect()
+    }
+
+    /// The one error, if the step failed with this exit code.
+    #[track_caller]
+    pub fn failed(&self, code: i32) -> &str {
+        assert_eq!(self.code, code, "{}", self.log);
+        self.errors()[0]
+    }
+
+    /// The API key, if the step succeeded.
+    #[track_caller]
+    pub fn api_key(&self) -> &str {
+        assert_eq!(self.code, 0, "{}", self.log);
+        &self.outputs["NUGET_API_KEY"]
+    }
+}
+
+/// A file that standard output can be appended to.
+pub fn appended(path: &std::path::Path) -> fs::File {
+    OpenOptions::new().append(true).create(true).open(path).unwrap()
+}

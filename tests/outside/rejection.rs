@@ -1,0 +1,142 @@
+//! Either side says no, or says yes without what was asked for.
+
+use sandbox::Sandbox;
+use sandbox::config::Config;
+use sandbox::faults::{Answer, Effect, Route};
+use serde_json::json;
+
+use crate::job::Job;
+
+/// The error of a step in a changed world, without the host.
+#[track_caller]
+fn rejected(change: impl FnOnce(&mut Config)) -> String {
+    let sandbox = Sandbox::with(change);
+    let step = Job::new(&sandbox).run();
+    step.failed(1).replace(sandbox.base_url().trim_start_matches("http://"), "HOST")
+}
+
+/// The error of a step that got this answer from one side.
+#[track_caller]
+fn answered(route: Route, answer: Answer) -> String {
+    let sandbox = Sandbox::with(|_| {});
+    sandbox.fault(route, 1, Effect::Instead(answer));
+    let step = Job::new(&sandbox).run();
+    assert_eq!(sandbox.requests().iter().filter(|request| request.route == route).count(), 1);
+    step.failed(1).replace(sandbox.base_url().trim_start_matches("http://"), "HOST")
+}
+
+fn json_answer(status: u16, body: serde_json::Value) -> Answer {
+    Answer::new(status, "application/json; charset=utf-8", body.to_string())
+}
+
+#[test]
+fn a_policy_that_does_not_match_is_said_in_the_services_words() {
+    assert_eq!(
+        rejected(|config| config.policies[0].workflow = "publish.yml".to_owned()),
+        "no API key from the token service: HOST answered HTTP 401 Unauthorized: Workflow mismatch for policy \
+         'contoso-sdk release': expected 'publish.yml', actual 'release.yml'"
+    );
+    assert_eq!(
+        rejected(|config| config.users[0].locked = true),
+        "no API key from the token service: HOST answered HTTP 400 Bad Request: The user 'contoso-bot' is locked."
+    );
+}
+
+#[test]
+fn a_token_service_that_is_switched_off_is_named_with_its_status() {
+    assert_eq!(
+        rejected(|config| config.service.enabled = false),
+        "no API key from the token service: HOST answered HTTP 404 Not Found without a message of its own"
+    );
+}
+
+#[test]
+fn a_wrong_request_token_is_github_saying_no() {
+    let sandbox = Sandbox::with(|_| {});
+    let step = Job::new(&sandbox).set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "wrong-token").secret("wrong-token").run();
+    let error = step.failed(1);
+    assert!(error.starts_with("no ID token from GitHub: 127.0.0.1:"), "{error}");
+    assert!(error.ends_with("answered HTTP 401 Unauthorized: The request token is missing or wrong."), "{error}");
+    assert!(sandbox.requests().iter().all(|request| request.route == Route::IdToken));
+}
+
+#[test]
+fn every_status_but_200_is_a_rejection() {
+    for status in [201, 202, 204, 206, 300, 304, 400, 403, 418, 451, 500, 503, 599] {
+        let body = if status == 204 || status == 304 { "" } else { r#"{"apiKey":"a-key-of-some-length"}"# };
+        for (route, what) in [(Route::IdToken, "no ID token"), (Route::TokenService, "no API key")] {
+            let error = answered(route, Answer::new(status, "application/json", body));
+            assert!(error.starts_with(what), "{error}");
+            assert!(error.contains(&format!("HOST answered HTTP {status}")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    for status in [301, 302, 303, 307, 308] {
+        for route in [Route::IdToken, Route::TokenService] {
+            let elsewhere = Sandbox::with(|_| {});
+            let location = elsewhere.token_service_url();
+            let error = answered(route, Answer::new(status, "text/plain", "").with("Location", &location));
+            assert!(error.ends_with(", a redirect, which is never followed"), "{error}");
+            assert!(elsewhere.requests().is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_message_is_taken_from_the_services_json_only() {
+    let exchange = |body: serde_json::Value| answered(Route::TokenService, json_answer(401, body));
+    assert!(exchange(json!({ "error": "Some words." })).ends_with("HTTP 401 Unauthorized: Some words."));
+    for body in [json!({ "error": 7 }), json!({ "error": " " }), json!(["error"]), json!({ "message": "x" })] {
+        assert!(exchange(body).ends_with("HTTP 401 Unauthorized without a message of its own"));
+    }
+    let page = answered(Route::TokenService, Answer::new(403, "text/html", "<html>blocked</html>"));
+    assert!(page.ends_with("HTTP 403 Forbidden without a message of its own"));
+}
+
+#[test]
+fn a_200_without_a_token_is_no_success() {
+    for (body, problem) in [
+        ("", "the answer is not JSON with a string `value`"),
+        ("{", "the answer is not JSON with a string `value`"),
+        ("<html></html>", "the answer is not JSON with a string `value`"),
+        (r#"{"count":0}"#, "the answer is not JSON with a string `value`"),
+        (r#"{"value":7}"#, "the answer is not JSON with a string `value`"),
+        (r#"{"value":""}"#, "the `value` in its answer is empty"),
+        (r#"{"value":"a.b"}"#, "the `value` in its answer is not a JSON web token"),
+        (
+            r#"{"value":"a.b.c\n::stop::"}"#,
+            "the `value` in its answer holds characters that no credential has (white space, control characters or \
+             non-ASCII)",
+        ),
+    ] {
+        let error = answered(Route::IdToken, Answer::new(200, "application/json", body));
+        assert_eq!(error, format!("no ID token from GitHub: HOST answered HTTP 200, but {problem}"));
+    }
+}
+
+#[test]
+fn a_200_without_a_key_is_no_success() {
+    let long = "k".repeat(4097);
+    for (body, problem) in [
+        ("".to_owned(), "the answer is not JSON with a string `apiKey`"),
+        (r#"{"tokenType":"ApiKey","expires":"2026-"#.to_owned(), "the answer is not JSON with a string `apiKey`"),
+        (r#"{"tokenType":"ApiKey"}"#.to_owned(), "the answer is not JSON with a string `apiKey`"),
+        (r#"{"apiKey":null}"#.to_owned(), "the answer is not JSON with a string `apiKey`"),
+        (r#"{"apiKey":{"a-secret-key":1}}"#.to_owned(), "the answer is not JSON with a string `apiKey`"),
+        (r#"{"apiKey":""}"#.to_owned(), "the `apiKey` in its answer is empty"),
+        (r#"{"apiKey":"short"}"#.to_owned(), "the `apiKey` in its answer is 5 characters long"),
+        (format!(r#"{{"apiKey":"{long}"}}"#), "the `apiKey` in its answer is 4097 characters long"),
+        (r#"{"apiKey":"a-secret-key a"}"#.to_owned(), "the `apiKey` in its answer holds characters"),
+        (r#"{"apiKey":"a-secret-key\n"}"#.to_owned(), "the `apiKey` in its answer holds characters"),
+        (r#"{"apiKey":"a-secret-keyß"}"#.to_owned(), "the `apiKey` in its answer holds characters"),
+        (r#"{"apiKey":"a-secret-key\u0000"}"#.to_owned(), "the `apiKey` in its answer holds characters"),
+    ] {
+        let error = answered(Route::TokenService, Answer::new(200, "application/json", body));
+        let expected = format!("no API key from the token service: HOST answered HTTP 200, but {problem}");
+        assert!(error.starts_with(&expected), "{error}");
+        assert!(!error.contains("a-secret-key"), "{error}");
+    }
+}

@@ -1,0 +1,56 @@
+//! A server whose every byte a test writes, and which keeps every byte that comes.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread::{self, JoinHandle};
+
+/// Listens on loopback, and answers one connection after another with the given bytes.
+pub struct Scripted {
+    /// `127.0.0.1:port`.
+    pub host: String,
+    served: JoinHandle<Vec<String>>,
+}
+
+impl Scripted {
+    /// Starts with the answers to give.
+    pub fn start(answers: Vec<Vec<u8>>) -> Scripted {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let served = thread::spawn(move || {
+            let answer = |answer: Vec<u8>| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let request = read_request(&mut stream);
+                // A client may have seen enough before the end.
+                let _ = stream.write_all(&answer);
+                request
+            };
+            answers.into_iter().map(answer).collect()
+        });
+        Scripted { host, served }
+    }
+
+    /// The requests, byte by byte, once every answer was given.
+    pub fn requests(self) -> Vec<String> {
+        self.served.join().unwrap()
+    }
+}
+
+/// A complete 200 with a JSON body.
+pub fn json(body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+/// Reads up to the end of the body.
+pub fn read_request(stream: &mut TcpStream) -> String {
+    let mut reader = BufReader::new(stream);
+    let mut request = String::new();
+    while !request.ends_with("\r\n\r\n") {
+        assert!(reader.read_line(&mut request).unwrap() > 0, "the request ends early: {request}");
+    }
+    let length =
+        request.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    reader.read_exact(&mut body).unwrap();
+    request + &String::from_utf8(body).unwrap()
+}
