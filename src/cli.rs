@@ -15,9 +15,10 @@ pub const NUGET_ORG_AUDIENCE: &str = "https://www.nuget.org";
 /// temporary API key (nuget.org's lives about an hour), masks the key in the log and writes it to
 /// the step's outputs.
 #[derive(Debug, clap::Parser)]
+#[allow(rustdoc::bare_urls, reason = "these comments are the text of `--help`")]
 #[command(version, verbatim_doc_comment, after_long_help = AFTER_HELP)]
 pub struct Arguments {
-    /// nuget.org profile name of the person who created the trust policy [required]
+    /// nuget.org profile name of the person who created the trust policy (required)
     ///
     /// Not an organization, not the package owner, not an e-mail address.
     /// [variable: INPUT_USER]

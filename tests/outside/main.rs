@@ -6,6 +6,7 @@ mod inputs;
 mod job;
 mod journey;
 mod network;
+mod nuget_exe;
 mod place;
 mod rejection;
 mod scripted;
