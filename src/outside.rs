@@ -19,7 +19,8 @@ pub fn one_line(text: &str) -> String {
 /// runner reads as a command.
 ///
 /// The runner takes `::` at the start of a line, white space aside, and `##[` anywhere in it (actions/runner,
-/// `ActionCommand.cs`).
+/// `ActionCommand.cs`). It looks for them with .NET's culture-sensitive comparison, which passes over ignorable
+/// characters in between, so those are broken too.
 pub fn tame(line: &str) -> String {
     let mut tamed: String = line.chars().map(|c| if acts(c) { '\u{fffd}' } else { c }).collect();
     tamed = tamed.replace("##[", "## [");
@@ -30,12 +31,14 @@ pub fn tame(line: &str) -> String {
     tamed
 }
 
-/// Whether a character does something to a log other than stand in it: controls, line and paragraph separators,
-/// bidirectional controls, and characters of no width.
+/// Whether a character does something to a log other than stand in it: controls, line and paragraph separators, and
+/// what Unicode calls default-ignorable (bidirectional controls, characters of no width, variation selectors).
 fn acts(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -55,7 +58,10 @@ mod tests {
         assert_eq!(tame("::error::x"), ": :error::x");
         assert_eq!(tame("\u{a0}\u{3000}::error::x"), "\u{a0}\u{3000}: :error::x");
         assert_eq!(tame("a\u{1b}[31mb\0\u{85}\u{202e}c\u{200b}"), "a\u{fffd}[31mb\u{fffd}\u{fffd}\u{fffd}c\u{fffd}");
-        assert_eq!(tame("##\u{200b}[error]"), "##\u{fffd}[error]", "breaking a character joins nothing");
+        for ignorable in ['\u{200b}', '\u{ad}', '\u{fe0f}', '\u{e0041}', '\0'] {
+            assert_eq!(tame(&format!("#{ignorable}#[error]")), "#\u{fffd}#[error]", "breaking it joins nothing");
+            assert_eq!(tame(&format!("{ignorable}::error::")), "\u{fffd}::error::");
+        }
         assert_eq!(tame("100 % – fine: a::b #1 [x]"), "100 % – fine: a::b #1 [x]");
     }
 }
