@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{FromRequest, Multipart, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
@@ -61,6 +61,7 @@ pub async fn serve(listener: StdListener, world: Arc<World>) {
         .route(SERVICE_INDEX_PATH, get(service_index))
         .route(PUSH_PATH, put(push_package))
         .route(&format!("{PUSH_PATH}/"), put(push_package))
+        .layer(DefaultBodyLimit::disable())
         .with_state(Arc::clone(&world));
     let listener = TcpListener::from_std(listener).expect("a bound, non-blocking listener");
     loop {

@@ -73,6 +73,14 @@ fn a_package_may_be_the_body_itself() {
 }
 
 #[test]
+fn a_package_may_be_large() {
+    let sandbox = Sandbox::with(|_| {});
+    // What stands before an archive is not read.
+    let package = [vec![0; 5_000_000], build("my-sdk", "1.0.0")].concat();
+    assert_eq!(push(sandbox.base_url(), Some(&key(&sandbox)), &package).unwrap().status, 201);
+}
+
+#[test]
 fn a_push_needs_a_key_that_was_made_here() {
     let sandbox = Sandbox::with(|_| {});
     let package = build("my-sdk", "1.0.0");

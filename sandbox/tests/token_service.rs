@@ -415,7 +415,8 @@ fn step_10_one_key_in_a_while_for_each_user() {
     assert_eq!(exchange(&sandbox, &fresh(&sandbox)).status, 200);
     let token = fresh(&sandbox);
     let answer = exchange(&sandbox, &token);
-    assert_eq!((answer.status, answer.header("retry-after")), (429, Some("30")));
+    let seconds: u32 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!(answer.status == 429 && (1..=30).contains(&seconds), "{answer:?}");
     assert!(answer.header("content-type").unwrap().starts_with("text/html"));
     sandbox.advance(Duration::seconds(30));
     assert_eq!(exchange(&sandbox, &token).status, 200, "a 429 does not use a token up");
