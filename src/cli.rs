@@ -54,7 +54,7 @@ Reads from the job's environment:
 
 Outputs, written to the file in GITHUB_OUTPUT:
   NUGET_API_KEY  the API key, masked in the log
-  expires-at     when it expires (RFC 3339), if the token service says so
+  expires-at     when it expires, if the token service says so in RFC 3339
 
 Exit codes:
   0  the key is in the outputs
@@ -76,8 +76,8 @@ pub struct Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
     /// The arguments can't be parsed: clap's own words.
-    #[error("{}", .0.to_string().trim_start_matches("error: ").trim_end())]
-    Arguments(#[from] clap::Error),
+    #[error("{0}")]
+    Arguments(String),
     /// Not a job of GitHub Actions.
     #[error(
         "this is not a GitHub Actions job (GITHUB_ACTIONS is not `true`): nothing here would mask the API key in the \
@@ -85,7 +85,7 @@ pub enum UsageError {
     )]
     NotGitHubActions,
     /// `user` is absent.
-    #[error("the input `user` is empty")]
+    #[error("the input `user` (flag --user, variable INPUT_USER) is empty")]
     NoUser,
     /// `token-service-url` can't be used.
     #[error("the input `token-service-url` {0}")]
@@ -93,6 +93,13 @@ pub enum UsageError {
     /// A variable's value is not Unicode.
     #[error(transparent)]
     NotUnicode(#[from] NotUnicode),
+}
+
+impl From<clap::Error> for UsageError {
+    fn from(error: clap::Error) -> UsageError {
+        let words = error.to_string();
+        UsageError::Arguments(words.trim_start_matches("error: ").trim_end().to_owned())
+    }
 }
 
 impl Settings {
@@ -116,8 +123,8 @@ impl Settings {
     /// Whether the token service could redeem this job's ID token at nuget.org: it is somebody else's host, and the
     /// ID token would be made out to nuget.org.
     pub fn lends_nuget_org_audience(&self) -> bool {
-        let host = self.token_service.host();
-        let nuget_org = host == "nuget.org" || host.ends_with(".nuget.org");
+        let name = self.token_service.host_name().trim_end_matches('.');
+        let nuget_org = name == "nuget.org" || name.ends_with(".nuget.org");
         self.audience.trim_end_matches('/') == NUGET_ORG_AUDIENCE && !nuget_org && !self.token_service.is_loopback()
     }
 

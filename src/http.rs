@@ -17,6 +17,9 @@ use crate::secret::Secret;
 /// Longest body that is read, in bytes. Real answers take a few kilobytes.
 const LONGEST_BODY: usize = 1024 * 1024;
 
+/// Longest URL that is sent, in bytes. Servers take about as much.
+const LONGEST_URL: usize = 8 * 1024;
+
 /// Time for a connection, TLS and a proxy's tunnel included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -29,7 +32,7 @@ pub struct Endpoint(Url);
 pub enum NotAnEndpoint {
     /// It can't be parsed as an absolute URL.
     #[error("is not a URL: '{shown}' ({cause}); give an absolute https URL")]
-    Malformed { shown: String, cause: url::ParseError },
+    Malformed { shown: String, cause: String },
     /// It is clear text, or not HTTP at all.
     #[error(
         "is '{shown}', but credentials are sent over https only: give an https URL (http is for loopback hosts such \
@@ -46,23 +49,39 @@ impl Endpoint {
     pub fn parse(value: &str) -> Result<Endpoint, NotAnEndpoint> {
         // What stands before an `@` may be a password.
         let shown = if value.contains('@') { "***".to_owned() } else { one_line(value) };
-        let url = Url::parse(value).map_err(|cause| NotAnEndpoint::Malformed { shown: shown.clone(), cause })?;
+        let malformed = |cause: String| NotAnEndpoint::Malformed { shown: shown.clone(), cause };
+        let mut url = Url::parse(value).map_err(|cause| malformed(cause.to_string()))?;
+        if url.host_str() == Some("localhost.") {
+            url.set_host(Some("localhost")).map_err(|cause| malformed(cause.to_string()))?;
+        }
         let endpoint = Endpoint(url);
         if !endpoint.0.username().is_empty() || endpoint.0.password().is_some() {
             return Err(NotAnEndpoint::Credentials { host: endpoint.host() });
         }
         match endpoint.0.scheme() {
-            "https" => Ok(endpoint),
-            "http" if endpoint.is_loopback() => Ok(endpoint),
-            _ => Err(NotAnEndpoint::NotHttps { shown }),
+            "https" => {}
+            "http" if endpoint.is_loopback() => {}
+            _ => return Err(NotAnEndpoint::NotHttps { shown }),
         }
+        if !is_plain_host(endpoint.host_name()) {
+            return Err(malformed("the host holds characters that no host has".to_owned()));
+        }
+        if endpoint.0.as_str().len() > LONGEST_URL {
+            return Err(malformed(format!("it is longer than {LONGEST_URL} bytes")));
+        }
+        Ok(endpoint)
+    }
+
+    /// The host alone: a name in lower case, or an address.
+    pub fn host_name(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
     }
 
     /// Host, and port where it is not the scheme's own: how messages name the other side.
     pub fn host(&self) -> String {
         match self.0.port() {
-            Some(port) => format!("{}:{port}", self.0.host_str().unwrap_or_default()),
-            None => self.0.host_str().unwrap_or_default().to_owned(),
+            Some(port) => format!("{}:{port}", self.host_name()),
+            None => self.host_name().to_owned(),
         }
     }
 
@@ -71,13 +90,13 @@ impl Endpoint {
         match self.0.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
             None => false,
         }
     }
 
-    /// The same URL with `name=value` behind its query, percent-encoded as JavaScript's `encodeURIComponent` does it,
-    /// which is what GitHub's own toolkit sends.
+    /// The same URL with `name=value` behind its query. The value is percent-encoded so that nothing is left to
+    /// interpretation: a blank is `%20`, as GitHub's own toolkit sends it.
     pub fn with_query(&self, name: &str, value: &str) -> Endpoint {
         let value = url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>().replace('+', "%20");
         let mut url = self.0.clone();
@@ -87,6 +106,11 @@ impl Endpoint {
         }
         Endpoint(url)
     }
+}
+
+/// Whether a host can stand in a request: URLs allow more (`{server}` in a template that nobody filled in).
+fn is_plain_host(host: &str) -> bool {
+    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte))
 }
 
 /// The proxy that the environment names.
@@ -99,7 +123,7 @@ pub struct Proxy {
 #[derive(Debug, thiserror::Error)]
 pub enum ProxyError {
     /// It is not the URL of a proxy.
-    #[error("the environment variable {0} is not the URL of a proxy; give one such as http://proxy.example:8080")]
+    #[error("the environment variable {0} is not the URL of an HTTP proxy; give one such as http://proxy.example:8080")]
     Malformed(&'static str),
     /// It is not Unicode.
     #[error(transparent)]
@@ -120,9 +144,13 @@ impl Proxy {
         };
         let Some((name, value)) = first(["https_proxy", "HTTPS_PROXY"])? else { return Ok(Proxy::default()) };
         let no_proxy = first(["no_proxy", "NO_PROXY"])?.map(|(_, value)| value).unwrap_or_default();
-        let no_proxy = NoProxy::from_string(&format!("{no_proxy},localhost,127.0.0.0/8,::1"));
-        let https = reqwest::Proxy::all(&value).map_err(|_| ProxyError::Malformed(name))?.no_proxy(no_proxy);
-        Ok(Proxy { https: Some(https) })
+        let no_proxy = NoProxy::from_string(&format!("{no_proxy},localhost,127.0.0.0/8,::1,::ffff:127.0.0.0/104"));
+        // The client would pass over a proxy that it can't use, and connect directly.
+        let value = if value.contains("://") { value } else { format!("http://{value}") };
+        let url = Url::parse(&value).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let url = url.filter(|url| is_plain_host(url.host_str().unwrap_or_default()));
+        let proxy = url.and_then(|url| reqwest::Proxy::all(url).ok()).ok_or(ProxyError::Malformed(name))?;
+        Ok(Proxy { https: Some(proxy.no_proxy(no_proxy)) })
     }
 }
 
@@ -182,12 +210,13 @@ async fn send(
     limit: Duration,
 ) -> Result<Answer, NoAnswer> {
     let host = endpoint.host();
-    let failed = |error: reqwest::Error| NoAnswer::of(error, endpoint.host(), limit);
     let request = request.bearer_auth(bearer.reveal()).header(ACCEPT, "application/json").timeout(limit);
-    let mut response = request.send().await.map_err(failed)?;
+    let mut response = request.send().await.map_err(|error| NoAnswer::of(error, endpoint, None, limit))?;
     let status = response.status();
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+    while let Some(chunk) =
+        response.chunk().await.map_err(|error| NoAnswer::of(error, endpoint, Some(status), limit))?
+    {
         if body.len() + chunk.len() > LONGEST_BODY {
             return Err(NoAnswer::TooLong { host, status });
         }
@@ -250,34 +279,39 @@ pub enum NoAnswer {
     /// No connection: name resolution, TCP, a proxy or TLS.
     #[error("cannot connect to {host}: {cause}")]
     NotConnected { host: String, cause: String },
-    /// Time ran out, on the way or while the body came.
-    #[error("{host} did not answer completely within {} seconds", limit.as_secs())]
-    TimedOut { host: String, limit: Duration },
-    /// The connection broke, or what came is not HTTP.
-    #[error("the answer of {host} could not be read: {cause}")]
-    Broken { host: String, cause: String },
+    /// Time ran out, on the way or while the body came. `answer` names the other side, and the status if it came.
+    #[error("{answer} did not come completely within {} seconds", limit.as_secs())]
+    TimedOut { answer: String, limit: Duration },
+    /// The connection broke, or what came is not HTTP. `answer` as above.
+    #[error("{answer} could not be read: {cause}")]
+    Broken { answer: String, cause: String },
     /// More came than an answer can hold.
     #[error("{host} answered HTTP {status} with more than {LONGEST_BODY} bytes")]
     TooLong { host: String, status: StatusCode },
 }
 
 impl NoAnswer {
-    fn of(error: reqwest::Error, host: String, limit: Duration) -> NoAnswer {
+    fn of(error: reqwest::Error, endpoint: &Endpoint, status: Option<StatusCode>, limit: Duration) -> NoAnswer {
         // The innermost error says what happened; the layers above repeat where, and one of them holds the URL.
         let mut innermost: &dyn Error = &error;
         while let Some(source) = innermost.source() {
             innermost = source;
         }
         let cause = one_line(&innermost.to_string());
+        let host = endpoint.host();
+        let answer = match status {
+            Some(status) => format!("the answer of {host} (HTTP {status})"),
+            None => format!("the answer of {host}"),
+        };
         if error.is_connect() && error.is_timeout() {
             let cause = format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs());
             NoAnswer::NotConnected { host, cause }
         } else if error.is_connect() {
             NoAnswer::NotConnected { host, cause }
         } else if error.is_timeout() {
-            NoAnswer::TimedOut { host, limit }
+            NoAnswer::TimedOut { answer, limit }
         } else {
-            NoAnswer::Broken { host, cause }
+            NoAnswer::Broken { answer, cause }
         }
     }
 }

@@ -78,11 +78,13 @@ impl GitHub {
         // serde's own message would quote what it found, which may be the ID token.
         let issued: Issued = serde_json::from_slice(&body)
             .map_err(|_| unusable("the answer is not JSON with a string `value`".to_owned()))?;
+        let parts = issued.value.split('.').count();
         let id_token = Secret::new(issued.value, 1..=LONGEST_TOKEN)
             .map_err(|unfit| unusable(format!("the `value` in its answer {unfit}")))?;
-        if id_token.reveal().split('.').count() != 3 {
-            return Err(unusable("the `value` in its answer is not a JSON web token".to_owned()));
+        if parts == 3 {
+            Ok(id_token)
+        } else {
+            Err(unusable("the `value` in its answer is not a JSON web token".to_owned()))
         }
-        Ok(id_token)
     }
 }

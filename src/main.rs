@@ -16,7 +16,7 @@ use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Parser;
 
 use cli::{Arguments, Settings, UsageError};
@@ -27,15 +27,6 @@ use runner::{Outputs, Runner};
 
 fn main() -> ExitCode {
     let environment = Environment(&|name| env::var_os(name));
-    if environment.is_github_actions() {
-        report(Runner::GitHub(io::stdout()), &environment)
-    } else {
-        report(Runner::Terminal(io::stderr()), &environment)
-    }
-}
-
-/// Runs, and tells the runner of a failure. The exit code is 0, 1 for a failure or 2 for wrong usage.
-fn report<W: Write>(mut runner: Runner<W>, environment: &Environment<'_>) -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Err(error) if !error.use_stderr() => {
             // `--help` or `--version`; a closed pipe is not worth a word.
@@ -44,12 +35,33 @@ fn report<W: Write>(mut runner: Runner<W>, environment: &Environment<'_>) -> Exi
         }
         arguments => arguments.map_err(UsageError::from),
     };
-    let Err(error) = arguments.map_err(anyhow::Error::from).and_then(|given| run(given, environment, &mut runner))
-    else {
-        return ExitCode::SUCCESS;
-    };
+    if !environment.is_github_actions() {
+        finish(Runner::Terminal(io::stderr()), arguments, &environment)
+    } else if runner::is_discarded(&io::stdout()) {
+        // The runner reads commands from both streams, so that it learns of this at least.
+        let text = "standard output is closed or discarded, so nothing could be masked: leave it to the runner";
+        fail(&mut Runner::GitHub(io::stderr()), &anyhow!(text))
+    } else {
+        finish(Runner::GitHub(io::stdout()), arguments, &environment)
+    }
+}
+
+/// Runs, and ends.
+fn finish<W: Write>(
+    mut runner: Runner<W>,
+    arguments: Result<Arguments, UsageError>,
+    environment: &Environment<'_>,
+) -> ExitCode {
+    match arguments.map_err(anyhow::Error::from).and_then(|given| run(given, environment, &mut runner)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&mut runner, &error),
+    }
+}
+
+/// Says what went wrong and what to do about it. The exit code is 1 for a failure, 2 for wrong usage.
+fn fail<W: Write>(runner: &mut Runner<W>, error: &anyhow::Error) -> ExitCode {
     let mut text = format!("{error:#}");
-    if let Some(mend) = advice::mend(&error) {
+    if let Some(mend) = advice::mend(error) {
         text = format!("{text}\n{mend}");
     }
     // Where even this can't be printed, the exit code speaks.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use crate::environment::Environment;
@@ -69,6 +69,21 @@ impl<W: Write> Runner<W> {
     }
 }
 
+/// Whether what is printed to `stream` is thrown away, and masks with it: a closed stream, for which the null device
+/// stands in, or one that was redirected there.
+#[cfg(unix)]
+pub fn is_discarded(stream: &(impl std::os::fd::AsFd + IsTerminal)) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    let metadata = stream.as_fd().try_clone_to_owned().and_then(|stream| File::from(stream).metadata());
+    !stream.is_terminal() && metadata.is_ok_and(|metadata| metadata.file_type().is_char_device())
+}
+
+/// Not told on Windows.
+#[cfg(not(unix))]
+pub fn is_discarded<T>(_stream: &T) -> bool {
+    false
+}
+
 /// Escapes the text of a workflow command (actions/toolkit, `command.ts`).
 fn escape_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
@@ -114,8 +129,9 @@ impl Outputs {
         }
     }
 
-    /// Appends records in one write, so that a step that is killed leaves all of them or none. What a value holds can't
-    /// end its record or begin another: the delimiter is random, and checked not to stand in it.
+    /// Appends records in one write, so that a step that is killed leaves all of them or none; after an error the file
+    /// is as it was. What a value holds can't end its record or begin another: the delimiter is random, and checked not
+    /// to stand in it.
     pub fn append(&mut self, records: &[(&str, &str)]) -> io::Result<()> {
         let mut text = String::new();
         if !self.ends_with_newline()? {
@@ -130,7 +146,11 @@ impl Outputs {
             };
             text.push_str(&format!("{name}<<{delimiter}\n{value}\n{delimiter}\n"));
         }
-        self.file.write_all(text.as_bytes())
+        let before = self.file.metadata()?.len();
+        self.file.write_all(text.as_bytes()).inspect_err(|_| {
+            // Half a record may be there, where a disk is full. If even this fails, there is nothing left to try.
+            let _ = self.file.set_len(before);
+        })
     }
 
     /// Whether the next record begins on a line of its own.

@@ -29,22 +29,23 @@ pub struct ApiKey {
 /// What the token service said of a key's end.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Expiry {
-    /// A time, and the same in the service's own RFC 3339 text.
+    /// A time in UTC, and the same in the service's own RFC 3339 text.
     At(OffsetDateTime, String),
     /// Nothing.
     Unsaid,
-    /// Something that is no RFC 3339 time, made safe to show.
+    /// Words that are no RFC 3339 time, made safe to show.
     Unreadable(String),
 }
 
 impl Expiry {
-    fn of(said: Option<String>) -> Expiry {
-        match said {
-            None => Expiry::Unsaid,
-            Some(said) => match OffsetDateTime::parse(&said, &Rfc3339) {
-                Ok(time) => Expiry::At(time, said),
-                Err(_) => Expiry::Unreadable(one_line(&said)),
-            },
+    fn of(said: Option<&str>) -> Expiry {
+        let Some(said) = said else { return Expiry::Unsaid };
+        // The parser takes any character between date and time, and times that UTC can't hold.
+        let plain = said.bytes().all(|byte| byte.is_ascii_digit() || b"-:.+TZtz".contains(&byte));
+        let time = OffsetDateTime::parse(said, &Rfc3339).ok().filter(|_| plain);
+        match time.and_then(|time| time.checked_to_offset(UtcOffset::UTC)) {
+            Some(time) => Expiry::At(time, said.to_owned()),
+            None => Expiry::Unreadable(one_line(said)),
         }
     }
 
@@ -52,9 +53,7 @@ impl Expiry {
     pub fn in_words(&self) -> String {
         match self {
             Expiry::At(time, _) => {
-                let time = time.to_offset(UtcOffset::UTC);
-                let (hour, minute, _) = time.to_hms();
-                format!("until {} {hour:02}:{minute:02} UTC", time.date())
+                format!("until {} {:02}:{:02} UTC", time.date(), time.hour(), time.minute())
             }
             Expiry::Unsaid => "for a time that the token service does not say".to_owned(),
             Expiry::Unreadable(said) => format!("until '{said}', which is no RFC 3339 time"),
@@ -108,8 +107,8 @@ pub async fn exchange(
         .map_err(|_| unusable("the answer is not JSON with a string `apiKey`".to_owned()))?;
     let key = Secret::new(created.api_key, KEY_LENGTH)
         .map_err(|unfit| unusable(format!("the `apiKey` in its answer {unfit}")))?;
-    let expires = created.expires.map(|said| said.as_str().map_or_else(|| said.to_string(), str::to_owned));
-    let expires = Expiry::of(expires.map(|said| key.strike_out(&said)));
+    let said = created.expires.as_ref().and_then(serde_json::Value::as_str).map(|said| key.strike_out(said));
+    let expires = Expiry::of(said.as_deref());
     Ok(ApiKey { key, expires })
 }
 
@@ -120,15 +119,17 @@ mod tests {
     #[test]
     fn an_expiry_is_told_in_utc_to_the_minute() {
         let said = "2026-11-22T14:05:59.0000000+01:00";
-        let expiry = Expiry::of(Some(said.to_owned()));
+        let expiry = Expiry::of(Some(said));
         assert_eq!(expiry.in_words(), "until 2026-11-22 13:05 UTC");
         assert!(matches!(expiry, Expiry::At(_, text) if text == said));
     }
 
     #[test]
     fn an_expiry_that_is_no_time_is_shown_and_not_passed_on() {
-        let expiry = Expiry::of(Some("tomorrow\n::error::x".to_owned()));
-        assert_eq!(expiry, Expiry::Unreadable("tomorrow ::error::x".to_owned()));
         assert_eq!(Expiry::of(None), Expiry::Unsaid);
+        for said in ["tomorrow", "2026-11-22", "9999-12-31T23:59:59-01:00", "2026-11-22\u{1b}13:00:00Z"] {
+            assert!(matches!(Expiry::of(Some(said)), Expiry::Unreadable(_)), "{said}");
+        }
+        assert_eq!(Expiry::of(Some("a\n::error::x")), Expiry::Unreadable("a ::error::x".to_owned()));
     }
 }

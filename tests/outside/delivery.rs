@@ -45,9 +45,36 @@ fn a_terminal_or_a_pipe_is_no_file_for_the_outputs() {
 #[cfg(target_os = "linux")]
 fn a_key_that_can_not_be_masked_goes_nowhere() {
     let sandbox = Sandbox::with(|_| {});
-    let step = Job::new(&sandbox).stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap()).run();
+    for device in ["/dev/null", "/dev/full"] {
+        let step = Job::new(&sandbox).stdout(fs::OpenOptions::new().write(true).open(device).unwrap()).run();
+        assert!(step.failed(1).starts_with("standard output is closed or discarded"), "{}", step.log);
+    }
+    let closed = Job::new(&sandbox).through("sh").arguments(["-c", "exec \"$0\" >&-"]).run();
+    assert!(closed.failed(1).starts_with("standard output is closed or discarded"), "{}", closed.log);
+    // A pipe that nobody reads any more.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let step = Job::new(&sandbox).stdout(writer).run();
     assert_eq!(step.code, 1);
     assert!(sandbox.requests().is_empty(), "not even the request token could be masked");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_write_that_fails_half_way_leaves_nothing_behind() {
+    let mut failures = 0;
+    // One of them lies just under the limit, whose unit is not the same in every shell.
+    for length in [1_000, 2_020] {
+        let sandbox = Sandbox::with(|_| {});
+        let job = Job::new(&sandbox).through("sh");
+        fs::write(job.output(), format!("other={}\n", "x".repeat(length - 7))).unwrap();
+        let step = job.arguments(["-c", "trap '' XFSZ; ulimit -f 2; exec \"$0\""]).run();
+        if step.code != 0 {
+            failures += 1;
+            assert!(step.failed(1).starts_with("the API key can't be written to the file in GITHUB_OUTPUT: "));
+        }
+    }
+    assert!(failures > 0);
 }
 
 #[test]
@@ -103,9 +130,14 @@ fn an_expiry_that_was_not_said_or_makes_no_sense_is_left_out() {
             json!({ "apiKey": "a-key-of-some-length", "expires": "soon\nx=y" }),
             "until 'soon x=y', which is no RFC 3339 time.",
         ),
+        (json!({ "apiKey": "a-key-of-some-length", "expires": 1795352400 }), "the token service does not say."),
         (
-            json!({ "apiKey": "a-key-of-some-length", "expires": 1795352400 }),
-            "until '1795352400', which is no RFC 3339 time.",
+            json!({ "apiKey": "a\"key\\long-1", "expires": { "x": "a\"key\\long-1" } }),
+            "the token service does not say.",
+        ),
+        (
+            json!({ "apiKey": "a-key-of-some-length", "expires": "9999-12-31T23:59:59-01:00" }),
+            "until '9999-12-31T23:59:59-01:00', which is no RFC 3339 time.",
         ),
         (
             json!({ "apiKey": "a-key-of-some-length", "expires": "a-key-of-some-length" }),
@@ -113,8 +145,10 @@ fn an_expiry_that_was_not_said_or_makes_no_sense_is_left_out() {
         ),
     ];
     for (body, end) in bodies {
+        let key = body["apiKey"].as_str().unwrap().to_owned();
         let step = answered(body);
-        assert_eq!(step.api_key(), "a-key-of-some-length");
+        assert_eq!(step.api_key(), key);
+        assert!(!step.text()[0].contains("long-1"), "{}", step.log);
         assert_eq!(step.outputs.get("expires-at"), None);
         assert!(step.text()[0].ends_with(end), "{}", step.log);
     }

@@ -48,7 +48,12 @@ fn empty_and_blank_mean_absent() {
 fn a_user_is_required() {
     for user in ["", " \t"] {
         let error = refused(2, |job| job.set("INPUT_USER", user));
-        assert!(error.starts_with("the input `user` is empty\nSet it to the nuget.org profile name"), "{error}");
+        assert!(
+            error.starts_with(
+                "the input `user` (flag --user, variable INPUT_USER) is empty\nSet it to the nuget.org profile name"
+            ),
+            "{error}"
+        );
     }
     refused(2, |job| job.unset("INPUT_USER"));
 }
@@ -70,7 +75,6 @@ fn a_token_service_must_be_an_https_url_or_on_loopback() {
         "http://0.0.0.0/",
         "http://10.0.0.1/",
         "http://[::2]/",
-        "http://[::ffff:127.0.0.1]/",
         "ftp://www.nuget.org/token",
         "file:///etc/passwd",
         "data:text/plain,x",
@@ -82,11 +86,20 @@ fn a_token_service_must_be_an_https_url_or_on_loopback() {
         ("https://", "empty host"),
         ("https://a b/", "invalid international domain name"),
         ("https://host:99999/", "invalid port number"),
+        ("https://{server}/api/token", "the host holds characters that no host has"),
+        ("https://a\"b/", "the host holds characters that no host has"),
     ] {
         let expected =
             format!("the input `token-service-url` is not a URL: '{url}' ({cause}); give an absolute https URL");
         assert_eq!(error(url), expected);
     }
+}
+
+#[test]
+fn a_url_that_no_server_takes_is_refused() {
+    let url = format!("https://host.example/{}", "x".repeat(70_000));
+    let error = refused(2, |job| job.set("INPUT_TOKEN_SERVICE_URL", url));
+    assert!(error.ends_with("x…' (it is longer than 8192 bytes); give an absolute https URL"), "{error}");
 }
 
 #[test]
@@ -161,5 +174,6 @@ fn somebody_elses_token_service_gets_a_warning_with_nuget_orgs_audience() {
     assert_eq!(warnings("https://nuget.contoso.example/token", "nuget.contoso.example"), "");
     assert_eq!(warnings("https://www.nuget.org/api/v2/token", ""), "");
     assert_eq!(warnings("https://nuget.org/api/v2/token", ""), "");
+    assert_eq!(warnings("https://www.nuget.org.:8443/api/v2/token", ""), "");
     assert_eq!(warnings("https://localhost/api/v2/token", ""), "");
 }

@@ -18,6 +18,7 @@ pub struct Job<'a> {
     secrets: Vec<String>,
     directory: tempfile::TempDir,
     stdout: Option<Stdio>,
+    through: Option<&'static str>,
 }
 
 /// A step that was run.
@@ -34,6 +35,11 @@ pub struct Step {
     pub output_file: String,
 }
 
+/// The program under test: the build that cargo made for this test, or another one to be held to the same.
+fn program() -> OsString {
+    std::env::var_os("NUGET_LOGIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_nuget-login").into())
+}
+
 impl<'a> Job<'a> {
     /// The seed job with its login step, as the action sets it up.
     pub fn new(sandbox: &'a Sandbox) -> Job<'a> {
@@ -44,6 +50,7 @@ impl<'a> Job<'a> {
             secrets: Vec::new(),
             directory: tempfile::tempdir().unwrap(),
             stdout: None,
+            through: None,
         };
         fs::write(job.output(), "").unwrap();
         let output = job.output();
@@ -91,6 +98,12 @@ impl<'a> Job<'a> {
         self
     }
 
+    /// Starts a shell instead, with the program's path behind its arguments.
+    pub fn through(mut self, shell: &'static str) -> Self {
+        self.through = Some(shell);
+        self
+    }
+
     /// A folder of this step's own.
     pub fn directory(&self) -> PathBuf {
         self.directory.path().to_owned()
@@ -104,8 +117,13 @@ impl<'a> Job<'a> {
     /// Runs the step, and nothing more.
     pub fn execute(&mut self) -> Output {
         let stdout = self.stdout.take().unwrap_or_else(Stdio::piped);
-        Command::new(env!("CARGO_BIN_EXE_nuget-login"))
-            .args(&self.arguments)
+        let program = program();
+        let mut command = Command::new(self.through.map_or(program.clone(), OsString::from));
+        command.args(&self.arguments);
+        if self.through.is_some() {
+            command.arg(program);
+        }
+        command
             .env_clear()
             .envs(&self.environment)
             .stdin(Stdio::null())
@@ -141,8 +159,8 @@ impl<'a> Job<'a> {
             assert!(step.errors().is_empty(), "{}", step.log);
         } else {
             assert_eq!(step.output_file, before, "a failed step writes nothing");
-            let annotations = if is_github && !asked && !elsewhere { 1 } else { 0 };
-            assert_eq!(step.errors().len(), annotations, "{}", step.log);
+            let said = if is_github && !asked { 1 } else { 0 };
+            assert!(step.errors().len() == said || elsewhere, "{}", step.log);
         }
         if !is_github {
             assert!(step.lines.iter().all(|line| matches!(line, Line::Text(_))), "a command: {}", step.log);

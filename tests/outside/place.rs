@@ -27,7 +27,10 @@ fn without_github_actions_nothing_is_sent_and_nothing_is_a_command() {
 fn arguments_that_are_not_known_are_wrong_usage() {
     let sandbox = Sandbox::with(|_| {});
     let step = Job::new(&sandbox).arguments(["--usr", "x"]).run();
-    assert!(step.failed(2).starts_with("unexpected argument '--usr' found\n"), "{}", step.log);
+    assert_eq!(
+        step.failed(2),
+        "unexpected argument '--usr' found\n\nUsage: nuget-login [OPTIONS]\n\nFor more information, try '--help'."
+    );
     let step = Job::new(&sandbox).arguments(["surplus\n::error::forged ##[error]x"]).run();
     assert!(step.failed(2).starts_with("unexpected argument 'surplus\n: :error::forged ## [error]x' found"));
     let step = Job::new(&sandbox).unset("GITHUB_ACTIONS").arguments(["--usr"]).run();

@@ -1,8 +1,9 @@
 //! A server whose every byte a test writes, and which keeps every byte that comes.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// Listens on loopback, and answers one connection after another with the given bytes.
 pub struct Scripted {
@@ -18,7 +19,7 @@ impl Scripted {
         let host = listener.local_addr().unwrap().to_string();
         let served = thread::spawn(move || {
             let answer = |answer: Vec<u8>| {
-                let (mut stream, _) = listener.accept().unwrap();
+                let mut stream = accept(&listener);
                 let request = read_request(&mut stream);
                 // A client may have seen enough before the end.
                 let _ = stream.write_all(&answer);
@@ -32,6 +33,25 @@ impl Scripted {
     /// The requests, byte by byte, once every answer was given.
     pub fn requests(self) -> Vec<String> {
         self.served.join().unwrap()
+    }
+}
+
+/// The next connection; a test whose client stays away fails instead of waiting for ever.
+pub fn accept(listener: &TcpListener) -> TcpStream {
+    listener.set_nonblocking(true).unwrap();
+    let began = Instant::now();
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false).unwrap();
+                return stream;
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                assert!(began.elapsed() < Duration::from_secs(30), "nobody came");
+                thread::sleep(Duration::from_millis(2));
+            }
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 
