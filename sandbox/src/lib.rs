@@ -20,6 +20,7 @@ mod token_service;
 pub mod wire;
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
@@ -43,6 +44,11 @@ pub struct Sandbox {
 impl Sandbox {
     /// Starts serving on a thread of its own; `port` 0 takes a free one. Ready when this returns.
     pub fn start(config: Config, port: u16) -> anyhow::Result<Sandbox> {
+        Sandbox::start_with_releases(config, port, None)
+    }
+
+    /// The same; GitHub's side serves release assets as well, from a folder with one folder a tag in it.
+    pub fn start_with_releases(config: Config, port: u16, releases: Option<PathBuf>) -> anyhow::Result<Sandbox> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .with_context(|| format!("port {port} of 127.0.0.1 can't be used"))?;
         listener.set_nonblocking(true)?;
@@ -53,6 +59,7 @@ impl Sandbox {
             request_token: format!("ghrt_{random}"),
             gallery: Mutex::new(Gallery::new(config, Arc::clone(&clock))),
             id_tokens: Mutex::default(),
+            releases,
             script: Mutex::new(Script::default()),
         });
         let (stop, stopped) = oneshot::channel();
@@ -94,6 +101,11 @@ impl Sandbox {
     /// The token service.
     pub fn token_service_url(&self) -> String {
         format!("{}{}", self.world.base, server::TOKEN_SERVICE_PATH)
+    }
+
+    /// The base URL of release assets.
+    pub fn releases_url(&self) -> String {
+        format!("{}{}", self.world.base, server::RELEASES_PATH)
     }
 
     /// The V3 service index, the source that a NuGet client pushes to.

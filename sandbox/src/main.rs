@@ -20,11 +20,14 @@ enum Command {
         /// TOML file with the job, accounts, policies and settings [default: the story in sandbox/src/contoso.toml]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// Folder with release assets to serve: one folder a tag, the assets in it
+        #[arg(long, value_name = "FOLDER")]
+        releases: Option<PathBuf>,
     },
 }
 
 fn main() -> anyhow::Result<()> {
-    let Command::Serve { port, config } = Command::parse();
+    let Command::Serve { port, config, releases } = Command::parse();
     let config = match config {
         Some(file) => {
             let text = fs::read_to_string(&file).with_context(|| format!("{} can't be read", file.display()))?;
@@ -33,7 +36,7 @@ fn main() -> anyhow::Result<()> {
         None => Config::default(),
     };
     let user = config.policies.first().map(|policy| policy.created_by.clone()).unwrap_or_default();
-    let sandbox = Sandbox::start(config, port)?;
+    let sandbox = Sandbox::start_with_releases(config, port, releases)?;
     let output = std::env::temp_dir().join(format!("nuget-login-output-{}", std::process::id()));
     fs::write(&output, "").with_context(|| format!("{} can't be made", output.display()))?;
 
@@ -50,7 +53,8 @@ fn main() -> anyhow::Result<()> {
         writeln!(stdout, "export {name}='{}'", value.replace('\'', r"'\''"))?;
     }
     stdout.flush()?;
-    writeln!(io::stderr(), "Serving. Packages can be pushed to {}", sandbox.service_index_url())?;
+    let (index, releases) = (sandbox.service_index_url(), sandbox.releases_url());
+    writeln!(io::stderr(), "Serving. Packages can be pushed to {index}; release assets are at {releases}")?;
     loop {
         std::thread::park();
     }

@@ -1,11 +1,12 @@
 //! The routes of both sides on one loopback port, and the place where faults happen.
 
 use std::net::TcpListener as StdListener;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
@@ -31,6 +32,8 @@ pub const ID_TOKEN_PATH: &str = "/_apis/distributedtask/jobs/oidctoken";
 pub const TOKEN_SERVICE_PATH: &str = "/api/v2/token";
 /// Where nuget.org's side takes packages.
 pub const PUSH_PATH: &str = "/api/v2/package";
+/// Where GitHub's side serves release assets: `{tag}/{asset}` behind it.
+pub const RELEASES_PATH: &str = "/releases/download";
 /// Where nuget.org's side lists its services.
 pub const SERVICE_INDEX_PATH: &str = "/v3/index.json";
 
@@ -47,6 +50,8 @@ pub struct World {
     pub gallery: Mutex<Gallery>,
     /// Every ID token that was issued.
     pub id_tokens: Mutex<Vec<String>>,
+    /// The folder with one folder a tag in it, and the release's assets in that.
+    pub releases: Option<PathBuf>,
     /// Faults and requests.
     pub script: Mutex<Script>,
 }
@@ -61,6 +66,7 @@ pub async fn serve(listener: StdListener, world: Arc<World>) {
         .route(SERVICE_INDEX_PATH, get(service_index))
         .route(PUSH_PATH, put(push_package))
         .route(&format!("{PUSH_PATH}/"), put(push_package))
+        .route(&format!("{RELEASES_PATH}/{{tag}}/{{asset}}"), get(release_asset))
         .layer(DefaultBodyLimit::disable())
         .with_state(Arc::clone(&world));
     let listener = TcpListener::from_std(listener).expect("a bound, non-blocking listener");
@@ -208,6 +214,15 @@ async fn service_index(State(world): State<Arc<World>>) -> Json<Value> {
             },
         ],
     }))
+}
+
+async fn release_asset(
+    State(world): State<Arc<World>>,
+    Path((tag, asset)): Path<(String, String)>,
+) -> Result<Vec<u8>, StatusCode> {
+    let is_name = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains(['/', '\\', ':']);
+    let folder = world.releases.as_ref().filter(|_| is_name(&tag) && is_name(&asset)).ok_or(StatusCode::NOT_FOUND)?;
+    std::fs::read(folder.join(tag).join(asset)).map_err(|_| StatusCode::NOT_FOUND)
 }
 
 /// A package comes as the first part of a form, or as the body itself.

@@ -45,6 +45,23 @@ fn the_exports_lead_to_a_world_that_serves() {
 }
 
 #[test]
+fn release_assets_are_served_from_a_folder_and_from_nowhere_else() {
+    let folder = std::env::temp_dir().join(format!("sandbox-releases-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("v1.0.0")).unwrap();
+    std::fs::write(folder.join("v1.0.0/asset"), "bytes").unwrap();
+    std::fs::write(folder.join("asset"), "outside a release").unwrap();
+    let (_served, exports) = served(&["--releases", folder.to_str().unwrap()]);
+    let base = exports["INPUT_TOKEN_SERVICE_URL"].strip_suffix("/api/v2/token").unwrap();
+    let get = |path: &str| send(base, &format!("GET /releases/download/{path}"), &[], b"").unwrap();
+    assert_eq!((get("v1.0.0/asset").status, get("v1.0.0/asset").body.as_str()), (200, "bytes"));
+    for path in ["v1.0.0/other", "v1.0.0/..%2Fasset", "../asset", "%2E%2E/asset", "v1.0.0%2F/asset", "v1.0.0/"] {
+        assert_eq!(get(path).status, 404, "{path}");
+    }
+    std::fs::remove_file(&exports["GITHUB_OUTPUT"]).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn a_config_file_makes_another_world() {
     let file = std::env::temp_dir().join(format!("sandbox-config-{}.toml", std::process::id()));
     let seed = include_str!("../src/contoso.toml");

@@ -1,0 +1,417 @@
+//! `dist/fetch.sh` under every shell that is here: what it gets, checks and runs, and what it refuses.
+//!
+//! A shell script stands in for the binary: to `fetch.sh` it is bytes with a digest. The real one is in `workflow.rs`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::checkout::{asset_path, check_out, in_path, sha256, target};
+use crate::mirror::{Mirror, found, status};
+
+/// What is released here: says its version, else that it ran.
+const RELEASED: &str = concat!(
+    "#!/bin/sh\nif [ \"${1:-}\" = --version ]; then echo nuget-login ",
+    env!("CARGO_PKG_VERSION"),
+    "; else echo \"ran for $INPUT_USER\"; exit 7; fi\n"
+);
+
+/// Tools that the script may use, besides those that download, and `sleep`, which does not wait here.
+const TOOLS: &[&str] = &[
+    "cat",
+    "chmod",
+    "cp",
+    "cut",
+    "find",
+    "grep",
+    "head",
+    "mkdir",
+    "mktemp",
+    "mv",
+    "rm",
+    "sed",
+    "sh",
+    "sha256sum",
+    "shasum",
+    "timeout",
+    "tr",
+    "uname",
+];
+
+/// A runner with the action checked out.
+struct Runner {
+    folder: tempfile::TempDir,
+    shell: Vec<PathBuf>,
+    environment: BTreeMap<&'static str, OsString>,
+}
+
+impl Runner {
+    /// A runner whose action was released with [`RELEASED`], with `mirror` to get it from.
+    fn new(mirror: &str) -> Runner {
+        let folder = tempfile::Builder::new().prefix("a runner's ").tempdir().unwrap();
+        check_out(&folder.path().join("the action"), RELEASED.as_bytes());
+        fs::create_dir(folder.path().join("temp")).unwrap();
+        let environment = BTreeMap::from([
+            ("PATH", std::env::var_os("PATH").unwrap()),
+            ("RUNNER_TEMP", folder.path().join("temp").into()),
+            ("RUNNER_TOOL_CACHE", folder.path().join("tool cache").into()),
+            ("INPUT_USER", "contoso-bot".into()),
+            ("ACTION_MIRROR", mirror.into()),
+            ("ACTION_BINARY", "".into()),
+        ]);
+        Runner { folder, shell: vec!["sh".into()], environment }
+    }
+
+    fn set(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.environment.insert(name, value.into());
+        self
+    }
+
+    /// Leaves only [`TOOLS`] on the path, and these: names, or names with the program behind them.
+    fn with_tools(self, more: &[(&str, &str)]) -> Self {
+        let folder = self.path("tools");
+        fs::create_dir(&folder).unwrap();
+        let tools = TOOLS.iter().map(|name| (*name, *name)).chain([("sleep", "true")]).chain(more.iter().copied());
+        for (name, program) in tools {
+            if let Some(program) = in_path(program) {
+                symlink(program, folder.join(name)).unwrap();
+            }
+        }
+        self.set("PATH", folder)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn cached(&self) -> PathBuf {
+        self.path("tool cache").join("nuget-login").join(env!("CARGO_PKG_VERSION")).join(target()).join("nuget-login")
+    }
+
+    /// Puts something into the tool cache.
+    fn cache(&self, put: impl FnOnce(&Path)) {
+        fs::create_dir_all(self.cached().parent().unwrap()).unwrap();
+        put(&self.cached());
+    }
+
+    fn release_txt(&self) -> PathBuf {
+        self.path("the action/dist/release.txt")
+    }
+
+    fn run(&self) -> Output {
+        let mut command = Command::new(&self.shell[0]);
+        command.args(&self.shell[1..]).arg(self.path("the action/dist/fetch.sh"));
+        command.env_clear().envs(&self.environment).output().unwrap()
+    }
+
+    #[track_caller]
+    fn succeeds(&self) -> String {
+        let ran = self.run();
+        let log = String::from_utf8(ran.stdout).unwrap();
+        assert_eq!(ran.status.code(), Some(7), "the exit code is the binary's: {log} {:?}", ran.stderr);
+        assert!(log.ends_with("ran for contoso-bot\n"), "{log}");
+        log
+    }
+
+    /// Runs, and gives the text of the one annotation; nothing ran, and nothing is left behind.
+    #[track_caller]
+    fn fails(&self) -> String {
+        let ran = self.run();
+        let log = String::from_utf8(ran.stdout).unwrap();
+        assert_eq!(ran.status.code(), Some(1), "{log} {}", String::from_utf8_lossy(&ran.stderr));
+        assert!(!log.contains("ran for"), "{log}");
+        assert_eq!(fs::read_dir(self.path("temp")).unwrap().count(), 0);
+        let annotation = log.lines().last().unwrap().strip_prefix("::error title=NuGet login failed::");
+        annotation.unwrap_or_else(|| panic!("no annotation: {log}")).to_owned()
+    }
+}
+
+/// A mirror with this asset.
+fn mirror_of(bytes: &'static [u8]) -> Mirror {
+    Mirror::start(move |path| if path == asset_path() { found(bytes) } else { status("404 Not Found") })
+}
+
+fn mirror() -> Mirror {
+    mirror_of(RELEASED.as_bytes())
+}
+
+/// Every shell that is here.
+fn shells() -> Vec<Vec<PathBuf>> {
+    let shells = [vec!["sh"], vec!["dash"], vec!["bash"], vec!["bash", "--posix"], vec!["busybox", "sh"]];
+    let here = shells.into_iter().filter(|shell| in_path(shell[0]).is_some());
+    here.map(|shell| shell.into_iter().map(PathBuf::from).collect()).collect()
+}
+
+#[test]
+fn a_fresh_download_is_checked_run_and_kept_for_the_next_job_under_every_shell() {
+    for shell in shells() {
+        let mirror = mirror();
+        let mut runner = Runner::new(&mirror.url);
+        runner.shell = shell;
+        runner.succeeds();
+        assert_eq!(mirror.asked(), [asset_path()]);
+        assert_eq!(fs::read(runner.cached()).unwrap(), RELEASED.as_bytes());
+        assert_eq!(fs::metadata(runner.cached()).unwrap().permissions().mode() & 0o777, 0o644, "data, not a program");
+        runner.succeeds();
+        assert_eq!(mirror.asked().len(), 1, "the second run takes it from the cache");
+    }
+}
+
+#[test]
+fn what_runs_is_a_private_copy() {
+    let mirror = mirror();
+    let runner = Runner::new(&mirror.url);
+    runner.succeeds();
+    let private: Vec<PathBuf> = fs::read_dir(runner.path("temp")).unwrap().map(|it| it.unwrap().path()).collect();
+    assert_eq!(fs::metadata(&private[0]).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(fs::metadata(private[0].join("nuget-login")).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_poisoned_cache_is_passed_over_and_mended() {
+    let poisons: [fn(&Path); 5] = [
+        |cached| fs::write(cached, "#!/bin/sh\necho poisoned\n").unwrap(),
+        |cached| fs::write(cached, "").unwrap(),
+        |cached| fs::File::create(cached).unwrap().set_len(1 << 40).unwrap(),
+        |cached| {
+            fs::write(cached.with_extension("real"), RELEASED).unwrap();
+            symlink(cached.with_extension("real"), cached).unwrap();
+        },
+        |cached| assert!(Command::new("mkfifo").arg(cached).status().unwrap().success()),
+    ];
+    for poison in poisons {
+        let mirror = mirror();
+        let runner = Runner::new(&mirror.url);
+        runner.cache(poison);
+        let log = runner.succeeds();
+        assert!(!log.contains("poisoned"), "{log}");
+        assert_eq!(mirror.asked().len(), 1);
+        assert_eq!(fs::read(runner.cached()).unwrap(), RELEASED.as_bytes());
+        assert!(fs::symlink_metadata(runner.cached()).unwrap().is_file());
+    }
+}
+
+#[test]
+fn a_cache_that_can_not_be_used_is_none() {
+    let mirror = mirror();
+    // A folder where the file should be, and a file where the folder should be.
+    let runner = Runner::new(&mirror.url);
+    runner.cache(|cached| fs::create_dir(cached).unwrap());
+    runner.succeeds();
+    let runner = Runner::new(&mirror.url);
+    fs::write(runner.path("tool cache"), "").unwrap();
+    runner.succeeds();
+    Runner::new(&mirror.url).set("RUNNER_TOOL_CACHE", "").succeeds();
+    Runner::new(&mirror.url).set("RUNNER_TOOL_CACHE", "/proc/nowhere").succeeds();
+}
+
+#[test]
+fn bytes_that_were_not_released_are_not_run() {
+    let other = "#!/bin/sh\necho ran for contoso-bot\n";
+    for (bytes, named) in [(other.as_bytes(), other), (b"", ""), (&RELEASED.as_bytes()[..40], &RELEASED[..40])] {
+        let mirror = mirror_of(bytes);
+        let runner = Runner::new(&mirror.url);
+        let error = runner.fails();
+        assert!(error.contains(&sha256(named.as_bytes())), "{error}");
+        assert!(error.contains(&sha256(RELEASED.as_bytes())), "{error}");
+        assert!(error.contains("is not what was released"), "{error}");
+        assert!(!runner.cached().exists());
+    }
+}
+
+#[test]
+fn a_download_that_breaks_off_is_tried_again() {
+    let tries = std::sync::atomic::AtomicUsize::new(0);
+    let mirror = Mirror::start(move |_| match tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+        0 => found(RELEASED.as_bytes())[..100].to_vec(),
+        1 => status("503 Service Unavailable"),
+        _ => found(RELEASED.as_bytes()),
+    });
+    Runner::new(&mirror.url).with_tools(&[("curl", "curl")]).succeeds();
+    assert_eq!(mirror.asked().len(), 3);
+}
+
+#[test]
+fn a_server_that_never_has_it_is_given_up() {
+    let mirror = Mirror::start(|_| status("503 Service Unavailable"));
+    let error = Runner::new(&mirror.url).with_tools(&[("curl", "curl")]).fails();
+    assert!(error.contains("can't be downloaded") && error.contains("503"), "{error}");
+    assert_eq!(mirror.asked().len(), 3);
+}
+
+#[test]
+fn an_asset_that_is_not_there_is_named_at_once() {
+    for tools in [&[("curl", "curl")], &[("wget", "wget")], &[("wget", "busybox")]] {
+        if in_path(tools[0].1).is_none() {
+            continue;
+        }
+        let mirror = Mirror::start(|_| status("404 Not Found"));
+        let error = Runner::new(&mirror.url).with_tools(tools).fails();
+        assert!(error.contains(&format!("{}{} is not there (404)", mirror.url, asset_path())), "{error}");
+        assert_eq!(mirror.asked().len(), 1);
+    }
+}
+
+#[test]
+fn curl_wget_and_busybox_are_each_enough() {
+    for tools in [&[("curl", "curl")], &[("wget", "wget")], &[("wget", "busybox")]] {
+        if in_path(tools[0].1).is_some() {
+            let mirror = mirror();
+            Runner::new(&mirror.url).with_tools(tools).succeeds();
+        }
+    }
+}
+
+#[test]
+fn without_curl_and_wget_the_error_says_so() {
+    let error = Runner::new(&mirror().url).with_tools(&[]).fails();
+    assert!(error.starts_with("neither curl nor wget is here: install one"), "{error}");
+}
+
+#[test]
+fn without_a_tool_for_digests_nothing_runs() {
+    let mirror = mirror();
+    let runner = Runner::new(&mirror.url).with_tools(&[("curl", "curl")]);
+    for tool in ["sha256sum", "shasum"] {
+        let _ = fs::remove_file(runner.path("tools").join(tool));
+    }
+    assert!(runner.fails().starts_with("nothing here can check a SHA-256: install sha256sum, shasum or openssl"));
+    symlink(in_path("openssl").unwrap(), runner.path("tools/openssl")).unwrap();
+    runner.succeeds();
+}
+
+#[test]
+fn jobs_at_once_do_not_trip_over_each_other() {
+    let mirror = mirror();
+    let runner = Runner::new(&mirror.url);
+    std::thread::scope(|scope| {
+        let jobs: Vec<_> = (0..8).map(|_| scope.spawn(|| runner.run())).collect();
+        for job in jobs {
+            assert_eq!(job.join().unwrap().status.code(), Some(7));
+        }
+    });
+    let kept: Vec<_> = fs::read_dir(runner.cached().parent().unwrap()).unwrap().map(|it| it.unwrap().path()).collect();
+    assert_eq!(kept, [runner.cached()], "no half-written copies are left");
+}
+
+#[test]
+fn a_mirror_is_an_https_url_or_on_loopback() {
+    for mirror in [
+        "http://mirror.example",
+        "ftp://mirror.example",
+        "mirror.example",
+        "https://u:p@mirror.example",
+        "file:///x",
+        "http://127.0.0.1@mirror.example",
+        "http://127.0.0.1.example",
+        "https://m/$(id)",
+        "https://m/`id`",
+        "https://",
+        "--help",
+        "https://m/a b",
+        "https://m/%0A::error::x\n::error::x",
+    ] {
+        let error = Runner::new(mirror).fails();
+        assert!(error.contains("give an https URL (http is for loopback only)"), "{mirror}: {error}");
+    }
+}
+
+#[test]
+fn a_mirror_on_loopback_is_asked_without_the_proxy_and_others_through_it() {
+    for tools in [&[("curl", "curl")], &[("wget", "wget")]] {
+        if in_path(tools[0].1).is_none() {
+            continue;
+        }
+        let proxy = Mirror::start(|_| status("403 Forbidden"));
+        let mirror = mirror();
+        let behind_proxy = |mirror: &str| {
+            Runner::new(mirror).with_tools(tools).set("https_proxy", &proxy.url).set("http_proxy", &proxy.url)
+        };
+        behind_proxy(&mirror.url).succeeds();
+        assert!(proxy.asked().is_empty());
+        let error = behind_proxy("https://mirror.example/releases").fails();
+        assert!(error.contains("https://mirror.example/releases/v"), "{error}");
+        assert_eq!(proxy.asked(), ["mirror.example:443"; 3]);
+    }
+}
+
+#[test]
+fn nobodys_configuration_takes_part() {
+    let mirror = mirror();
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join(".curlrc"), "url = http://127.0.0.1:1/\nheader = \"Authorization: Bearer x\"\n")
+        .unwrap();
+    fs::write(
+        home.path().join(".wgetrc"),
+        "header = Authorization: Bearer x\nuser_agent = x\noutput_document = /dev/null\n",
+    )
+    .unwrap();
+    for tools in [&[("curl", "curl")], &[("wget", "wget")]] {
+        if in_path(tools[0].1).is_some() {
+            Runner::new(&mirror.url).set("HOME", home.path()).with_tools(tools).succeeds();
+        }
+    }
+}
+
+#[test]
+fn a_platform_without_a_release_is_named() {
+    for (os, arch) in [("Linux", "ARM"), ("Linux", "X86"), ("FreeBSD", "X64"), ("Linux", "s390x")] {
+        let error = Runner::new("").set("RUNNER_OS", os).set("RUNNER_ARCH", arch).fails();
+        assert!(error.starts_with(&format!("there is no release for {os} {arch}: build nuget-login")), "{error}");
+        assert!(error.contains("`binary`"), "{error}");
+    }
+}
+
+#[test]
+fn without_the_runners_variables_the_machine_is_asked() {
+    let mirror = mirror();
+    Runner::new(&mirror.url).set("RUNNER_OS", "").set("RUNNER_ARCH", "").succeeds();
+}
+
+#[test]
+fn a_commit_without_a_release_points_to_the_input_binary() {
+    let runner = Runner::new("");
+    fs::write(runner.release_txt(), concat!("version ", env!("CARGO_PKG_VERSION"), "\n")).unwrap();
+    let error = runner.fails();
+    assert!(error.starts_with(&format!("this commit of the action names no release for {}", target())), "{error}");
+    assert!(error.contains("`binary`"), "{error}");
+}
+
+#[test]
+fn a_digest_that_is_none_stops_everything() {
+    let mirror = mirror();
+    for digest in ["", "abc", &"z".repeat(64), &"A".repeat(64), &"0".repeat(63)] {
+        let runner = Runner::new(&mirror.url);
+        let release = fs::read_to_string(runner.release_txt()).unwrap();
+        fs::write(runner.release_txt(), release.replace(&sha256(RELEASED.as_bytes()), digest)).unwrap();
+        assert!(runner.fails().contains("holds no SHA-256"));
+    }
+    assert!(mirror.asked().is_empty());
+}
+
+#[test]
+fn an_installed_binary_of_the_same_version_is_used_as_it_is() {
+    let runner = Runner::new("https://mirror.invalid");
+    let binary = runner.path("my nuget-login");
+    fs::write(&binary, RELEASED).unwrap();
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+    let runner = runner.set("ACTION_BINARY", &binary);
+    let log = runner.succeeds();
+    let notice = format!("Using {}, SHA-256 {}", binary.display(), sha256(RELEASED.as_bytes()));
+    assert!(log.starts_with(&format!("::notice title=NuGet login::{notice}\n")), "{log}");
+    assert!(!runner.cached().exists());
+
+    let needs = concat!("this action needs nuget-login ", env!("CARGO_PKG_VERSION"));
+    fs::write(&binary, "#!/bin/sh\necho nuget-login 0.0.1\n").unwrap();
+    let error = runner.fails();
+    assert!(error.contains("(nuget-login 0.0.1)") && error.contains(needs), "{error}");
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(runner.fails().contains(needs));
+    fs::remove_file(&binary).unwrap();
+    assert!(runner.fails().contains("where there is no file"));
+    let runner = runner.set("ACTION_BINARY", "nuget-login\n::error::x%0A");
+    assert!(runner.fails().starts_with("the input `binary` is 'nuget-login ::error::x%250A': give an absolute path"));
+}

@@ -1,0 +1,90 @@
+//! `action.yml` against what the binary reads and what its documentation says.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+fn read(file: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+}
+
+/// Every `INPUT_…` in a text.
+fn input_variables(text: &str) -> BTreeSet<String> {
+    let starts = text.match_indices("INPUT_").map(|(at, _)| &text[at..]);
+    let names = starts.map(|text| text.split(|c: char| !c.is_ascii_uppercase() && c != '_').next().unwrap().to_owned());
+    names.filter(|name| name != "INPUT_").collect()
+}
+
+/// The steps of the action, as text.
+fn steps() -> Vec<String> {
+    let action = read("action.yml");
+    let (_, steps) = action.split_once("  steps:\n").unwrap();
+    steps.split("\n    - ").map(str::to_owned).collect()
+}
+
+#[test]
+fn both_steps_set_every_variable_that_the_binary_reads() {
+    let binary = input_variables(&read("src/cli.rs"));
+    assert!(binary.len() >= 3, "{binary:?}");
+    for id in ["id: unix", "id: windows"] {
+        let step = steps().into_iter().find(|step| step.contains(id)).unwrap();
+        let set: BTreeSet<String> = step
+            .lines()
+            .filter_map(|line| line.trim().split_once(": ${{ inputs."))
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        let inputs: BTreeSet<String> = set.iter().filter(|name| name.starts_with("INPUT_")).cloned().collect();
+        assert_eq!(inputs, binary, "{id}");
+        let others: Vec<&String> = set.difference(&inputs).collect();
+        assert_eq!(others, ["ACTION_BINARY", "ACTION_MIRROR"], "{id}");
+    }
+}
+
+#[test]
+fn nothing_is_put_into_a_script_by_an_expression() {
+    let action = read("action.yml");
+    for line in action.lines().filter(|line| line.contains("${{")) {
+        let key = line.trim().split(':').next().unwrap();
+        let fine = key.starts_with("INPUT_") || key.starts_with("ACTION_") || key == "value" || key == "shell";
+        assert!(fine, "{line}");
+    }
+    assert!(!action.contains("uses:"), "no action of somebody else");
+}
+
+#[test]
+fn the_defaults_are_the_binarys() {
+    let action = read("action.yml");
+    let cli = read("src/cli.rs");
+    for (input, constant) in [("token-service-url", "NUGET_ORG_TOKEN_SERVICE"), ("audience", "NUGET_ORG_AUDIENCE")] {
+        let (_, rest) = action.split_once(&format!("\n  {input}:\n")).unwrap();
+        let (_, default) = rest.split_once("default: ").unwrap();
+        let default = default.lines().next().unwrap();
+        assert!(cli.contains(&format!("{constant}: &str = \"{default}\"")), "{input}: {default}");
+    }
+}
+
+#[test]
+fn every_input_and_output_is_in_the_readme() {
+    let action = read("action.yml");
+    let readme = read("README.md");
+    let names = action.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'));
+    let names: Vec<&str> = names.filter(|name| !name.starts_with(' ') && *name != "steps").collect();
+    assert_eq!(names.len(), 7, "{names:?}");
+    for name in names {
+        assert!(readme.contains(&format!("| `{name}` |")), "{name}");
+    }
+}
+
+#[test]
+fn release_txt_names_this_version_and_known_targets_with_digests() {
+    let release = read("dist/release.txt");
+    let mut lines = release.lines().filter(|line| !line.starts_with('#'));
+    assert_eq!(lines.next(), Some(concat!("version ", env!("CARGO_PKG_VERSION"))));
+    for line in lines {
+        let [target, asset, digest] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+        let windows = if target.contains("windows") { ".exe" } else { "" };
+        assert_eq!(asset, format!("nuget-login-{target}{windows}"));
+        assert!(digest.len() == 64 && digest.bytes().all(|byte| b"0123456789abcdef".contains(&byte)), "{line}");
+    }
+    assert!(release.ends_with('\n') && !release.contains('\r'));
+}

@@ -1,0 +1,54 @@
+//! A mirror of release assets on loopback.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// Serves answers by path until the test ends; keeps the paths that were asked for.
+pub struct Mirror {
+    /// `http://127.0.0.1:port`.
+    pub url: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Mirror {
+    /// Starts; `answer` gives the bytes to send for a path, status line and all.
+    pub fn start(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Mirror {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (noted, answer) = (Arc::clone(&asked), Arc::new(answer));
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (mut stream, noted, answer) = (stream.unwrap(), Arc::clone(&noted), Arc::clone(&answer));
+                thread::spawn(move || {
+                    let mut reader = BufReader::new(&stream);
+                    let mut request = String::new();
+                    while !request.ends_with("\r\n\r\n") && reader.read_line(&mut request).unwrap_or(0) > 0 {}
+                    let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+                    noted.lock().unwrap().push(path.clone());
+                    // A client may have seen enough before the end.
+                    let _ = stream.write_all(&answer(&path));
+                });
+            }
+        });
+        Mirror { url, asked }
+    }
+
+    /// The paths so far.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+/// A 200 with these bytes.
+pub fn found(bytes: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len());
+    [head.as_bytes(), bytes].concat()
+}
+
+/// Another status, without a body.
+pub fn status(status: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
+}

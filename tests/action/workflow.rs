@@ -1,0 +1,125 @@
+//! The action as a user writes it, run by a workflow engine (nektos/act, on the machine itself) against the sandbox.
+//! Needs act in `ACT`, and the program to release in `NUGET_LOGIN`; `.ci/run` has both.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use sandbox::config::Config;
+use sandbox::faults::Route;
+use sandbox::{Sandbox, package};
+
+use crate::checkout::{asset_path, check_out};
+use crate::mirror::{Mirror, found, status};
+
+/// Runs the workflow in a checkout of the action whose release is the given program. Gives success, and the log.
+fn run_workflow(sandbox: &Sandbox, released: &[u8], installed: &Path, mirror: &Mirror) -> (bool, String) {
+    let folder = tempfile::tempdir().unwrap();
+    check_out(folder.path(), released);
+    run_workflow_in(&folder, sandbox, installed, mirror)
+}
+
+/// The same in a checkout that is there already.
+fn run_workflow_in(folder: &tempfile::TempDir, sandbox: &Sandbox, installed: &Path, mirror: &Mirror) -> (bool, String) {
+    for name in ["installed", "downloaded"] {
+        let file = folder.path().join(format!("{name}.nupkg"));
+        fs::write(file, package::build(&format!("my-sdk.{name}"), "1.0.0")).unwrap();
+    }
+    fs::copy(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/action/workflow.yml"),
+        folder.path().join("workflow.yml"),
+    )
+    .unwrap();
+    let git = ["init -q", "add .", "-c user.name=t -c user.email=t@example.com commit -qm checkout"];
+    for arguments in git {
+        assert!(Command::new("git").current_dir(folder).args(arguments.split(' ')).status().unwrap().success());
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mut act = Command::new(std::env::var_os("ACT").expect("ACT is the path of nektos/act"));
+    act.current_dir(folder.path())
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", home.path())
+        .args(["push", "-W", "workflow.yml", "-P", "ubuntu-latest=-self-hosted"]);
+    for (name, value) in [
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", sandbox.id_token_request_url()),
+        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", sandbox.request_token().to_owned()),
+        ("TOKEN_SERVICE", sandbox.token_service_url()),
+        ("PUSH", sandbox.push_url()),
+        ("INSTALLED", installed.display().to_string()),
+        ("MIRROR", mirror.url.clone()),
+    ] {
+        act.args(["--env", &format!("{name}={value}")]);
+    }
+    let ran = act.output().unwrap();
+    let log = String::from_utf8_lossy(&ran.stdout) + String::from_utf8_lossy(&ran.stderr);
+    (ran.status.success(), log.into_owned())
+}
+
+fn program() -> (std::path::PathBuf, Vec<u8>) {
+    let path = std::env::var_os("NUGET_LOGIN").expect("NUGET_LOGIN is the path of a release build");
+    let bytes = fs::read(&path).unwrap();
+    (path.into(), bytes)
+}
+
+#[test]
+#[ignore = "needs act"]
+fn a_workflow_logs_in_with_an_installed_and_with_a_downloaded_binary_and_pushes() {
+    let (installed, released) = program();
+    let bytes = released.clone();
+    let mirror = Mirror::start(move |path| if path == asset_path() { found(&bytes) } else { status("404 Not Found") });
+    let sandbox = Sandbox::with(|_| {});
+    let (succeeded, log) = run_workflow(&sandbox, &released, &installed, &mirror);
+    assert!(succeeded, "{log}");
+    for name in ["installed", "downloaded"] {
+        assert!(sandbox.has_package(&format!("my-sdk.{name}"), "1.0.0"), "{log}");
+    }
+    assert_eq!(log.matches("pushed with a key of 84 characters that expires at 20").count(), 2, "{log}");
+    assert!(log.contains(&format!("Using {}, SHA-256 ", installed.display())), "{log}");
+    assert_eq!(mirror.asked(), [asset_path()]);
+    // act shows a mask line as it came; nothing else may show what it masks.
+    let shown = log.lines().filter(|line| !line.contains("::add-mask::"));
+    for line in shown {
+        for secret in sandbox.id_tokens().iter().chain(&sandbox.api_keys()) {
+            assert!(!line.contains(secret.as_str()), "{line}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs act"]
+fn a_workflow_whose_policy_does_not_match_fails_with_the_annotation_and_pushes_nothing() {
+    let (installed, released) = program();
+    let mirror = Mirror::start(|_| status("404 Not Found"));
+    let mismatch = |config: &mut Config| config.policies[0].workflow = "publish.yml".to_owned();
+    let sandbox = Sandbox::with(mismatch);
+    let (succeeded, log) = run_workflow(&sandbox, &released, &installed, &mirror);
+    assert!(!succeeded, "{log}");
+    let annotation = "Workflow mismatch for policy 'contoso-sdk release': expected 'publish.yml', actual 'release.yml'";
+    assert!(log.lines().any(|line| line.contains("::error") && line.contains(annotation)), "{log}");
+    assert!(sandbox.requests().iter().all(|request| request.route != Route::Push));
+}
+
+#[test]
+#[ignore = "needs act"]
+fn a_workflow_whose_download_is_not_what_was_released_fails_without_running_it() {
+    let (installed, released) = program();
+    let mirror = Mirror::start(|_| found(b"#!/bin/sh\necho it ran\n"));
+    let sandbox = Sandbox::with(|_| {});
+    let (succeeded, log) = run_workflow(&sandbox, &released, &installed, &mirror);
+    assert!(!succeeded && log.contains("is not what was released") && !log.contains("it ran"), "{log}");
+    assert!(sandbox.has_package("my-sdk.installed", "1.0.0"), "the first job did not download");
+}
+
+#[test]
+#[ignore = "needs act"]
+fn a_step_that_does_nothing_and_succeeds_is_found_out() {
+    let (installed, released) = program();
+    let mirror = Mirror::start(|_| status("404 Not Found"));
+    let sandbox = Sandbox::with(|_| {});
+    let folder = tempfile::tempdir().unwrap();
+    check_out(folder.path(), &released);
+    fs::write(folder.path().join("dist/fetch.sh"), "exit 0\n").unwrap();
+    let (succeeded, log) = run_workflow_in(&folder, &sandbox, &installed, &mirror);
+    assert!(!succeeded && log.contains("no step of the action gave an API key, though none failed"), "{log}");
+}
