@@ -16,20 +16,46 @@ releases=https://github.com/org/nuget-login/releases/download
 largest=16384 # KiB of an asset; a release has under 3,000
 private=
 
+# The end without the binary. Nothing is left behind, and nothing ends without a word.
+trap 'finish $?' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+said_why=
+finish() {
+    [ -z "$private" ] || rm -rf "$private"
+    [ "$1" = 0 ] || [ -n "$said_why" ] || [ "$1" -gt 128 ] ||
+        printf '::error title=NuGet login failed::fetch.sh ended with exit code %s: see the lines above\n' "$1"
+    exit "$1"
+}
+
 # One annotation, and the end. No control character is left in it and the runner's escape is escaped, so that a path or
 # a tool's message can't be a command of its own.
 fail() {
-    [ -z "$private" ] || rm -rf "$private"
     printf '::error title=NuGet login failed::%s\n' "$(one_line "$1")"
+    said_why=1
     exit 1
-}
-
-notice() {
-    printf '::notice title=NuGet login::%s\n' "$(one_line "$1")"
 }
 
 one_line() {
     printf %s "$1" | tr '\000-\037\177' ' ' | sed 's/%/%25/g'
+}
+
+# Runs a command for so many seconds at most. (The watcher is for systems without `timeout`.)
+limited() { # seconds command …
+    if command -v timeout >/dev/null 2>&1; then
+        timeout "$@"
+        return
+    fi
+    seconds=$1
+    shift
+    "$@" &
+    job=$!
+    (sleep "$seconds" && kill "$job") >/dev/null 2>&1 &
+    watcher=$!
+    code=0
+    wait "$job" || code=$?
+    kill "$watcher" 2>/dev/null || true
+    return "$code"
 }
 
 # The SHA-256 of a file, in lower case.
@@ -51,11 +77,15 @@ macOS-X64 | Darwin-x86_64) target=x86_64-apple-darwin ;;
 macOS-ARM64 | Darwin-arm64) target=aarch64-apple-darwin ;;
 *) target= ;;
 esac
-version='' asset='' digest=''
-while read -r name value more; do
+version='' asset='' digest='' named=0
+while read -r name value more rest || [ -n "$name" ]; do
     case $name in
     version) version=$value ;;
-    "${target:-no target}") asset=$value digest=$more ;;
+    "${target:-no target}")
+        asset=$value
+        case $more$rest in *[!0-9a-f]*) ;; *) digest=$more$rest ;; esac
+        named=$((named + 1))
+        ;;
     esac
 done <"$here/release.txt"
 
@@ -66,40 +96,46 @@ if [ -n "${ACTION_BINARY:-}" ]; then
     *) fail "the input \`binary\` is '$ACTION_BINARY': give an absolute path" ;;
     esac
     [ -f "$ACTION_BINARY" ] || fail "the input \`binary\` is '$ACTION_BINARY', where there is no file"
-    said=$("$ACTION_BINARY" --version 2>&1) || said="cannot be run: $said"
+    said=$(limited 10 "$ACTION_BINARY" --version 2>&1) || said="cannot be run: $said"
     [ "$said" = "nuget-login $version" ] ||
         fail "the input \`binary\` is '$ACTION_BINARY' ($said): this action needs nuget-login $version there"
-    notice "Using $ACTION_BINARY, SHA-256 $(sha256 "$ACTION_BINARY")"
+    printf '::notice title=NuGet login::%s\n' \
+        "$(one_line "Using $ACTION_BINARY, SHA-256 $(sha256 "$ACTION_BINARY")")"
     exec "$ACTION_BINARY"
 fi
 
-[ -n "$target" ] || fail "there is no release for ${RUNNER_OS:-$(uname -s)} ${RUNNER_ARCH:-$(uname -m)}: build \
-nuget-login $version from source and name it in the input \`binary\`"
-[ -n "$asset" ] || fail "this commit of the action names no release for $target: use a released version of the action, \
-or build nuget-login $version from source and name it in the input \`binary\`"
-case $digest in
-*[!0-9a-f]*) digest= ;;
-esac
-[ ${#digest} -eq 64 ] || fail "release.txt of this action holds no SHA-256 for $target: use another commit of the action"
+build="build nuget-login $version from source and name it in the input \`binary\`"
+[ -n "$target" ] || fail "there is no release for ${RUNNER_OS:-$(uname -s)} ${RUNNER_ARCH:-$(uname -m)}: $build"
+[ "$named" -gt 0 ] ||
+    fail "this commit of the action names no release for $target: use a released version of the action, or $build"
+[ "$named-$asset-${#digest}" = "1-nuget-login-$target-64" ] ||
+    fail "release.txt of this action holds no SHA-256 for $target: use another commit of the action"
 
-private=$(mktemp -d "${RUNNER_TEMP:-${TMPDIR:-/tmp}}/nuget-login.XXXXXX") ||
-    fail "no private folder can be made in ${RUNNER_TEMP:-${TMPDIR:-/tmp}}: is the disk full, or read-only?"
+temp=${RUNNER_TEMP:-${TMPDIR:-/tmp}}
+private=$(mktemp -d "$temp/nuget-login.XXXXXX" 2>/dev/null) ||
+    fail "no private folder can be made in $temp: is the disk full, or read-only?"
 binary=$private/nuget-login
 cache=${RUNNER_TOOL_CACHE:+$RUNNER_TOOL_CACHE/nuget-login/$version/$target}
 
-# The cache is anybody's: what is not a regular file of a sane size is passed over, and the copy is what counts.
+# The cache is anybody's: what is not a regular file of a sane size is passed over, and the copy is what counts. It is
+# read within bounds, since it may turn into something else meanwhile.
 from_cache() {
     [ -n "$cache" ] || return 1
     [ -n "$(find "$cache/nuget-login" -prune -type f -size "-$((largest * 2))" 2>/dev/null)" ] || return 1
-    head -c $((largest * 1024)) "$cache/nuget-login" >"$binary" 2>/dev/null || return 1
+    limited 20 head -c $((largest * 1024)) "$cache/nuget-login" >"$binary" 2>/dev/null || return 1
     [ "$(sha256 "$binary")" = "$digest" ] && return
     printf 'The copy of nuget-login in the tool cache is not the released one; it is passed over.\n'
     return 1
 }
 
-# All of it or nothing, for others on this machine; a cache that can't be written is none.
+# All of it or nothing, for others on this machine, and only where it belongs: nothing is written through a link. A cache
+# that can't be written is none.
 to_cache() {
     [ -n "$cache" ] || return 0
+    for path in "${cache%/*/*}" "${cache%/*}" "$cache" "$cache/nuget-login"; do
+        [ ! -L "$path" ] || return 0
+    done
+    [ ! -d "$cache/nuget-login" ] || return 0
     (
         umask 022
         mkdir -p "$cache" || exit 0
@@ -109,32 +145,43 @@ to_cache() {
     ) 2>/dev/null || true
 }
 
-# One try. Nobody's configuration and no credentials take part; integrity rests on the digest, so that a tool that can't
-# be told about TLS versions (busybox wget) is good enough.
+# One try, in a shell of its own. Nobody's configuration and no credentials take part; integrity rests on the digest, so
+# that a tool that can't be told about protocols (wget) is good enough.
 download() { # url
-    protocol='=https'
+    # Not even to a core file.
+    unset ACTIONS_ID_TOKEN_REQUEST_TOKEN ACTIONS_RUNTIME_TOKEN
+    # An answer without an end is a failed write, and not a signal.
+    # shellcheck disable=SC3045 # not POSIX, but in every sh there is
+    ulimit -c 0 2>/dev/null || true
+    trap '' XFSZ
+    ulimit -f $((largest * 2)) 2>/dev/null || true
+    protocol='=https' redirects=5
     case $1 in
     http://*)
         # A mirror on this machine, which no proxy stands before.
-        protocol='=http'
+        protocol='=http' redirects=0
         unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
         ;;
     esac
-    ulimit -f $((largest * 2)) 2>/dev/null || true
     if command -v curl >/dev/null 2>&1; then
-        curl -q --fail --location --silent --show-error --proto "$protocol" --proto-redir '=https' --tlsv1.2 \
-            --connect-timeout 10 --max-time 60 --output "$binary" -- "$1"
-    elif wget --version 2>/dev/null | grep -q 'GNU Wget'; then
-        limited wget --no-config --no-netrc --no-verbose --tries=1 --timeout=20 --output-document="$binary" -- "$1"
+        curl -q --fail --location --max-redirs "$redirects" --silent --show-error --proto "$protocol" \
+            --proto-redir '=https' --tlsv1.2 --connect-timeout 10 --max-time 60 --output "$binary" -- "$1"
+        return
+    fi
+    # wget reads lower case alone, and busybox's knows no proxy for https.
+    https_proxy=${https_proxy:-${HTTPS_PROXY:-}}
+    no_proxy=${no_proxy:-${NO_PROXY:-}}
+    export https_proxy no_proxy
+    if wget --version 2>/dev/null | grep -q 'GNU Wget'; then
+        limited 60 wget --no-config --no-netrc --no-hsts --no-verbose --tries=1 --timeout=20 \
+            --max-redirect="$redirects" --output-document="$binary" -- "$1"
+    elif [ -n "$https_proxy" ]; then
+        echo "busybox's wget can't go through a proxy: install curl"
+        return 1
     else
         # Without -T, on which busybox 1.35 crashes.
-        limited wget -q -O "$binary" "$1"
+        limited 60 wget -q -O "$binary" "$1"
     fi
-}
-
-# A minute in all, where `timeout` is there to see to it.
-limited() {
-    if command -v timeout >/dev/null 2>&1; then timeout 60 "$@"; else "$@"; fi
 }
 
 from_release() {
@@ -147,14 +194,23 @@ from_release() {
     esac
     [ -n "$base" ] || fail "the input \`mirror\` is '$ACTION_MIRROR': give an https URL (http is for loopback only)"
     command -v curl >/dev/null 2>&1 || command -v wget >/dev/null 2>&1 ||
-        fail "neither curl nor wget is here: install one, or an nuget-login $version and name it in the input \`binary\`"
+        fail "neither curl nor wget is here: install one, or a nuget-login $version and name it in the input \`binary\`"
     url=${base%/}/v$version/$asset
     for pause in 1 3 end; do
-        if (download "$url") 2>"$private/said"; then return; fi
-        said=$(cat "$private/said" 2>/dev/null || true)
+        code=0
+        said=$(download "$url" 2>&1) || code=$?
+        [ "$code" != 0 ] || return 0
         case $said in
-        *' 404'*) fail "$url is not there (404): is the mirror complete, or was the release taken back? $said" ;;
-        *'No space'* | *'(23)'*) fail "$url can't be stored in $private: is the disk full? $said" ;;
+        *'returned error: 404'* | *'ERROR 404'* | *'HTTP/1.'[01]' 404'*) code=404 ;;
+        *'(23)'* | *'No space'* | *'File too large'* | *'short write'*) code=23 ;;
+        esac
+        # Some tools put the proxy's password into their words.
+        case ${https_proxy:-}${HTTPS_PROXY:-}${http_proxy:-}${HTTP_PROXY:-}${all_proxy:-}${ALL_PROXY:-} in
+        *@*) said='(what the tool said is not shown: the proxy has a password)' ;;
+        esac
+        case $code in
+        404) fail "$url is not there (404): is the mirror complete, or was the release taken back? $said" ;;
+        23) fail "$url can't be stored in $private: is the disk full? (It may have 16 MiB at most.) $said" ;;
         esac
         [ "$pause" = end ] || sleep "$pause"
     done
@@ -170,6 +226,7 @@ $digest. Nothing of it was run. Check the mirror or the proxy, or pin another co
 fi
 
 chmod 700 "$binary"
-said=$("$binary" --version 2>&1) || fail "nuget-login can't be run from $private ($said): are programs forbidden there \
-(noexec)? Install it elsewhere and name it in the input \`binary\`"
+said=$(limited 10 "$binary" --version 2>&1) || fail "nuget-login can't be run from $private ($said): are programs \
+forbidden there (noexec)? Install it elsewhere and name it in the input \`binary\`"
+trap - INT TERM
 exec "$binary"

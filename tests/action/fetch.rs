@@ -1,6 +1,7 @@
 //! `dist/fetch.sh` under every shell that is here: what it gets, checks and runs, and what it refuses.
 //!
 //! A shell script stands in for the binary: to `fetch.sh` it is bytes with a digest. The real one is in `workflow.rs`.
+//! `FETCH_SHELL` names the shell (`busybox sh`); `.ci/run` goes through all that are there.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -62,7 +63,8 @@ impl Runner {
             ("ACTION_MIRROR", mirror.into()),
             ("ACTION_BINARY", "".into()),
         ]);
-        Runner { folder, shell: vec!["sh".into()], environment }
+        let shell = std::env::var("FETCH_SHELL").unwrap_or_else(|_| "sh".to_owned());
+        Runner { folder, shell: shell_of(&shell), environment }
     }
 
     fn set(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
@@ -138,26 +140,23 @@ fn mirror() -> Mirror {
     mirror_of(RELEASED.as_bytes())
 }
 
-/// Every shell that is here.
-fn shells() -> Vec<Vec<PathBuf>> {
-    let shells = [vec!["sh"], vec!["dash"], vec!["bash"], vec!["bash", "--posix"], vec!["busybox", "sh"]];
-    let here = shells.into_iter().filter(|shell| in_path(shell[0]).is_some());
-    here.map(|shell| shell.into_iter().map(PathBuf::from).collect()).collect()
+/// A shell's path, and the arguments that make it a shell.
+fn shell_of(words: &str) -> Vec<PathBuf> {
+    let mut words = words.split(' ');
+    let program = in_path(words.next().unwrap()).unwrap();
+    std::iter::once(program).chain(words.map(PathBuf::from)).collect()
 }
 
 #[test]
-fn a_fresh_download_is_checked_run_and_kept_for_the_next_job_under_every_shell() {
-    for shell in shells() {
-        let mirror = mirror();
-        let mut runner = Runner::new(&mirror.url);
-        runner.shell = shell;
-        runner.succeeds();
-        assert_eq!(mirror.asked(), [asset_path()]);
-        assert_eq!(fs::read(runner.cached()).unwrap(), RELEASED.as_bytes());
-        assert_eq!(fs::metadata(runner.cached()).unwrap().permissions().mode() & 0o777, 0o644, "data, not a program");
-        runner.succeeds();
-        assert_eq!(mirror.asked().len(), 1, "the second run takes it from the cache");
-    }
+fn a_fresh_download_is_checked_run_and_kept_for_the_next_job() {
+    let mirror = mirror();
+    let runner = Runner::new(&mirror.url);
+    runner.succeeds();
+    assert_eq!(mirror.asked(), [asset_path()]);
+    assert_eq!(fs::read(runner.cached()).unwrap(), RELEASED.as_bytes());
+    assert_eq!(fs::metadata(runner.cached()).unwrap().permissions().mode() & 0o777, 0o644, "data, not a program");
+    runner.succeeds();
+    assert_eq!(mirror.asked().len(), 1, "the second run takes it from the cache");
 }
 
 #[test]
@@ -178,7 +177,8 @@ fn a_poisoned_cache_is_passed_over_and_mended() {
         |cached| fs::File::create(cached).unwrap().set_len(1 << 40).unwrap(),
         |cached| {
             fs::write(cached.with_extension("real"), RELEASED).unwrap();
-            symlink(cached.with_extension("real"), cached).unwrap();
+            fs::rename(cached.with_extension("real"), cached).unwrap();
+            fs::OpenOptions::new().append(true).open(cached).unwrap().set_len(RELEASED.len() as u64 + 1).unwrap();
         },
         |cached| assert!(Command::new("mkfifo").arg(cached).status().unwrap().success()),
     ];
@@ -206,6 +206,31 @@ fn a_cache_that_can_not_be_used_is_none() {
     runner.succeeds();
     Runner::new(&mirror.url).set("RUNNER_TOOL_CACHE", "").succeeds();
     Runner::new(&mirror.url).set("RUNNER_TOOL_CACHE", "/proc/nowhere").succeeds();
+    let runner = Runner::new(&mirror.url);
+    fs::create_dir(runner.path("tool cache")).unwrap();
+    if let Some(_mounted) = Mounted::on(runner.path("tool cache"), "ro") {
+        runner.succeeds();
+    }
+}
+
+#[test]
+fn nothing_is_written_through_a_link_or_into_a_folder_in_the_cache() {
+    let mirror = mirror();
+    let runner = Runner::new(&mirror.url);
+    runner.cache(|cached| fs::create_dir(cached).unwrap());
+    runner.succeeds();
+    assert_eq!(fs::read_dir(runner.cached()).unwrap().count(), 0);
+
+    let runner = Runner::new(&mirror.url);
+    let victim = runner.path("victim");
+    fs::create_dir(&victim).unwrap();
+    fs::write(victim.join("nuget-login"), "mine").unwrap();
+    let folder = runner.cached().parent().unwrap().to_owned();
+    fs::create_dir_all(folder.parent().unwrap()).unwrap();
+    symlink(&victim, &folder).unwrap();
+    runner.succeeds();
+    assert_eq!(fs::read_to_string(victim.join("nuget-login")).unwrap(), "mine");
+    assert_eq!(fs::read_dir(&victim).unwrap().count(), 1);
 }
 
 #[test]
@@ -240,6 +265,75 @@ fn a_server_that_never_has_it_is_given_up() {
     let error = Runner::new(&mirror.url).with_tools(&[("curl", "curl")]).fails();
     assert!(error.contains("can't be downloaded") && error.contains("503"), "{error}");
     assert_eq!(mirror.asked().len(), 3);
+}
+
+#[test]
+fn an_answer_without_an_end_is_not_stored() {
+    for tools in [&[("curl", "curl")], &[("wget", "wget")], &[("wget", "busybox")]] {
+        if in_path(tools[0].1).is_none() {
+            continue;
+        }
+        let mirror = Mirror::start(|_| found(&vec![b'x'; 40 * 1024 * 1024]));
+        let runner = Runner::new(&mirror.url).with_tools(tools);
+        let error = runner.fails();
+        assert!(error.contains("can't be stored in") || error.contains("is not what was released"), "{error}");
+        assert!(!runner.cached().exists());
+    }
+}
+
+/// Mounts a small file system on a folder, where that is allowed; takes it away again.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn on(folder: PathBuf, options: &str) -> Option<Mounted> {
+        let mut mount = Command::new("mount");
+        let mounted = mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&folder).output();
+        mounted.is_ok_and(|it| it.status.success()).then_some(Mounted(folder))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_named() {
+    for tools in [&[("curl", "curl")], &[("wget", "wget")], &[("wget", "busybox")]] {
+        let mirror = Mirror::start(|_| found(&vec![b'x'; 1024 * 1024]));
+        let runner = Runner::new(&mirror.url).with_tools(tools);
+        let Some(_mounted) = Mounted::on(runner.path("temp"), "size=64k") else { return };
+        if in_path(tools[0].1).is_some() {
+            let error = runner.fails();
+            assert!(error.contains("is the disk full?"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_forbids_programs_is_named() {
+    let mirror = mirror();
+    let runner = Runner::new(&mirror.url);
+    let Some(_mounted) = Mounted::on(runner.path("temp"), "noexec") else { return };
+    let error = runner.fails();
+    assert!(error.contains("are programs forbidden there (noexec)?"), "{error}");
+}
+
+#[test]
+fn a_proxys_password_is_not_shown() {
+    for tools in [&[("curl", "curl")], &[("wget", "wget")], &[("wget", "busybox")]] {
+        for proxy in
+            ["http://me:pa55@word@p.invalid:80", "me:pa55#word@p:80", "socks6://me:pa55word@p", "htp://me:pa55word@p"]
+        {
+            for name in ["https_proxy", "HTTPS_PROXY"] {
+                let runner = Runner::new("https://mirror.invalid").with_tools(tools).set(name, proxy);
+                let ran = runner.run();
+                let log = String::from_utf8(ran.stdout).unwrap() + &String::from_utf8(ran.stderr).unwrap();
+                assert!(!ran.status.success() && !log.contains("pa55"), "{log}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -388,6 +482,20 @@ fn a_digest_that_is_none_stops_everything() {
         let release = fs::read_to_string(runner.release_txt()).unwrap();
         fs::write(runner.release_txt(), release.replace(&sha256(RELEASED.as_bytes()), digest)).unwrap();
         assert!(runner.fails().contains("holds no SHA-256"));
+    }
+    let digest = sha256(RELEASED.as_bytes());
+    let line = |asset: &str, rest: &str| format!("{} {asset} {digest}{rest}\n", target());
+    let asset = crate::checkout::asset();
+    for lines in [
+        line(&asset, "") + &line(&asset, ""),
+        line("../other/nuget-login", ""),
+        line(&asset, " x"),
+        line(&asset, "\r"),
+        line("*", ""),
+    ] {
+        let runner = Runner::new(&mirror.url);
+        fs::write(runner.release_txt(), format!("version {}\n{lines}", env!("CARGO_PKG_VERSION"))).unwrap();
+        assert!(runner.fails().contains("holds no SHA-256"), "{lines}");
     }
     assert!(mirror.asked().is_empty());
 }

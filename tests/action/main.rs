@@ -1,4 +1,5 @@
-//! The action: its metadata, the scripts that get the binary, and the whole of it under a workflow engine.
+//! The action: its metadata, the script that gets the binary, the gate before a release, and the whole of it under a
+//! workflow engine.
 
 #[cfg(unix)]
 mod checkout;
@@ -7,5 +8,7 @@ mod fetch;
 mod metadata;
 #[cfg(unix)]
 mod mirror;
+#[cfg(target_os = "linux")]
+mod release;
 #[cfg(unix)]
 mod workflow;

@@ -80,10 +80,13 @@ fn release_txt_names_this_version_and_known_targets_with_digests() {
     let release = read("dist/release.txt");
     let mut lines = release.lines().filter(|line| !line.starts_with('#'));
     assert_eq!(lines.next(), Some(concat!("version ", env!("CARGO_PKG_VERSION"))));
+    let mut named = BTreeSet::new();
     for line in lines {
         let [target, asset, digest] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
         let windows = if target.contains("windows") { ".exe" } else { "" };
         assert_eq!(asset, format!("nuget-login-{target}{windows}"));
+        assert!(read(".github/workflows/build.yml").contains(&format!("target: {target},")), "{target}");
+        assert!(named.insert(target.to_owned()), "{target} is named twice");
         assert!(digest.len() == 64 && digest.bytes().all(|byte| b"0123456789abcdef".contains(&byte)), "{line}");
     }
     assert!(release.ends_with('\n') && !release.contains('\r'));

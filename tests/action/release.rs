@@ -1,0 +1,193 @@
+//! The gate before a release: `.github/scripts/publish-release` in a repository of its own, with a stand-in for GitHub's
+//! command-line tool that serves a folder as the draft release and writes down what it is asked to do.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const TARGETS: [&str; 6] = ["a", "b", "c", "d", "e.exe", "f.exe"];
+
+/// `gh`, as far as the script uses it. `DRAFT` is the draft's folder, `BUILT` the commit that it was built from.
+const GH: &str = r#"#!/bin/sh
+set -eu
+echo "$*" >>"$ASKED"
+case "$1 $2 $*" in
+"release view "*isDraft*) cat "$DRAFT.is-draft" ;;
+"release view "*) echo "$BUILT" ;;
+"release download "*) cp "$DRAFT"/* draft/ ;;
+"release upload "*) cp "$4" "$5" "$DRAFT/" ;;
+"release edit "*) echo false >"$DRAFT.is-draft" ;;
+"attestation verify "*) [ ! -e "$DRAFT.unattested" ] ;;
+"attestation download "*) echo '{"bundle":1}' >"sha256:$(sha256sum <"$3" | cut -c 1-64).jsonl" ;;
+"api "*) cat "$DRAFT.immutable" ;;
+*) exit 9 ;;
+esac
+"#;
+
+/// A repository with the built commit P and its release commit, and the draft release.
+struct Repository {
+    folder: tempfile::TempDir,
+    built: String,
+}
+
+impl Repository {
+    fn new() -> Repository {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Repository { folder, built: String::new() };
+        let root = repository.root();
+        fs::create_dir_all(root.join("dist")).unwrap();
+        fs::create_dir_all(root.join(".github/scripts")).unwrap();
+        for script in ["publish-release", "release-txt"] {
+            let path = format!(".github/scripts/{script}");
+            fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(&path), root.join(&path)).unwrap();
+        }
+        fs::write(root.join("dist/release.txt"), "version 1.2.3\n").unwrap();
+        fs::write(root.join("CHANGELOG.md"), "## 1.2.3 – not released yet\n").unwrap();
+        fs::write(root.join("source"), "code\n").unwrap();
+        fs::create_dir(repository.path("draft")).unwrap();
+        for target in TARGETS {
+            fs::write(repository.path("draft").join(format!("nuget-login-{target}")), format!("program {target}"))
+                .unwrap();
+        }
+        fs::write(repository.path("draft.is-draft"), "true\n").unwrap();
+        fs::write(repository.path("draft.immutable"), "true\n").unwrap();
+        fs::create_dir(repository.path("bin")).unwrap();
+        fs::write(repository.path("bin/gh"), GH).unwrap();
+        Command::new("chmod").arg("+x").arg(repository.path("bin/gh")).status().unwrap();
+        repository.git(&["init", "-q", "-b", "main"]);
+        let built = repository.commit("P");
+        let text = repository.script("release-txt", &["1.2.3".as_ref(), repository.path("draft").as_os_str()]);
+        fs::write(root.join("dist/release.txt"), text.stdout).unwrap();
+        fs::write(root.join("CHANGELOG.md"), "## 1.2.3 – 2026-11-22\n").unwrap();
+        repository.commit("Release v1.2.3");
+        Repository { built, ..repository }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn root(&self) -> PathBuf {
+        self.path("repository")
+    }
+
+    fn git(&self, arguments: &[&str]) -> String {
+        let mut git = Command::new("git");
+        git.current_dir(self.root()).args(["-c", "user.name=t", "-c", "user.email=t@example.com"]).args(arguments);
+        let ran = git.output().unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        String::from_utf8(ran.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Commits everything; gives the commit.
+    fn commit(&self, message: &str) -> String {
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-qm", message]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    fn script(&self, name: &str, arguments: &[&std::ffi::OsStr]) -> Output {
+        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
+        let mut script = Command::new(self.root().join(".github/scripts").join(name));
+        script.current_dir(self.root()).args(arguments).env("PATH", path);
+        script.env("GITHUB_REF_NAME", "v1.2.3").env("GITHUB_REPOSITORY", "org/nuget-login");
+        script.env("DRAFT", self.path("draft")).env("BUILT", &self.built).env("ASKED", self.path("asked"));
+        script.output().unwrap()
+    }
+
+    /// Runs the gate. Gives whether it ended well and whether the release is public, and the log.
+    fn publish(&self) -> (bool, bool, String) {
+        let ran = self.script("publish-release", &[]);
+        let public = fs::read_to_string(self.path("draft.is-draft")).unwrap() == "false\n";
+        let log = String::from_utf8(ran.stdout).unwrap() + &String::from_utf8(ran.stderr).unwrap();
+        (ran.status.success(), public, log)
+    }
+
+    #[track_caller]
+    fn refuses(&self, why: &str) {
+        let (succeeded, public, log) = self.publish();
+        assert!(!succeeded && !public && log.contains(why), "{log}");
+    }
+}
+
+#[test]
+fn what_was_built_attested_and_named_is_published() {
+    let repository = Repository::new();
+    let (succeeded, public, log) = repository.publish();
+    assert!(succeeded && public, "{log}");
+    let sums = fs::read_to_string(repository.path("draft/SHA256SUMS")).unwrap();
+    assert_eq!(sums.lines().count(), 6);
+    assert_eq!(fs::read_to_string(repository.path("draft/provenance.jsonl")).unwrap(), "{\"bundle\":1}\n");
+    let asked = fs::read_to_string(repository.path("asked")).unwrap();
+    let verified = asked.lines().filter(|line| line.starts_with("attestation verify")).collect::<Vec<_>>();
+    assert_eq!(verified.len(), 6);
+    assert!(verified.iter().all(|line| line.contains(&format!("--source-digest {}", repository.built))), "{asked}");
+}
+
+#[test]
+fn an_interrupted_run_can_be_repeated() {
+    let repository = Repository::new();
+    fs::write(repository.path("draft/SHA256SUMS"), "").unwrap();
+    fs::write(repository.path("draft/provenance.jsonl"), "").unwrap();
+    let (succeeded, public, log) = repository.publish();
+    assert!(succeeded && public, "{log}");
+}
+
+#[test]
+fn assets_that_the_tree_does_not_name_are_not_published() {
+    let tampered = Repository::new();
+    fs::write(tampered.path("draft/nuget-login-a"), "another program").unwrap();
+    tampered.refuses("dist/release.txt is not what the assets of the draft make");
+    let more = Repository::new();
+    fs::write(more.path("draft/nuget-login-evil"), "").unwrap();
+    more.refuses("the draft does not hold six assets");
+    let fewer = Repository::new();
+    fs::remove_file(fewer.path("draft/nuget-login-a")).unwrap();
+    fewer.refuses("the draft does not hold six assets");
+}
+
+#[test]
+fn a_line_in_the_tree_that_no_asset_makes_stops_the_release() {
+    for line in ["a  evil 0000", "# a comment", "a ../evil 0000", ""] {
+        let repository = Repository::new();
+        let file = repository.root().join("dist/release.txt");
+        fs::write(&file, fs::read_to_string(&file).unwrap() + line + "\n").unwrap();
+        repository.commit("more");
+        repository.refuses("dist/release.txt is not what the assets of the draft make");
+    }
+}
+
+#[test]
+fn a_tag_that_differs_from_what_was_built_is_not_published() {
+    let changed = Repository::new();
+    fs::write(changed.root().join("source"), "other code\n").unwrap();
+    changed.commit("sneak");
+    changed.refuses("in: source");
+    let moved = Repository::new();
+    fs::rename(moved.root().join("source"), moved.root().join("CHANGELOG.md")).unwrap();
+    moved.commit("sneak");
+    moved.refuses("in: source");
+    let mut elsewhere = Repository::new();
+    elsewhere.git(&["checkout", "-q", "--orphan", "other"]);
+    elsewhere.built = elsewhere.commit("unrelated");
+    elsewhere.git(&["checkout", "-q", "main"]);
+    elsewhere.refuses("does not contain");
+}
+
+#[test]
+fn without_a_draft_or_an_attestation_nothing_is_published() {
+    let published = Repository::new();
+    fs::write(published.path("draft.is-draft"), "\n").unwrap();
+    published.refuses("there is no draft release v1.2.3");
+    let unattested = Repository::new();
+    fs::write(unattested.path("draft.unattested"), "").unwrap();
+    unattested.refuses("");
+}
+
+#[test]
+fn a_release_that_could_be_changed_afterwards_is_reported() {
+    let repository = Repository::new();
+    fs::write(repository.path("draft.immutable"), "false\n").unwrap();
+    let (succeeded, _, log) = repository.publish();
+    assert!(!succeeded && log.contains("but not immutable"), "{log}");
+}
