@@ -1,7 +1,7 @@
 //! Arguments and `INPUT_*` variables become one validated [`Settings`].
 
+use crate::endpoint::{Endpoint, NotAnEndpoint};
 use crate::environment::{Environment, NotUnicode, given};
-use crate::http::{Endpoint, NotAnEndpoint};
 use crate::outside::one_line;
 
 /// The token service of nuget.org, as NuGet/login names it.

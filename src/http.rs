@@ -1,4 +1,4 @@
-//! The one HTTP client: where it may go, whom it trusts, what bounds it has, and how an answer becomes a rejection.
+//! The one HTTP client: whom it trusts, which proxy it uses, what bounds it has, and how an answer becomes a rejection.
 
 use std::error::Error;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,8 +8,9 @@ use anyhow::Context;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, NoProxy, RequestBuilder, StatusCode, redirect, retry};
 use rustls::{ClientConfig, RootCertStore};
-use url::{Host, Url};
+use url::Url;
 
+use crate::endpoint::{Endpoint, is_plain_host};
 use crate::environment::{Environment, NotUnicode};
 use crate::outside::one_line;
 use crate::secret::Secret;
@@ -17,101 +18,8 @@ use crate::secret::Secret;
 /// Longest body that is read, in bytes. Real answers take a few kilobytes.
 const LONGEST_BODY: usize = 1024 * 1024;
 
-/// Longest URL that is sent, in bytes. Servers take about as much.
-const LONGEST_URL: usize = 8 * 1024;
-
 /// Time for a connection, TLS and a proxy's tunnel included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A URL that a credential may be sent to: https, or http to this very machine; without credentials of its own.
-#[derive(Debug, Clone)]
-pub struct Endpoint(Url);
-
-/// Why a URL is no [`Endpoint`]. Reads on from the name of the input.
-#[derive(Debug, thiserror::Error)]
-pub enum NotAnEndpoint {
-    /// It can't be parsed as an absolute URL.
-    #[error("is not a URL: '{shown}' ({cause}); give an absolute https URL")]
-    Malformed { shown: String, cause: String },
-    /// It is clear text, or not HTTP at all.
-    #[error(
-        "is '{shown}', but credentials are sent over https only: give an https URL (http is for loopback hosts such \
-         as 127.0.0.1)"
-    )]
-    NotHttps { shown: String },
-    /// It holds a user name or a password, which no token service asks for and which logs would show.
-    #[error("holds a user name or a password before its host ({host}): leave them out")]
-    Credentials { host: String },
-}
-
-impl Endpoint {
-    /// Takes an absolute URL. Nothing is looked up or sent.
-    pub fn parse(value: &str) -> Result<Endpoint, NotAnEndpoint> {
-        // What stands before an `@` may be a password.
-        let shown = if value.contains('@') { "***".to_owned() } else { one_line(value) };
-        let malformed = |cause: String| NotAnEndpoint::Malformed { shown: shown.clone(), cause };
-        let mut url = Url::parse(value).map_err(|cause| malformed(cause.to_string()))?;
-        if url.host_str() == Some("localhost.") {
-            url.set_host(Some("localhost")).map_err(|cause| malformed(cause.to_string()))?;
-        }
-        let endpoint = Endpoint(url);
-        if !endpoint.0.username().is_empty() || endpoint.0.password().is_some() {
-            return Err(NotAnEndpoint::Credentials { host: endpoint.host() });
-        }
-        match endpoint.0.scheme() {
-            "https" => {}
-            "http" if endpoint.is_loopback() => {}
-            _ => return Err(NotAnEndpoint::NotHttps { shown }),
-        }
-        if !is_plain_host(endpoint.host_name()) {
-            return Err(malformed("the host holds characters that no host has".to_owned()));
-        }
-        if endpoint.0.as_str().len() > LONGEST_URL {
-            return Err(malformed(format!("it is longer than {LONGEST_URL} bytes")));
-        }
-        Ok(endpoint)
-    }
-
-    /// The host alone: a name in lower case, or an address.
-    pub fn host_name(&self) -> &str {
-        self.0.host_str().unwrap_or_default()
-    }
-
-    /// Host, and port where it is not the scheme's own: how messages name the other side.
-    pub fn host(&self) -> String {
-        match self.0.port() {
-            Some(port) => format!("{}:{port}", self.host_name()),
-            None => self.host_name().to_owned(),
-        }
-    }
-
-    /// Whether the host is this machine whatever a resolver says.
-    pub fn is_loopback(&self) -> bool {
-        match self.0.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-            None => false,
-        }
-    }
-
-    /// The same URL with `name=value` behind its query. The value is percent-encoded so that nothing is left to
-    /// interpretation: a blank is `%20`, as GitHub's own toolkit sends it.
-    pub fn with_query(&self, name: &str, value: &str) -> Endpoint {
-        let value = url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>().replace('+', "%20");
-        let mut url = self.0.clone();
-        match self.0.query() {
-            Some(query) if !query.is_empty() => url.set_query(Some(&format!("{query}&{name}={value}"))),
-            _ => url.set_query(Some(&format!("{name}={value}"))),
-        }
-        Endpoint(url)
-    }
-}
-
-/// Whether a host can stand in a request: URLs allow more (`{server}` in a template that nobody filled in).
-fn is_plain_host(host: &str) -> bool {
-    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte))
-}
 
 /// The proxy that the environment names.
 #[derive(Default)]
@@ -187,7 +95,7 @@ impl Http {
 
     /// `GET` with a bearer token. `limit` bounds the whole of it, from the connection to the end of the body.
     pub async fn get(&self, from: &Endpoint, bearer: &Secret, limit: Duration) -> Result<Answer, NoAnswer> {
-        send(self.client.get(from.0.clone()), from, bearer, limit).await
+        send(self.client.get(from.url()), from, bearer, limit).await
     }
 
     /// `POST` of a JSON body with a bearer token; `limit` as in [`Http::get`].
@@ -198,7 +106,7 @@ impl Http {
         json: String,
         limit: Duration,
     ) -> Result<Answer, NoAnswer> {
-        let request = self.client.post(to.0.clone()).header(CONTENT_TYPE, "application/json").body(json);
+        let request = self.client.post(to.url()).header(CONTENT_TYPE, "application/json").body(json);
         send(request, to, bearer, limit).await
     }
 }

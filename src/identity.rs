@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::endpoint::{Endpoint, NotAnEndpoint};
 use crate::environment::{Environment, NotUnicode};
-use crate::http::{Endpoint, Http, NoAnswer, NotAnEndpoint, Rejection};
+use crate::http::{Http, NoAnswer, Rejection};
 use crate::secret::{Secret, Unfit};
 
 const REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";

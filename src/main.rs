@@ -3,6 +3,7 @@
 
 mod advice;
 mod cli;
+mod endpoint;
 mod environment;
 mod http;
 mod identity;

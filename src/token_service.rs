@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-use crate::http::{Endpoint, Http, NoAnswer, Rejection};
+use crate::endpoint::Endpoint;
+use crate::http::{Http, NoAnswer, Rejection};
 use crate::outside::one_line;
 use crate::secret::Secret;
 
