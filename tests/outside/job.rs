@@ -99,6 +99,7 @@ impl<'a> Job<'a> {
     }
 
     /// Starts a shell instead, with the program's path behind its arguments.
+    #[cfg(target_os = "linux")]
     pub fn through(mut self, shell: &'static str) -> Self {
         self.through = Some(shell);
         self
