@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use crate::environment::Environment;
@@ -72,7 +72,7 @@ impl<W: Write> Runner<W> {
 /// Whether what is printed to `stream` is thrown away, and masks with it: a closed stream, for which the null device
 /// stands in, or one that was redirected there.
 #[cfg(unix)]
-pub fn is_discarded(stream: &(impl std::os::fd::AsFd + IsTerminal)) -> bool {
+pub fn is_discarded(stream: &(impl std::os::fd::AsFd + io::IsTerminal)) -> bool {
     use std::os::unix::fs::FileTypeExt;
     let metadata = stream.as_fd().try_clone_to_owned().and_then(|stream| File::from(stream).metadata());
     !stream.is_terminal() && metadata.is_ok_and(|metadata| metadata.file_type().is_char_device())
