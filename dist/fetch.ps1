@@ -77,7 +77,7 @@ foreach ($line in [IO.File]::ReadAllLines([IO.Path]::Combine($PSScriptRoot, 'rel
 if ($env:ACTION_BINARY) {
     $binary = $env:ACTION_BINARY
     if ($binary -notmatch '\A([A-Za-z]:[\\/]|\\\\)') { Fail "the input 'binary' is '$binary': give an absolute path" }
-    if (-not [IO.File]::Exists($binary)) { Fail "the input 'binary' is '$binary', where there is no file" }
+    if (-not [IO.File]::Exists($binary)) { Fail "the input 'binary' is '$binary', where there is no plain file" }
     $held = Open-File $binary
     $digest = Get-Sha256 $held
     $said = Get-Version $binary
@@ -137,7 +137,8 @@ if ($got -cne $digest) {
     $base = if ($env:ACTION_MIRROR) { $env:ACTION_MIRROR.TrimEnd('/') } else { $releases }
     $allowed = '\A(https://[A-Za-z0-9]|http://(127\.0\.0\.1|localhost)(?=[:/]|\z))[A-Za-z0-9:/._~%+-]*\z'
     if ($base -cnotmatch $allowed) {
-        Fail "the input 'mirror' is '$env:ACTION_MIRROR': give an https URL (http is for loopback only)"
+        $shown = if ($env:ACTION_MIRROR.Contains('@')) { '***' } else { $env:ACTION_MIRROR } # it may hold a password
+        Fail "the input 'mirror' is '$shown': give an https URL without user, password, query or blanks (http is for loopback only)"
     }
     $url = "$base/v$version/$asset"
     $curl = [IO.Path]::Combine([Environment]::SystemDirectory, 'curl.exe')

@@ -95,8 +95,10 @@ if [ -n "${ACTION_BINARY:-}" ]; then
     /*) ;;
     *) fail "the input \`binary\` is '$ACTION_BINARY': give an absolute path" ;;
     esac
-    [ -f "$ACTION_BINARY" ] || fail "the input \`binary\` is '$ACTION_BINARY', where there is no file"
-    said=$(limited 10 "$ACTION_BINARY" --version 2>&1) || said="cannot be run: $said"
+    [ -f "$ACTION_BINARY" ] || fail "the input \`binary\` is '$ACTION_BINARY', where there is no plain file"
+    said=$(limited 10 "$ACTION_BINARY" --version 2>&1) ||
+        fail "the input \`binary\` is '$ACTION_BINARY', which cannot be run ($said): is it executable (chmod +x), and \
+built for this system? This action needs nuget-login $version there"
     [ "$said" = "nuget-login $version" ] ||
         fail "the input \`binary\` is '$ACTION_BINARY' ($said): this action needs nuget-login $version there"
     printf '::notice title=NuGet login::%s\n' \
@@ -192,7 +194,11 @@ from_release() {
     http://127.0.0.1[:/]* | http://localhost[:/]* | http://127.0.0.1 | http://localhost) ;;
     *) base= ;;
     esac
-    [ -n "$base" ] || fail "the input \`mirror\` is '$ACTION_MIRROR': give an https URL (http is for loopback only)"
+    case $base$ACTION_MIRROR in
+    *@*) ACTION_MIRROR='***' ;; # it may hold a password
+    esac
+    [ -n "$base" ] || fail "the input \`mirror\` is '$ACTION_MIRROR': give an https URL without user, password, query or \
+blanks (http is for loopback only)"
     command -v curl >/dev/null 2>&1 || command -v wget >/dev/null 2>&1 ||
         fail "neither curl nor wget is here: install one, or a nuget-login $version and name it in the input \`binary\`"
     url=${base%/}/v$version/$asset
@@ -228,5 +234,7 @@ fi
 chmod 700 "$binary"
 said=$(limited 10 "$binary" --version 2>&1) || fail "nuget-login can't be run from $private ($said): are programs \
 forbidden there (noexec)? Install it elsewhere and name it in the input \`binary\`"
+[ "$said" = "nuget-login $version" ] || fail "the release is not what release.txt says: it calls itself '$said', and \
+this action needs nuget-login $version. Use another commit of the action"
 trap - INT TERM
 exec "$binary"

@@ -37,8 +37,8 @@ fn main() -> anyhow::Result<()> {
     };
     let user = config.policies.first().map(|policy| policy.created_by.clone()).unwrap_or_default();
     let sandbox = Sandbox::start_with_releases(config, port, releases)?;
-    let output = std::env::temp_dir().join(format!("nuget-login-output-{}", std::process::id()));
-    fs::write(&output, "").with_context(|| format!("{} can't be made", output.display()))?;
+    let output = std::env::temp_dir().join(format!("nuget-login-output-{:016x}", rand::random::<u64>()));
+    fs::File::create_new(&output).with_context(|| format!("{} can't be made", output.display()))?;
 
     let exports = [
         ("GITHUB_ACTIONS", "true".to_owned()),
