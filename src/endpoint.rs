@@ -101,3 +101,15 @@ impl Endpoint {
 pub fn is_plain_host(host: &str) -> bool {
     !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_may_be_just_so_long() {
+        let url = |length: usize| format!("https://host.example/{}", "x".repeat(length - 21));
+        assert!(Endpoint::parse(&url(LONGEST_URL)).is_ok());
+        assert!(Endpoint::parse(&url(LONGEST_URL + 1)).is_err());
+    }
+}

@@ -91,6 +91,15 @@ fn what_was_written_before_stays() {
 }
 
 #[test]
+fn records_stand_in_the_file_without_blank_lines_which_some_runners_refuse() {
+    let sandbox = Sandbox::with(|_| {});
+    let step = Job::new(&sandbox).run();
+    let lines: Vec<&str> = step.output_file.lines().collect();
+    assert_eq!(lines.len(), 6, "{}", step.output_file);
+    assert!(lines[0].starts_with("NUGET_API_KEY<<") && lines[3].starts_with("expires-at<<"));
+}
+
+#[test]
 fn the_delimiter_is_another_one_each_time() {
     let sandbox = Sandbox::with(|_| {});
     let delimiters = |_| {
