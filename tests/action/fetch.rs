@@ -20,7 +20,8 @@ const RELEASED: &str = concat!(
     "; else echo \"ran for $INPUT_USER\"; exit 7; fi\n"
 );
 
-/// Tools that the script may use, besides those that download, and `sleep`, which does not wait here.
+/// Tools that the script may use, besides those that download, and `sleep`, which does not wait here (but where it is
+/// needed instead of `timeout`).
 const TOOLS: &[&str] = &[
     "cat",
     "chmod",
@@ -76,7 +77,8 @@ impl Runner {
     fn with_tools(self, more: &[(&str, &str)]) -> Self {
         let folder = self.path("tools");
         fs::create_dir(&folder).unwrap();
-        let tools = TOOLS.iter().map(|name| (*name, *name)).chain([("sleep", "true")]).chain(more.iter().copied());
+        let sleep = if in_path("timeout").is_some() { "true" } else { "sleep" };
+        let tools = TOOLS.iter().map(|name| (*name, *name)).chain([("sleep", sleep)]).chain(more.iter().copied());
         for (name, program) in tools {
             if let Some(program) = in_path(program) {
                 symlink(program, folder.join(name)).unwrap();
@@ -367,6 +369,19 @@ fn curl_wget_and_busybox_are_each_enough() {
             Runner::new(&mirror.url).with_tools(tools).succeeds();
         }
     }
+}
+
+#[test]
+fn a_system_without_timeout_is_watched_by_the_script_itself() {
+    let mirror = mirror();
+    let runner = Runner::new(&mirror.url).with_tools(&[("curl", "curl")]);
+    let tools = runner.path("tools");
+    let _ = fs::remove_file(tools.join("timeout"));
+    fs::remove_file(tools.join("sleep")).unwrap();
+    symlink(in_path("sleep").unwrap(), tools.join("sleep")).unwrap();
+    runner.succeeds();
+    runner.succeeds();
+    assert_eq!(mirror.asked().len(), 1);
 }
 
 #[test]
