@@ -42,9 +42,9 @@ function Open-File([string] $path) {
     [IO.File]::Open($path, [IO.FileMode]::Open, [IO.FileAccess]::Read, [IO.FileShare]::Read)
 }
 
-# `&` takes brackets for wildcards, and would run another file than the one that was checked.
+# `&` takes brackets for wildcards and backticks for escapes, and would run another file than the one that was checked.
 function Invoke-File([string] $path, [string[]] $arguments) {
-    & ([Management.Automation.WildcardPattern]::Escape($path)) @arguments
+    & ($path -replace '([`*?\[\]])', '`$1') @arguments
 }
 
 # What a binary says of its version; what went wrong where it says nothing.
@@ -67,10 +67,14 @@ $target = switch ($architecture) {
 $version = $null
 $asset = $null
 $digest = $null
+$named = 0
 foreach ($line in [IO.File]::ReadAllLines([IO.Path]::Combine($PSScriptRoot, 'release.txt'))) {
     $words = @($line.Trim() -split '\s+')
     if ($words.Count -eq 2 -and $words[0] -ceq 'version') { $version = $words[1] }
-    if ($words.Count -eq 3 -and $target -and $words[0] -ceq $target) { $asset = $words[1]; $digest = $words[2] }
+    if ($target -and $words[0] -ceq $target) {
+        $named++
+        if ($words.Count -eq 3) { $asset = $words[1]; $digest = $words[2] }
+    }
 }
 
 # A binary that is installed already.
@@ -91,10 +95,10 @@ if ($env:ACTION_BINARY) {
 
 $build = "build nuget-login $version from source and name it in the input 'binary'"
 if (-not $target) { Fail "there is no release for Windows ${architecture}: $build" }
-if (-not $asset) {
+if (-not $named) {
     Fail "this commit of the action names no release for ${target}: use a released version of the action, or $build"
 }
-if ($digest -cnotmatch '\A[0-9a-f]{64}\z') {
+if ($named -ne 1 -or $asset -cne "nuget-login-$target.exe" -or $digest -cnotmatch '\A[0-9a-f]{64}\z') {
     Fail "release.txt of this action holds no SHA-256 for ${target}: use another commit of the action"
 }
 
@@ -148,7 +152,10 @@ if ($got -cne $digest) {
     # A mirror on this machine, which no proxy stands before.
     $loopback = $base.StartsWith('http://', [StringComparison]::Ordinal)
     $protocol = if ($loopback) { '=http' } else { '=https' }
-    $direct = @(if ($loopback) { '--noproxy'; '*' })
+    $direct = @(if ($loopback) { '--noproxy'; '*'; '--max-redirs'; '0' } else { '--max-redirs'; '5' })
+    # Not for a downloader.
+    $requestToken = $env:ACTIONS_ID_TOKEN_REQUEST_TOKEN
+    $env:ACTIONS_ID_TOKEN_REQUEST_TOKEN = $null
     foreach ($pause in 1, 3, 0) {
         $ErrorActionPreference = 'Continue' # what curl says on its error stream is not an exception
         $said = [string] (& $curl -q --fail --location --silent --show-error --proto $protocol --proto-redir '=https' `
@@ -156,12 +163,18 @@ if ($got -cne $digest) {
         $code = $LASTEXITCODE
         $ErrorActionPreference = 'Stop'
         if ($code -eq 0) { break }
-        if ($said -match 'error: 404\b') {
+        $missing = $said -match 'error: 404\b'
+        # curl puts the proxy's password into some of its words.
+        if ("$env:https_proxy$env:http_proxy$env:all_proxy".Contains('@')) {
+            $said = '(what curl said is not shown: the proxy has a password)'
+        }
+        if ($missing) {
             Fail "$url is not there (404): is the mirror complete, or was the release taken back? $said"
         }
         if ($code -eq 23) { Fail "$url can't be stored in ${private}: is the disk full? $said" }
         if ($pause) { Start-Sleep -Seconds $pause }
     }
+    $env:ACTIONS_ID_TOKEN_REQUEST_TOKEN = $requestToken
     if ($code -ne 0) {
         Fail "$url can't be downloaded: can this runner reach it, through a proxy if it needs one? $said"
     }
@@ -171,11 +184,16 @@ if ($got -cne $digest) {
     if ($got -cne $digest) {
         Fail "$url is not what was released: its SHA-256 is $got, and this action was made for $digest. Nothing of it was run. Check the mirror or the proxy, or pin another commit of the action"
     }
-    # For the next job; a cache that can't be written is none.
+    # For the next job, and only where it belongs: nothing is written through a link. A cache that can't be written is none.
     $new = $null
     try {
         if ($cached -and -not [IO.Directory]::Exists($cached)) {
-            [void] [IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($cached))
+            $folder = [IO.Path]::GetDirectoryName($cached)
+            [void] [IO.Directory]::CreateDirectory($folder)
+            foreach ($level in 1..3) {
+                if ([IO.File]::GetAttributes($folder) -band [IO.FileAttributes]::ReparsePoint) { throw "$folder is a link" }
+                $folder = [IO.Path]::GetDirectoryName($folder)
+            }
             $new = "$cached." + [Guid]::NewGuid().ToString('N')
             [IO.File]::Copy($binary, $new)
             if ([IO.File]::Exists($cached)) { [IO.File]::Delete($cached) }
