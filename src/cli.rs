@@ -2,7 +2,6 @@
 
 use crate::endpoint::{Endpoint, NotAnEndpoint};
 use crate::environment::{Environment, NotUnicode, given};
-use crate::outside::one_line;
 
 /// The token service of nuget.org, as NuGet/login names it.
 pub const NUGET_ORG_TOKEN_SERVICE: &str = "https://www.nuget.org/api/v2/token";
@@ -126,10 +125,5 @@ impl Settings {
         let name = self.token_service.host_name().trim_end_matches('.');
         let nuget_org = name == "nuget.org" || name.ends_with(".nuget.org");
         self.audience.trim_end_matches('/') == NUGET_ORG_AUDIENCE && !nuget_org && !self.token_service.is_loopback()
-    }
-
-    /// The user's name, fit for one line of the log.
-    pub fn shown_user(&self) -> String {
-        one_line(&self.user)
     }
 }

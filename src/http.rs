@@ -211,15 +211,14 @@ impl NoAnswer {
             Some(status) => format!("the answer of {host} (HTTP {status})"),
             None => format!("the answer of {host}"),
         };
-        if error.is_connect() && error.is_timeout() {
-            let cause = format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs());
-            NoAnswer::NotConnected { host, cause }
-        } else if error.is_connect() {
-            NoAnswer::NotConnected { host, cause }
-        } else if error.is_timeout() {
-            NoAnswer::TimedOut { answer, limit }
-        } else {
-            NoAnswer::Broken { answer, cause }
+        match (error.is_connect(), error.is_timeout()) {
+            (true, true) => {
+                let cause = format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs());
+                NoAnswer::NotConnected { host, cause }
+            }
+            (true, false) => NoAnswer::NotConnected { host, cause },
+            (false, true) => NoAnswer::TimedOut { answer, limit },
+            (false, false) => NoAnswer::Broken { answer, cause },
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::advice;
 use crate::cli::Settings;
 use crate::http::Http;
 use crate::identity::GitHub;
+use crate::outside::one_line;
 use crate::runner::{Outputs, Runner};
 use crate::token_service::{Expiry, exchange};
 
@@ -40,7 +41,7 @@ pub async fn login<W: Write>(
     }
     outputs.append(&records).context("the API key can't be written to the file in GITHUB_OUTPUT")?;
 
-    let user = settings.shown_user();
+    let user = one_line(&settings.user);
     let valid = api_key.expires.in_words();
     // The key is delivered; a log that ends early does not undo that.
     let _ = runner.say(&format!("Logged in to {host} as {user}: NUGET_API_KEY holds an API key, valid {valid}."));

@@ -7,12 +7,16 @@ const LONGEST: usize = 1_000;
 /// One line of at most [`LONGEST`] characters: white space is folded, and what [`tame`] breaks is broken.
 pub fn one_line(text: &str) -> String {
     let folded = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut line = tame(&folded);
-    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
-        line.truncate(end);
-        line.push('…');
+    shortened(tame(&folded), LONGEST)
+}
+
+/// At most `longest` characters of a text, with an ellipsis where it was cut.
+pub fn shortened(mut text: String, longest: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(longest) {
+        text.truncate(end);
+        text.push('…');
     }
-    line
+    text
 }
 
 /// The same line, unable to act: no control characters, nothing that reorders or hides text, and nothing that the

@@ -7,7 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use crate::environment::Environment;
-use crate::outside::tame;
+use crate::outside::{shortened, tame};
 use crate::secret::Secret;
 
 /// The runner cuts an annotation's text at 4,096 characters (actions/runner, `ExecutionContext.cs`).
@@ -54,11 +54,7 @@ impl<W: Write> Runner<W> {
     }
 
     fn annotate(&mut self, level: &str, title: &str, text: &str) -> io::Result<()> {
-        let mut text = text.lines().map(tame).collect::<Vec<_>>().join("\n");
-        if let Some((end, _)) = text.char_indices().nth(LONGEST_ANNOTATION) {
-            text.truncate(end);
-            text.push('…');
-        }
+        let text = shortened(text.lines().map(tame).collect::<Vec<_>>().join("\n"), LONGEST_ANNOTATION);
         match self {
             Runner::GitHub(log) => {
                 writeln!(log, "::{level} title={}::{}", escape_property(title), escape_data(&text))?;

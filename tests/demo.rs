@@ -62,16 +62,13 @@ fn demo() -> Result<(), Box<dyn std::error::Error>> {
 /// Runs the binary as a step of the job would, and shows its log as GitHub does.
 fn run_login(sandbox: &Sandbox) -> Result<Step, Box<dyn std::error::Error>> {
     let output = tempfile::NamedTempFile::new()?;
-    let inputs = [("INPUT_USER", "contoso-bot".to_owned()), ("INPUT_TOKEN_SERVICE_URL", sandbox.token_service_url())];
+    let environment = sandbox.step_environment();
     let ran = Command::new(env!("CARGO_BIN_EXE_nuget-login"))
-        .env("GITHUB_ACTIONS", "true")
         .env("GITHUB_OUTPUT", output.path())
-        .env("ACTIONS_ID_TOKEN_REQUEST_URL", sandbox.id_token_request_url())
-        .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", sandbox.request_token())
-        .envs(inputs.clone())
+        .envs(environment.clone())
         .output()?;
     println!("   Run nuget-login");
-    for (name, value) in inputs {
+    for (name, value) in environment.iter().filter(|(name, _)| name.starts_with("INPUT_")) {
         println!("   |   {name}: {value}");
     }
     for line in runner::render(&String::from_utf8(ran.stdout)?) {

@@ -128,6 +128,13 @@ pub struct Job {
     pub claims: BTreeMap<String, Value>,
 }
 
+impl Job {
+    /// The owner of the repository.
+    pub fn repository_owner(&self) -> &str {
+        self.repository.split('/').next().unwrap_or_default()
+    }
+}
+
 /// A trust policy of nuget.org.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -51,7 +51,6 @@ pub fn jwks() -> Value {
 
 /// The claims of an ID token for `job`, issued at `now` to `audience`.
 pub fn claims(job: &Job, audience: &str, now: OffsetDateTime) -> Map<String, Value> {
-    let (owner, _) = job.repository.split_once('/').unwrap_or((&job.repository, ""));
     let workflow_ref = format!("{}/.github/workflows/{}@{}", job.repository, job.workflow, job.r#ref);
     let subject = match &job.environment {
         Some(environment) => format!("repo:{}:environment:{environment}", job.repository),
@@ -66,7 +65,7 @@ pub fn claims(job: &Job, audience: &str, now: OffsetDateTime) -> Map<String, Val
         "ref": job.r#ref,
         "sha": "5c3b8e1f0a4d2b7c9e6f1a0d3b5c8e7f2a4d6b9c",
         "repository": job.repository,
-        "repository_owner": owner,
+        "repository_owner": job.repository_owner(),
         "repository_owner_id": job.repository_owner_id,
         "run_id": "9128374650",
         "run_number": "42",

@@ -98,6 +98,18 @@ impl Sandbox {
         &self.world.request_token
     }
 
+    /// The environment of the job's login step, but for `GITHUB_OUTPUT`: `INPUT_USER` is who created the first policy.
+    pub fn step_environment(&self) -> [(&'static str, String); 5] {
+        let policies = self.policies();
+        [
+            ("GITHUB_ACTIONS", "true".to_owned()),
+            ("ACTIONS_ID_TOKEN_REQUEST_URL", self.id_token_request_url()),
+            ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", self.request_token().to_owned()),
+            ("INPUT_TOKEN_SERVICE_URL", self.token_service_url()),
+            ("INPUT_USER", policies.first().map(|policy| policy.created_by.clone()).unwrap_or_default()),
+        ]
+    }
+
     /// The token service.
     pub fn token_service_url(&self) -> String {
         format!("{}{}", self.world.base, server::TOKEN_SERVICE_PATH)

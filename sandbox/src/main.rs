@@ -35,21 +35,13 @@ fn main() -> anyhow::Result<()> {
         }
         None => Config::default(),
     };
-    let user = config.policies.first().map(|policy| policy.created_by.clone()).unwrap_or_default();
     let sandbox = Sandbox::start_with_releases(config, port, releases)?;
     let output = std::env::temp_dir().join(format!("nuget-login-output-{:016x}", rand::random::<u64>()));
     fs::File::create_new(&output).with_context(|| format!("{} can't be made", output.display()))?;
 
-    let exports = [
-        ("GITHUB_ACTIONS", "true".to_owned()),
-        ("ACTIONS_ID_TOKEN_REQUEST_URL", sandbox.id_token_request_url()),
-        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", sandbox.request_token().to_owned()),
-        ("GITHUB_OUTPUT", output.display().to_string()),
-        ("INPUT_TOKEN_SERVICE_URL", sandbox.token_service_url()),
-        ("INPUT_USER", user),
-    ];
+    let output = ("GITHUB_OUTPUT", output.display().to_string());
     let mut stdout = io::stdout().lock();
-    for (name, value) in exports {
+    for (name, value) in std::iter::once(output).chain(sandbox.step_environment()) {
         writeln!(stdout, "export {name}='{}'", value.replace('\'', r"'\''"))?;
     }
     stdout.flush()?;

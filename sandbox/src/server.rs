@@ -163,8 +163,7 @@ async fn id_token(State(world): State<Arc<World>>, Query(query): Query<IdTokenQu
     }
     let gallery = world.gallery.lock().expect("no holder panics");
     let job = &gallery.config.job;
-    let (owner, _) = job.repository.split_once('/').unwrap_or((&job.repository, ""));
-    let audience = query.audience.unwrap_or_else(|| format!("https://github.com/{owner}"));
+    let audience = query.audience.unwrap_or_else(|| format!("https://github.com/{}", job.repository_owner()));
     let token = issuer::sign(&issuer::claims(job, &audience, gallery.clock.now()));
     world.id_tokens.lock().expect("no holder panics").push(token.clone());
     Json(json!({ "count": token.len(), "value": token })).into_response()
@@ -179,15 +178,7 @@ async fn token_service(State(world): State<Arc<World>>, headers: HeaderMap, body
         Outcome::Created { api_key, expires } => {
             Json(json!({ "tokenType": "ApiKey", "expires": expires, "apiKey": api_key })).into_response()
         }
-        Outcome::Refused { status, message } => {
-            let status = StatusCode::from_u16(status).expect("a status");
-            let mut response = (status, Json(json!({ "error": message }))).into_response();
-            if status == StatusCode::UNAUTHORIZED {
-                let challenge = header::HeaderValue::from_static("Bearer");
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-            }
-            with_reason(response, &message)
-        }
+        Outcome::Refused { status, message } => refusal(status, "Bearer", &message, Json(json!({ "error": message }))),
         Outcome::SwitchedOff => page(StatusCode::NOT_FOUND, "404 Not Found").into_response(),
         Outcome::TooManyRequests { seconds } => {
             let retry = [(header::RETRY_AFTER, seconds.to_string())];
@@ -234,15 +225,7 @@ async fn push_package(State(world): State<Arc<World>>, request: Request) -> Resp
     };
     match push(&mut world.gallery.lock().expect("no holder panics"), &headers, &package) {
         Ok(_) => StatusCode::CREATED.into_response(),
-        Err(Refusal { status, message }) => {
-            let status = StatusCode::from_u16(status).expect("a status");
-            let mut response = (status, message.clone()).into_response();
-            if status == StatusCode::UNAUTHORIZED {
-                let challenge = header::HeaderValue::from_static("ApiKey realm=\"127.0.0.1\"");
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-            }
-            with_reason(response, &message)
-        }
+        Err(Refusal { status, message }) => refusal(status, "ApiKey realm=\"127.0.0.1\"", &message, message.clone()),
     }
 }
 
@@ -256,8 +239,13 @@ async fn package_of(request: Request) -> anyhow::Result<Bytes> {
     Ok(part.bytes().await?)
 }
 
-/// The same text in the reason phrase, as the gallery does for clients that show only that.
-fn with_reason(mut response: Response, message: &str) -> Response {
+/// A refusal of the gallery's: a challenge with a 401, and the message in the reason phrase too, for clients that show
+/// only that.
+fn refusal(status: u16, challenge: &'static str, message: &str, body: impl IntoResponse) -> Response {
+    let mut response = (StatusCode::from_u16(status).expect("a status"), body).into_response();
+    if response.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static(challenge));
+    }
     if let Ok(reason) = ReasonPhrase::try_from(message.as_bytes().to_vec()) {
         response.extensions_mut().insert(reason);
     }

@@ -135,7 +135,7 @@ impl Runner {
 
 /// A mirror with this asset.
 fn mirror_of(bytes: &'static [u8]) -> Mirror {
-    Mirror::start(move |path| if path == asset_path() { found(bytes) } else { status("404 Not Found") })
+    Mirror::start(move |path| if path == asset_path() { found(bytes) } else { status(404) })
 }
 
 fn mirror() -> Mirror {
@@ -264,7 +264,7 @@ fn a_download_that_breaks_off_is_tried_again() {
     let tries = std::sync::atomic::AtomicUsize::new(0);
     let mirror = Mirror::start(move |_| match tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
         0 => found(RELEASED.as_bytes())[..100].to_vec(),
-        1 => status("503 Service Unavailable"),
+        1 => status(503),
         _ => found(RELEASED.as_bytes()),
     });
     Runner::new(&mirror.url).with_tools(&[("curl", "curl")]).succeeds();
@@ -273,7 +273,7 @@ fn a_download_that_breaks_off_is_tried_again() {
 
 #[test]
 fn a_server_that_never_has_it_is_given_up() {
-    let mirror = Mirror::start(|_| status("503 Service Unavailable"));
+    let mirror = Mirror::start(|_| status(503));
     let error = Runner::new(&mirror.url).with_tools(&[("curl", "curl")]).fails();
     assert!(error.contains("can't be downloaded") && error.contains("503"), "{error}");
     assert_eq!(mirror.asked().len(), 3);
@@ -354,7 +354,7 @@ fn an_asset_that_is_not_there_is_named_at_once() {
         if in_path(tools[0].1).is_none() {
             continue;
         }
-        let mirror = Mirror::start(|_| status("404 Not Found"));
+        let mirror = Mirror::start(|_| status(404));
         let error = Runner::new(&mirror.url).with_tools(tools).fails();
         assert!(error.contains(&format!("{}{} is not there (404)", mirror.url, asset_path())), "{error}");
         assert_eq!(mirror.asked().len(), 1);
@@ -445,7 +445,7 @@ fn a_mirror_on_loopback_is_asked_without_the_proxy_and_others_through_it() {
         if in_path(tools[0].1).is_none() {
             continue;
         }
-        let proxy = Mirror::start(|_| status("403 Forbidden"));
+        let proxy = Mirror::start(|_| status(403));
         let mirror = mirror();
         let behind_proxy = |mirror: &str| {
             Runner::new(mirror).with_tools(tools).set("https_proxy", &proxy.url).set("http_proxy", &proxy.url)

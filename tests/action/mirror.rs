@@ -5,6 +5,8 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use sandbox::faults::Answer;
+
 /// Serves answers by path until the test ends; keeps the paths that were asked for.
 pub struct Mirror {
     /// `http://127.0.0.1:port`.
@@ -44,11 +46,10 @@ impl Mirror {
 
 /// A 200 with these bytes.
 pub fn found(bytes: &[u8]) -> Vec<u8> {
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len());
-    [head.as_bytes(), bytes].concat()
+    Answer::new(200, "application/octet-stream", bytes).to_bytes()
 }
 
 /// Another status, without a body.
-pub fn status(status: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
+pub fn status(status: u16) -> Vec<u8> {
+    Answer::new(status, "text/plain", "").to_bytes()
 }

@@ -67,7 +67,7 @@ fn program() -> (std::path::PathBuf, Vec<u8>) {
 fn a_workflow_logs_in_with_an_installed_and_with_a_downloaded_binary_and_pushes() {
     let (installed, released) = program();
     let bytes = released.clone();
-    let mirror = Mirror::start(move |path| if path == asset_path() { found(&bytes) } else { status("404 Not Found") });
+    let mirror = Mirror::start(move |path| if path == asset_path() { found(&bytes) } else { status(404) });
     let sandbox = Sandbox::with(|_| {});
     let (succeeded, log) = run_workflow(&sandbox, &released, &installed, &mirror);
     assert!(succeeded, "{log}");
@@ -90,7 +90,7 @@ fn a_workflow_logs_in_with_an_installed_and_with_a_downloaded_binary_and_pushes(
 #[ignore = "needs act"]
 fn a_workflow_whose_policy_does_not_match_fails_with_the_annotation_and_pushes_nothing() {
     let (installed, released) = program();
-    let mirror = Mirror::start(|_| status("404 Not Found"));
+    let mirror = Mirror::start(|_| status(404));
     let mismatch = |config: &mut Config| config.policies[0].workflow = "publish.yml".to_owned();
     let sandbox = Sandbox::with(mismatch);
     let (succeeded, log) = run_workflow(&sandbox, &released, &installed, &mirror);
@@ -115,7 +115,7 @@ fn a_workflow_whose_download_is_not_what_was_released_fails_without_running_it()
 #[ignore = "needs act"]
 fn a_step_that_does_nothing_and_succeeds_is_found_out() {
     let (installed, released) = program();
-    let mirror = Mirror::start(|_| status("404 Not Found"));
+    let mirror = Mirror::start(|_| status(404));
     let sandbox = Sandbox::with(|_| {});
     let folder = tempfile::tempdir().unwrap();
     check_out(folder.path(), &released);

@@ -59,13 +59,8 @@ impl<'a> Job<'a> {
             Some(root) => job.set("SystemRoot", root),
             None => job,
         };
-        job.set("GITHUB_ACTIONS", "true")
-            .set("GITHUB_OUTPUT", output)
-            .set("ACTIONS_ID_TOKEN_REQUEST_URL", sandbox.id_token_request_url())
-            .set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", sandbox.request_token())
-            .set("INPUT_USER", "contoso-bot")
-            .set("INPUT_TOKEN_SERVICE_URL", sandbox.token_service_url())
-            .set("INPUT_AUDIENCE", "")
+        let job = job.set("GITHUB_OUTPUT", output).set("INPUT_AUDIENCE", "");
+        sandbox.step_environment().into_iter().fold(job, |job, (name, value)| job.set(name, value))
     }
 
     /// Sets a variable.

@@ -5,6 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use sandbox::faults::Answer;
+
 /// Listens on loopback, and answers one connection after another with the given bytes.
 pub struct Scripted {
     /// `127.0.0.1:port`.
@@ -57,8 +59,7 @@ pub fn accept(listener: &TcpListener) -> TcpStream {
 
 /// A complete 200 with a JSON body.
 pub fn json(body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+    Answer::new(200, "application/json", body).to_bytes()
 }
 
 /// Reads up to the end of the body.
