@@ -194,10 +194,11 @@ from_release() {
     http://127.0.0.1[:/]* | http://localhost[:/]* | http://127.0.0.1 | http://localhost) ;;
     *) base= ;;
     esac
-    case $base$ACTION_MIRROR in
-    *@*) ACTION_MIRROR='***' ;; # it may hold a password
+    shown=${ACTION_MIRROR:-}
+    case $shown in
+    *@*) shown='***' ;; # it may hold a password
     esac
-    [ -n "$base" ] || fail "the input \`mirror\` is '$ACTION_MIRROR': give an https URL without user, password, query or \
+    [ -n "$base" ] || fail "the input \`mirror\` is '$shown': give an https URL without user, password, query or \
 blanks (http is for loopback only)"
     command -v curl >/dev/null 2>&1 || command -v wget >/dev/null 2>&1 ||
         fail "neither curl nor wget is here: install one, or a nuget-login $version and name it in the input \`binary\`"

@@ -477,6 +477,16 @@ fn nobodys_configuration_takes_part() {
 }
 
 #[test]
+fn inputs_that_are_not_even_set_are_empty() {
+    let proxy = Mirror::start(|_| status(403));
+    let mut runner = Runner::new("").with_tools(&[("curl", "curl")]).set("https_proxy", &proxy.url);
+    runner.environment.remove("ACTION_MIRROR");
+    runner.environment.remove("ACTION_BINARY");
+    assert!(runner.fails().starts_with("https://github.com/org/nuget-login/releases/download/v"));
+    assert_eq!(proxy.asked(), ["github.com:443"; 3]);
+}
+
+#[test]
 fn a_platform_without_a_release_is_named() {
     for (os, arch) in [("Linux", "ARM"), ("Linux", "X86"), ("FreeBSD", "X64"), ("Linux", "s390x")] {
         let error = Runner::new("").set("RUNNER_OS", os).set("RUNNER_ARCH", arch).fails();
