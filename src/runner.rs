@@ -103,7 +103,12 @@ pub enum OutputError {
     Unset,
     /// The file can't be opened, or is no regular file (a key written to a terminal or a pipe would be shown).
     #[error("the file in GITHUB_OUTPUT ({}) can't take the API key: {cause}", path.display())]
-    Unwritable { path: PathBuf, cause: io::Error },
+    Unwritable {
+        /// What the variable holds.
+        path: PathBuf,
+        /// Why not.
+        cause: io::Error,
+    },
 }
 
 impl Outputs {
