@@ -47,6 +47,8 @@ impl Config {
             lifetime.is_multiple_of(5) && (5..=60).contains(&lifetime),
             "key_lifetime_minutes is {lifetime}; it must be a multiple of 5, from 5 to 60"
         );
+        let pause = config.service.seconds_between_keys;
+        ensure!((0.0..1e9).contains(&pause), "seconds_between_keys is {pause}; it must be a time");
         for policy in &config.policies {
             config.account(&policy.created_by).with_context(|| {
                 format!("policy '{}': its creator '{}' is no user or organization", policy.name, policy.created_by)
@@ -226,8 +228,8 @@ pub struct Service {
     pub enabled: bool,
     /// How long a key lives, in minutes: a multiple of 5, at most 60.
     pub key_lifetime_minutes: u32,
-    /// Least time between two keys of one user, in seconds; 0 for no limit.
-    pub seconds_between_keys: u32,
+    /// Least time between two keys of one user, in seconds, fractions included; 0 for no limit.
+    pub seconds_between_keys: f64,
     /// Values of the `event_name` claim that are refused.
     pub banned_events: Vec<String>,
 }
@@ -237,7 +239,7 @@ impl Default for Service {
         Service {
             enabled: true,
             key_lifetime_minutes: 60,
-            seconds_between_keys: 0,
+            seconds_between_keys: 0.0,
             banned_events: vec!["pull_request_target".to_owned()],
         }
     }
@@ -260,6 +262,7 @@ mod tests {
         let refused = |from: &str, to: &str| format!("{:#}", Config::parse(&SEED.replace(from, to)).unwrap_err());
         assert!(refused("created_by = \"contoso-bot\"", "created_by = \"nobody\"").contains("'nobody'"));
         assert!(refused("key_lifetime_minutes = 60", "key_lifetime_minutes = 61").contains("multiple of 5"));
+        assert!(refused("# seconds_between_keys = 30", "seconds_between_keys = nan").contains("must be a time"));
         assert!(refused("actor =", "author =").contains("unknown field `author`"));
     }
 }

@@ -46,6 +46,15 @@ pub enum Effect {
     Instead(Answer),
     /// Bytes come back that need not be HTTP, and the connection closes.
     Bytes(Vec<u8>),
+    /// Bytes come back, and then others again and again, for as long as the client takes them.
+    Endless {
+        /// What comes first.
+        start: Vec<u8>,
+        /// What comes again and again.
+        then: Vec<u8>,
+        /// How long it takes each time.
+        pause: Duration,
+    },
     /// The service answers, but the connection closes after so many bytes of its body.
     CutOff(usize),
     /// The connection is reset before the service sees the request.

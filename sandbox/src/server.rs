@@ -112,6 +112,14 @@ async fn respond(
         Effect::Answered => return Ok(genuine().await?),
         Effect::Instead(answer) => answer.to_bytes(),
         Effect::Bytes(bytes) => bytes,
+        Effect::Endless { start, then, pause } => {
+            let mut stream = TcpStream::from_std(raw.try_clone()?)?;
+            stream.write_all(&start).await?;
+            while stream.write_all(&then).await.is_ok() {
+                tokio::time::sleep(pause).await;
+            }
+            return Err(anyhow::anyhow!("the client had enough"));
+        }
         Effect::CutOff(length) => cut_off(genuine().await?, length).await?,
         Effect::Lost => {
             genuine().await?;

@@ -240,7 +240,7 @@ fn usable(kind: Kind, account: &Account) -> Result<(), Outcome> {
 
 fn limit_rate(gallery: &mut Gallery, user: &Account) -> Result<(), Outcome> {
     let now = gallery.clock.now();
-    let pause = Duration::seconds(gallery.config.service.seconds_between_keys.into());
+    let pause = Duration::seconds_f64(gallery.config.service.seconds_between_keys);
     let user = user.name.to_ascii_lowercase();
     if let Some(last) = gallery.last_key.get(&user)
         && now < *last + pause

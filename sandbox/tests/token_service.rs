@@ -411,7 +411,7 @@ fn step_9_each_token_buys_one_key() {
 
 #[test]
 fn step_10_one_key_in_a_while_for_each_user() {
-    let sandbox = Sandbox::with(|config| config.service.seconds_between_keys = 30);
+    let sandbox = Sandbox::with(|config| config.service.seconds_between_keys = 30.0);
     assert_eq!(exchange(&sandbox, &fresh(&sandbox)).status, 200);
     let token = fresh(&sandbox);
     let answer = exchange(&sandbox, &token);
