@@ -1,7 +1,10 @@
 //! Arguments and `INPUT_*` variables become one validated [`Settings`].
 
+use std::time::Duration;
+
 use crate::endpoint::{Endpoint, NotAnEndpoint};
 use crate::environment::{Environment, NotUnicode, given};
+use crate::outside::one_line;
 
 /// The token service of nuget.org, as NuGet/login names it.
 pub const NUGET_ORG_TOKEN_SERVICE: &str = "https://www.nuget.org/api/v2/token";
@@ -38,6 +41,13 @@ pub struct Arguments {
     /// [variable: INPUT_AUDIENCE]
     #[arg(long, value_name = "AUDIENCE", verbatim_doc_comment)]
     audience: Option<String>,
+
+    /// Time for everything, retries included, in whole seconds [default: 120]
+    ///
+    /// What passes (a busy server, a lost connection) is tried again until then.
+    /// [variable: INPUT_TIMEOUT_SECONDS]
+    #[arg(long, value_name = "SECONDS", verbatim_doc_comment)]
+    timeout_seconds: Option<String>,
 }
 
 const AFTER_HELP: &str = "\
@@ -50,6 +60,9 @@ Reads from the job's environment:
   GITHUB_OUTPUT                   the file that takes the outputs
   HTTPS_PROXY, NO_PROXY           a proxy for https, and the hosts that need none (lower case is
                                   read too); loopback hosts never go through it
+  NODE_EXTRA_CA_CERTS             a file with certificates to trust besides the built-in and the
+                                  system's ones
+  SSL_CERT_FILE, SSL_CERT_DIR     certificates to trust instead of those
 
 Outputs, written to the file in GITHUB_OUTPUT:
   NUGET_API_KEY  the API key, masked in the log
@@ -60,6 +73,11 @@ Exit codes:
   1  the login failed; nothing was written; an error annotation says why
   2  wrong usage: an argument or an input, or not a GitHub Actions job";
 
+/// Time for everything, where nothing is said.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+/// The longest time that can be asked for, in seconds: a day, four times what a hosted job has.
+const LONGEST_TIMEOUT: u64 = 24 * 60 * 60;
+
 /// Everything that the user decides, checked.
 #[derive(Debug)]
 pub struct Settings {
@@ -69,6 +87,8 @@ pub struct Settings {
     pub token_service: Endpoint,
     /// The `aud` claim to ask for.
     pub audience: String,
+    /// Time for everything: all attempts and the waits between them.
+    pub timeout: Duration,
 }
 
 /// An argument, an input or a place that the program can't work with. Ends in exit code 2.
@@ -89,6 +109,9 @@ pub enum UsageError {
     /// `token-service-url` can't be used.
     #[error("the input `token-service-url` {0}")]
     TokenServiceUrl(NotAnEndpoint),
+    /// `timeout-seconds` is no number, or not a sensible one.
+    #[error("the input `timeout-seconds` is '{0}'; give whole seconds from 1 to {LONGEST_TIMEOUT}")]
+    TimeoutSeconds(String),
     /// A variable's value is not Unicode.
     #[error(transparent)]
     NotUnicode(#[from] NotUnicode),
@@ -116,7 +139,11 @@ impl Settings {
             .unwrap_or_else(|| NUGET_ORG_TOKEN_SERVICE.to_owned());
         let token_service = Endpoint::parse(&token_service).map_err(UsageError::TokenServiceUrl)?;
         let audience = input(arguments.audience, "INPUT_AUDIENCE")?.unwrap_or_else(|| NUGET_ORG_AUDIENCE.to_owned());
-        Ok(Settings { user, token_service, audience })
+        let timeout = match input(arguments.timeout_seconds, "INPUT_TIMEOUT_SECONDS")? {
+            Some(value) => seconds(&value).ok_or_else(|| UsageError::TimeoutSeconds(one_line(&value)))?,
+            None => DEFAULT_TIMEOUT,
+        };
+        Ok(Settings { user, token_service, audience, timeout })
     }
 
     /// Whether the token service could redeem this job's ID token at nuget.org: it is somebody else's host, and the
@@ -126,4 +153,10 @@ impl Settings {
         let nuget_org = name == "nuget.org" || name.ends_with(".nuget.org");
         self.audience.trim_end_matches('/') == NUGET_ORG_AUDIENCE && !nuget_org && !self.token_service.is_loopback()
     }
+}
+
+/// Whole seconds in digits, from one to [`LONGEST_TIMEOUT`].
+fn seconds(value: &str) -> Option<Duration> {
+    let seconds = value.bytes().all(|byte| byte.is_ascii_digit()).then(|| value.parse().ok())??;
+    (1..=LONGEST_TIMEOUT).contains(&seconds).then_some(Duration::from_secs(seconds))
 }

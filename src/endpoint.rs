@@ -63,10 +63,7 @@ impl Endpoint {
 
     /// Host, and port where it is not the scheme's own: how messages name the other side.
     pub fn host(&self) -> String {
-        match self.0.port() {
-            Some(port) => format!("{}:{port}", self.host_name()),
-            None => self.host_name().to_owned(),
-        }
+        authority(&self.0)
     }
 
     /// The URL itself, for a request.
@@ -95,6 +92,12 @@ impl Endpoint {
         }
         Endpoint(url)
     }
+}
+
+/// Host, and port where it is not the scheme's own, without user and password.
+pub fn authority(url: &Url) -> String {
+    let name = url.host_str().unwrap_or_default();
+    url.port().map_or(name.to_owned(), |port| format!("{name}:{port}"))
 }
 
 /// Whether a host can stand in a request: URLs allow more (`{server}` in a template that nobody filled in).

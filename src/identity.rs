@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use serde::Deserialize;
 
+use crate::clock::Clock;
 use crate::endpoint::{Endpoint, NotAnEndpoint};
 use crate::environment::{Environment, NotUnicode};
-use crate::http::{Http, NoAnswer, Rejection};
+use crate::failure::{Failure, Head, Rejection};
+use crate::http::Http;
+use crate::retry::Retry;
 use crate::secret::{Secret, Unfit};
 
 const REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
@@ -25,7 +29,7 @@ pub struct GitHub {
     request_token: Secret,
 }
 
-/// Why there is no ID token.
+/// Why this job can't ask for an ID token.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The job was given no access to the ID-token service.
@@ -40,15 +44,30 @@ pub enum IdentityError {
     /// A variable is not Unicode.
     #[error(transparent)]
     NotUnicode(#[from] NotUnicode),
-    /// GitHub did not answer.
-    #[error("no ID token from GitHub")]
-    NoAnswer(#[from] NoAnswer),
-    /// GitHub said no.
-    #[error("no ID token from GitHub")]
-    Rejected(#[from] Rejection),
-    /// GitHub said yes, but without an ID token in it.
-    #[error("no ID token from GitHub: {host} answered HTTP 200, but {problem}")]
-    Unusable { host: String, problem: String },
+}
+
+/// GitHub gave no ID token.
+#[derive(Debug, thiserror::Error)]
+#[error("no ID token from GitHub: {0}")]
+pub struct NoIdToken(#[from] pub Failure);
+
+impl NoIdToken {
+    /// What this says about a fresh attempt.
+    pub fn retry(&self) -> Retry {
+        match &self.0 {
+            // In a job's first second it is `Pending` or `Delayed`, and a moment later it is not.
+            Failure::Rejected(Rejection {
+                head: Head { status: StatusCode::FORBIDDEN, retry_after }, message, ..
+            }) if message.as_ref().is_some_and(|it| it.starts_with("Can't issue ID_TOKEN for job in ")) => {
+                Retry::After(*retry_after)
+            }
+            // An ID token that was lost on the way is worth nothing to anybody.
+            failure => match failure.retry() {
+                Retry::Unanswered => Retry::After(None),
+                retry => retry,
+            },
+        }
+    }
 }
 
 impl GitHub {
@@ -66,26 +85,29 @@ impl GitHub {
         &self.request_token
     }
 
-    /// A fresh ID token for `audience`.
-    pub async fn id_token(&self, http: &Http, audience: &str) -> Result<Secret, IdentityError> {
+    /// A fresh ID token for `audience`, at the latest when `left` is over.
+    pub async fn id_token(
+        &self,
+        http: &Http<'_, impl Clock>,
+        audience: &str,
+        left: Duration,
+    ) -> Result<Secret, NoIdToken> {
         #[derive(Deserialize)]
         struct Issued {
             value: String,
         }
 
         let route = self.request_url.with_query("audience", audience);
-        let body = http.get(&route, &self.request_token, LIMIT).await?.accepted("message", &self.request_token)?;
-        let unusable = |problem: String| IdentityError::Unusable { host: route.host(), problem };
-        // serde's own message would quote what it found, which may be the ID token.
-        let issued: Issued = serde_json::from_slice(&body)
-            .map_err(|_| unusable("the answer is not JSON with a string `value`".to_owned()))?;
+        let answer = http.get(&route, &self.request_token, LIMIT.min(left)).await?;
+        let issued: Issued = answer.accepted("a string `value`", &self.request_token)?;
+        let unusable = |problem: String| Failure::Unusable { host: route.host(), problem };
         let parts = issued.value.split('.').count();
         let id_token = Secret::new(issued.value, 1..=LONGEST_TOKEN)
             .map_err(|unfit| unusable(format!("the `value` in its answer {unfit}")))?;
         if parts == 3 {
             Ok(id_token)
         } else {
-            Err(unusable("the `value` in its answer is not a JSON web token".to_owned()))
+            Err(unusable("the `value` in its answer is not a JSON web token".to_owned()).into())
         }
     }
 }

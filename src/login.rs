@@ -1,39 +1,105 @@
 //! The journey, top to bottom: identity, exchange, delivery.
 
-use std::io::Write;
+use std::fmt;
+use std::io::{self, Write};
 
 use anyhow::Context;
 
 use crate::advice;
 use crate::cli::Settings;
+use crate::clock::Clock;
+use crate::failure::Failure;
 use crate::http::Http;
-use crate::identity::GitHub;
+use crate::identity::{GitHub, NoIdToken};
 use crate::outside::one_line;
+use crate::retry::{Attempts, End, Retry, Seconds};
 use crate::runner::{Outputs, Runner};
-use crate::token_service::{Expiry, exchange};
+use crate::token_service::{ApiKey, Expiry, NoApiKey, exchange};
 
-/// Gets an ID token, exchanges it for an API key and hands that to the next steps. Each credential is masked before
-/// anything else happens to it; nothing is written to the outputs unless everything went well.
-pub async fn login<W: Write>(
+/// Why an attempt brought no API key.
+#[derive(Debug, thiserror::Error)]
+pub enum AttemptError {
+    /// There was nothing to exchange.
+    #[error(transparent)]
+    NoIdToken(#[from] NoIdToken),
+    /// There was nothing to be had for it.
+    #[error(transparent)]
+    NoApiKey(#[from] NoApiKey),
+    /// A credential must not go anywhere unmasked.
+    #[error("the log can't be written, so nothing can be masked in it: {0}")]
+    NotMasked(#[from] io::Error),
+}
+
+impl AttemptError {
+    fn retry(&self) -> Retry {
+        match self {
+            AttemptError::NoIdToken(error) => error.retry(),
+            AttemptError::NoApiKey(error) => error.retry(),
+            AttemptError::NotMasked(_) => Retry::Never,
+        }
+    }
+
+    /// What went wrong between us and a service, if it was that.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            AttemptError::NoIdToken(NoIdToken(failure)) | AttemptError::NoApiKey(NoApiKey(failure)) => Some(failure),
+            AttemptError::NotMasked(_) => None,
+        }
+    }
+}
+
+/// The last attempt's error, and why it was the last.
+#[derive(Debug)]
+pub struct GaveUp {
+    /// What went wrong in the end.
+    pub cause: AttemptError,
+    attempts: u32,
+    end: End,
+}
+
+impl std::error::Error for GaveUp {}
+
+impl fmt::Display for GaveUp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let GaveUp { cause, attempts, end } = self;
+        match (attempts, end) {
+            (1, End::Permanent) => write!(formatter, "{cause}"),
+            (1, end) => write!(formatter, "{cause}\nThere was one attempt: {end}."),
+            (_, end) => write!(formatter, "{cause}\nThere were {attempts} attempts: {end}."),
+        }
+    }
+}
+
+/// Gets an ID token, exchanges it for an API key and hands that to the next steps, with as many attempts as can help
+/// before the deadline. Each credential is masked before anything else happens to it; nothing is written to the outputs
+/// unless everything went well.
+pub async fn login<W: Write, C: Clock>(
     settings: &Settings,
     github: &GitHub,
-    http: &Http,
+    http: &Http<'_, C>,
+    clock: &C,
     runner: &mut Runner<W>,
     outputs: &mut Outputs,
 ) -> anyhow::Result<()> {
-    const NOT_MASKED: &str = "the log can't be written, so nothing can be masked in it";
-
-    let host = settings.token_service.host();
-    runner.mask(github.request_token()).context(NOT_MASKED)?;
+    runner.mask(github.request_token()).map_err(AttemptError::NotMasked)?;
+    let mut attempts = Attempts::begin(clock, settings.timeout);
     if let Some(warning) = advice::warning(settings) {
         runner.warning("NuGet login", &warning)?;
     }
-
-    let id_token = github.id_token(http, &settings.audience).await?;
-    runner.mask(&id_token).context(NOT_MASKED)?;
-
-    let api_key = exchange(http, &settings.token_service, &settings.user, &id_token).await?;
-    runner.mask(&api_key.key).context(NOT_MASKED)?;
+    let api_key = loop {
+        let cause = match attempt(settings, github, http, runner, &attempts).await {
+            Ok(api_key) => break api_key,
+            Err(cause) => cause,
+        };
+        let next = attempts.next(cause.retry());
+        let failed = attempts.failed();
+        let wait = match next {
+            Ok(wait) => wait,
+            Err(end) => return Err(GaveUp { cause, attempts: failed, end }.into()),
+        };
+        runner.say(&format!("Attempt {failed} failed, the next one follows in {}: {cause}", Seconds(wait)))?;
+        clock.sleep(wait).await;
+    };
 
     let mut records = vec![("NUGET_API_KEY", api_key.key.reveal())];
     if let Expiry::At(_, said) = &api_key.expires {
@@ -41,9 +107,25 @@ pub async fn login<W: Write>(
     }
     outputs.append(&records).context("the API key can't be written to the file in GITHUB_OUTPUT")?;
 
+    let host = settings.token_service.host();
     let user = one_line(&settings.user);
     let valid = api_key.expires.in_words();
     // The key is delivered; a log that ends early does not undo that.
     let _ = runner.say(&format!("Logged in to {host} as {user}: NUGET_API_KEY holds an API key, valid {valid}."));
     Ok(())
+}
+
+/// One fresh ID token and one exchange.
+async fn attempt<W: Write, C: Clock>(
+    settings: &Settings,
+    github: &GitHub,
+    http: &Http<'_, C>,
+    runner: &mut Runner<W>,
+    attempts: &Attempts<'_, C>,
+) -> Result<ApiKey, AttemptError> {
+    let id_token = github.id_token(http, &settings.audience, attempts.left()).await?;
+    runner.mask(&id_token)?;
+    let api_key = exchange(http, &settings.token_service, &settings.user, id_token, attempts.left()).await?;
+    runner.mask(&api_key.key)?;
+    Ok(api_key)
 }

@@ -9,6 +9,7 @@ use anyhow::anyhow;
 use clap::Parser;
 
 use nuget_login::cli::{Arguments, UsageError};
+use nuget_login::clock::SystemClock;
 use nuget_login::environment::Environment;
 use nuget_login::runner::{Runner, is_discarded};
 
@@ -23,12 +24,12 @@ fn main() -> ExitCode {
         arguments => arguments.map_err(UsageError::from),
     };
     ExitCode::from(if !environment.is_github_actions() {
-        nuget_login::run(arguments, &environment, &mut Runner::Terminal(io::stderr()))
+        nuget_login::run(arguments, &environment, &SystemClock, &mut Runner::terminal(io::stderr()))
     } else if is_discarded(&io::stdout()) {
         // The runner reads commands from both streams, so that it learns of this at least.
         let text = "standard output is closed or discarded, so nothing could be masked: leave it to the runner";
-        nuget_login::fail(&mut Runner::GitHub(io::stderr()), &anyhow!(text))
+        nuget_login::fail(&mut Runner::github(io::stderr()), &anyhow!(text))
     } else {
-        nuget_login::run(arguments, &environment, &mut Runner::GitHub(io::stdout()))
+        nuget_login::run(arguments, &environment, &SystemClock, &mut Runner::github(io::stdout()))
     })
 }

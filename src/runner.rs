@@ -2,45 +2,51 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use crate::environment::Environment;
 use crate::outside::{shortened, tame};
+use crate::random::random;
 use crate::secret::Secret;
 
 /// The runner cuts an annotation's text at 4,096 characters (actions/runner, `ExecutionContext.cs`).
 const LONGEST_ANNOTATION: usize = 4_000;
 
 /// Where a step's words go.
-pub enum Runner<W> {
-    /// To GitHub's runner, which reads commands out of what is printed.
-    GitHub(W),
-    /// To a person. No command is printed: nobody would obey it.
-    Terminal(W),
+pub struct Runner<W> {
+    log: W,
+    reads_commands: bool,
+    masked: Vec<Secret>,
 }
 
 impl<W: Write> Runner<W> {
+    /// GitHub's runner, which reads commands out of what is printed.
+    pub fn github(log: W) -> Runner<W> {
+        Runner { log, reads_commands: true, masked: Vec::new() }
+    }
+
+    /// A person. No command is printed: nobody would obey it.
+    pub fn terminal(log: W) -> Runner<W> {
+        Runner { log, reads_commands: false, masked: Vec::new() }
+    }
+
     /// Makes the runner replace `secret` by `***` in everything that is printed from now on. An error means that the
     /// mask may not have arrived, and that `secret` must go nowhere.
     pub fn mask(&mut self, secret: &Secret) -> io::Result<()> {
-        match self {
-            Runner::GitHub(log) => {
-                writeln!(log, "::add-mask::{}", escape_data(secret.reveal()))?;
-                log.flush()
-            }
-            Runner::Terminal(_) => Ok(()),
+        self.masked.push(secret.clone());
+        if self.reads_commands {
+            writeln!(self.log, "::add-mask::{}", escape_data(secret.reveal()))?;
         }
+        self.log.flush()
     }
 
     /// Prints plain lines.
     pub fn say(&mut self, text: &str) -> io::Result<()> {
-        let (Runner::GitHub(log) | Runner::Terminal(log)) = self;
-        for line in text.lines() {
-            writeln!(log, "{}", tame(line))?;
+        for line in self.without_secrets(text).lines() {
+            writeln!(self.log, "{}", tame(line))?;
         }
-        log.flush()
+        self.log.flush()
     }
 
     /// Annotates the run with an error.
@@ -54,14 +60,19 @@ impl<W: Write> Runner<W> {
     }
 
     fn annotate(&mut self, level: &str, title: &str, text: &str) -> io::Result<()> {
-        let text = shortened(text.lines().map(tame).collect::<Vec<_>>().join("\n"), LONGEST_ANNOTATION);
-        match self {
-            Runner::GitHub(log) => {
-                writeln!(log, "::{level} title={}::{}", escape_property(title), escape_data(&text))?;
-                log.flush()
-            }
-            Runner::Terminal(_) => self.say(&format!("{level}: {text}")),
+        let text = self.without_secrets(text).lines().map(tame).collect::<Vec<_>>().join("\n");
+        let text = shortened(text, LONGEST_ANNOTATION);
+        if !self.reads_commands {
+            return self.say(&format!("{level}: {text}"));
         }
+        writeln!(self.log, "::{level} title={}::{}", escape_property(title), escape_data(&text))?;
+        self.log.flush()
+    }
+
+    /// The runner would replace them too; but a service may echo what it was sent an attempt ago, and a mask is one
+    /// line of a log that others can write to.
+    fn without_secrets(&self, text: &str) -> String {
+        self.masked.iter().fold(text.to_owned(), |text, secret| secret.strike_out(&text))
     }
 }
 
@@ -166,18 +177,13 @@ impl Outputs {
     }
 }
 
-/// 64 bits that nobody can guess: the standard library keys its hasher from the system's random source.
-fn random() -> u64 {
-    RandomState::new().hash_one(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn printed(print: impl FnOnce(&mut Runner<&mut Vec<u8>>) -> io::Result<()>) -> String {
         let mut log = Vec::new();
-        print(&mut Runner::GitHub(&mut log)).unwrap();
+        print(&mut Runner::github(&mut log)).unwrap();
         String::from_utf8(log).unwrap()
     }
 
@@ -206,7 +212,19 @@ mod tests {
         let secret = Secret::new("a%0Ab".to_owned(), 1..=9).unwrap();
         assert_eq!(printed(|runner| runner.mask(&secret)), "::add-mask::a%250Ab\n");
         let mut log = Vec::new();
-        Runner::Terminal(&mut log).mask(&secret).unwrap();
+        Runner::terminal(&mut log).mask(&secret).unwrap();
         assert!(log.is_empty());
+    }
+
+    #[test]
+    fn what_was_masked_is_never_printed() {
+        let secret = |value: &str| Secret::new(value.to_owned(), 1..=9).unwrap();
+        let log = printed(|runner| {
+            runner.mask(&secret("first"))?;
+            runner.mask(&secret("second"))?;
+            runner.say("first, second, third")?;
+            runner.error("t", "first\nsecond")
+        });
+        assert!(log.ends_with("\n***, ***, third\n::error title=t::***%0A***\n"), "{log}");
     }
 }

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 ///
 /// It is visible ASCII without white space, so that it fits a request header, a mask and an output record alike and
 /// can't break out of any of them.
+#[derive(Clone)]
 pub struct Secret(String);
 
 /// Why a value can't be a [`Secret`]. Never says the value.

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
+use crate::clock::Clock;
 use crate::endpoint::Endpoint;
-use crate::http::{Http, NoAnswer, Rejection};
+use crate::failure::{Failure, Head, Rejection};
+use crate::http::Http;
 use crate::outside::one_line;
+use crate::retry::Retry;
 use crate::secret::Secret;
 
 /// Time for the whole exchange. The service evaluates every policy of the user before it answers.
@@ -17,6 +22,16 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Lengths that an API key may have, in characters. nuget.org's has 84; the least keeps a mask from blanking ordinary
 /// words, the most leaves room for registries whose keys are JSON web tokens.
 const KEY_LENGTH: std::ops::RangeInclusive<usize> = 8..=4096;
+
+/// What the token service says about an ID token that a fresh one will not hear (NuGet gallery, August 2026).
+const PASSING: [&str; 3] = [
+    "The JSON web token has expired.",
+    "The JSON web token is not yet valid.",
+    "This bearer token has already been used.",
+];
+
+/// What it says about a forged token, and about a good one while it has not heard of its issuer's new key.
+const INVALID_SIGNATURE: &str = "The JSON web token has an invalid signature.";
 
 /// What the token service gave.
 #[derive(Debug)]
@@ -62,28 +77,43 @@ impl Expiry {
     }
 }
 
-/// Why there is no API key.
+/// The token service gave no API key.
 #[derive(Debug, thiserror::Error)]
-pub enum ExchangeError {
-    /// The token service did not answer.
-    #[error("no API key from the token service")]
-    NoAnswer(#[from] NoAnswer),
-    /// The token service said no.
-    #[error("no API key from the token service")]
-    Rejected(#[from] Rejection),
-    /// The token service said yes, but without an API key in it.
-    #[error("no API key from the token service: {host} answered HTTP 200, but {problem}")]
-    Unusable { host: String, problem: String },
+#[error("no API key from the token service: {0}")]
+pub struct NoApiKey(#[from] pub Failure);
+
+impl NoApiKey {
+    /// What this says about a fresh attempt.
+    pub fn retry(&self) -> Retry {
+        match &self.0 {
+            Failure::Rejected(Rejection {
+                head: Head { status: StatusCode::UNAUTHORIZED, retry_after },
+                message,
+                ..
+            }) => {
+                let says = |start: &str| message.as_ref().is_some_and(|message| message.starts_with(start));
+                if PASSING.iter().any(|start| says(start)) {
+                    Retry::After(*retry_after)
+                } else if says(INVALID_SIGNATURE) {
+                    Retry::Once
+                } else {
+                    Retry::Never
+                }
+            }
+            failure => failure.retry(),
+        }
+    }
 }
 
-/// Exchanges `id_token` for an API key of the policy that `user` created. The ID token is used up by this, whatever
-/// comes of it: the service takes each one once.
+/// Exchanges `id_token` for an API key of the policy that `user` created, at the latest when `left` is over. The ID token
+/// is used up by this, whatever comes of it: the service takes each one once.
 pub async fn exchange(
-    http: &Http,
+    http: &Http<'_, impl Clock>,
     token_service: &Endpoint,
     user: &str,
-    id_token: &Secret,
-) -> Result<ApiKey, ExchangeError> {
+    id_token: Secret,
+    left: Duration,
+) -> Result<ApiKey, NoApiKey> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Request<'a> {
@@ -95,20 +125,20 @@ pub async fn exchange(
     #[serde(rename_all = "camelCase")]
     struct Created {
         api_key: String,
-        expires: Option<serde_json::Value>,
+        // Raw, since whatever stands there would take many times its length as a value.
+        expires: Option<Box<RawValue>>,
     }
 
-    let unusable = |problem: String| ExchangeError::Unusable { host: token_service.host(), problem };
     let request =
         serde_json::to_string(&Request { username: user, token_type: "ApiKey" }).expect("two strings are always JSON");
-    let answer = http.post_json(token_service, id_token, request, LIMIT).await?;
-    let body = answer.accepted("error", id_token)?;
-    // serde's own message would quote what it found, which may be the key.
-    let created: Created = serde_json::from_slice(&body)
-        .map_err(|_| unusable("the answer is not JSON with a string `apiKey`".to_owned()))?;
-    let key = Secret::new(created.api_key, KEY_LENGTH)
-        .map_err(|unfit| unusable(format!("the `apiKey` in its answer {unfit}")))?;
-    let said = created.expires.as_ref().and_then(serde_json::Value::as_str).map(|said| key.strike_out(said));
+    let answer = http.post_json(token_service, &id_token, request, LIMIT.min(left)).await?;
+    let created: Created = answer.accepted("a string `apiKey`", &id_token)?;
+    let key = Secret::new(created.api_key, KEY_LENGTH).map_err(|unfit| Failure::Unusable {
+        host: token_service.host(),
+        problem: format!("the `apiKey` in its answer {unfit}"),
+    })?;
+    let said: Option<String> = created.expires.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let said = said.map(|said| key.strike_out(&said));
     let expires = Expiry::of(said.as_deref());
     Ok(ApiKey { key, expires })
 }

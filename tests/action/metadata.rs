@@ -61,6 +61,10 @@ fn the_defaults_are_the_binarys() {
         let default = default.lines().next().unwrap();
         assert!(cli.contains(&format!("{constant}: &str = \"{default}\"")), "{input}: {default}");
     }
+    assert!(
+        action.contains("\n    default: \"120\"\n")
+            && cli.contains("DEFAULT_TIMEOUT: Duration = Duration::from_secs(120)")
+    );
 }
 
 #[test]
@@ -69,7 +73,7 @@ fn every_input_and_output_is_in_the_readme() {
     let readme = read("README.md");
     let names = action.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'));
     let names: Vec<&str> = names.filter(|name| !name.starts_with(' ') && *name != "steps").collect();
-    assert_eq!(names.len(), 7, "{names:?}");
+    assert_eq!(names.len(), 8, "{names:?}");
     for name in names {
         assert!(readme.contains(&format!("| `{name}` |")), "{name}");
     }

@@ -158,9 +158,9 @@ fn a_variable_that_is_not_unicode_is_refused() {
 fn somebody_elses_token_service_gets_a_warning_with_nuget_orgs_audience() {
     let warnings = |url: &str, audience: &str| {
         let sandbox = Sandbox::with(|_| {});
-        // The ID token never comes, so nothing is sent to that host.
-        sandbox.fault(sandbox::faults::Route::IdToken, 1, sandbox::faults::Effect::Reset);
-        let step = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", url).set("INPUT_AUDIENCE", audience).run();
+        // No ID token comes, so nothing is sent to that host.
+        let job = Job::new(&sandbox).set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "wrong-token");
+        let step = job.set("INPUT_TOKEN_SERVICE_URL", url).set("INPUT_AUDIENCE", audience).run();
         step.failed(1);
         step.warnings().join("\n")
     };
@@ -176,4 +176,19 @@ fn somebody_elses_token_service_gets_a_warning_with_nuget_orgs_audience() {
     assert_eq!(warnings("https://nuget.org/api/v2/token", ""), "");
     assert_eq!(warnings("https://www.nuget.org.:8443/api/v2/token", ""), "");
     assert_eq!(warnings("https://localhost/api/v2/token", ""), "");
+}
+
+#[test]
+fn a_timeout_is_whole_seconds_up_to_a_day() {
+    for value in ["0", "-1", "1.5", "2m", "+3", "86401", "99999999999999999999", "٣", "1 0"] {
+        assert_eq!(
+            refused(2, |job| job.set("INPUT_TIMEOUT_SECONDS", value)),
+            format!("the input `timeout-seconds` is '{value}'; give whole seconds from 1 to 86400")
+        );
+    }
+    for value in ["86400", " 007 ", ""] {
+        let sandbox = Sandbox::with(|_| {});
+        Job::new(&sandbox).set("INPUT_TIMEOUT_SECONDS", "0").arguments(["--timeout-seconds=60"]).run().api_key();
+        Job::new(&sandbox).set("INPUT_TIMEOUT_SECONDS", value).run().api_key();
+    }
 }

@@ -5,8 +5,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
+use clap::Parser;
+use nuget_login::cli::{Arguments, UsageError};
+use nuget_login::clock::Clock;
+use nuget_login::environment::Environment;
+use nuget_login::runner::Runner;
 use sandbox::Sandbox;
 use sandbox::runner::{Line, read_log, read_outputs};
 
@@ -100,6 +105,12 @@ impl<'a> Job<'a> {
         self
     }
 
+    /// Starts in a mount namespace, by a script that `exec`s `$0` in the end.
+    #[cfg(target_os = "linux")]
+    pub fn in_namespace(self, script: &'static str) -> Self {
+        self.through("unshare").arguments(["--user", "--map-root-user", "--mount", "sh", "-c", script])
+    }
+
     /// A folder of this step's own.
     pub fn directory(&self) -> PathBuf {
         self.directory.path().to_owned()
@@ -112,6 +123,11 @@ impl<'a> Job<'a> {
 
     /// Runs the step, and nothing more.
     pub fn execute(&mut self) -> Output {
+        self.spawn().wait_with_output().unwrap()
+    }
+
+    /// Starts the step.
+    pub fn spawn(&mut self) -> Child {
         let stdout = self.stdout.take().unwrap_or_else(Stdio::piped);
         let program = program();
         let mut command = Command::new(self.through.map_or(program.clone(), OsString::from));
@@ -127,19 +143,37 @@ impl<'a> Job<'a> {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap()
-            .wait_with_output()
-            .unwrap()
     }
 
     /// Runs the step, and checks what must hold for every one.
-    pub fn run(mut self) -> Step {
+    pub fn run(self) -> Step {
+        self.checked(|job| {
+            let ran = job.execute();
+            let log = String::from_utf8(ran.stdout).unwrap() + &String::from_utf8(ran.stderr).unwrap();
+            (ran.status.code().unwrap(), log)
+        })
+    }
+
+    /// The same, not as a process, but with another clock.
+    pub fn run_by(self, clock: &impl Clock) -> Step {
+        self.checked(|job| {
+            let mut log = Vec::new();
+            let arguments = [OsString::from("nuget-login")].into_iter().chain(job.arguments.iter().cloned());
+            let arguments = Arguments::try_parse_from(arguments).map_err(UsageError::from);
+            let environment = |name: &str| job.environment.get(name).cloned();
+            let mut runner = Runner::github(&mut log);
+            let code = nuget_login::run(arguments, &Environment(&environment), clock, &mut runner);
+            (code.into(), String::from_utf8(log).unwrap())
+        })
+    }
+
+    fn checked(mut self, run: impl FnOnce(&mut Self) -> (i32, String)) -> Step {
         let before = fs::read_to_string(self.output()).unwrap();
         let elsewhere = self.stdout.is_some();
-        let ran = self.execute();
-        let log = String::from_utf8(ran.stdout).unwrap() + &String::from_utf8(ran.stderr).unwrap();
+        let (code, log) = run(&mut self);
         let output_file = fs::read_to_string(self.output()).unwrap();
         let step = Step {
-            code: ran.status.code().unwrap(),
+            code,
             lines: read_log(&log),
             outputs: read_outputs(&output_file).unwrap().into_iter().collect(),
             log,
@@ -236,6 +270,17 @@ impl Step {
         assert_eq!(self.code, 0, "{}", self.log);
         &self.outputs["NUGET_API_KEY"]
     }
+}
+
+/// Whether [`Job::in_namespace`] works here; says so where it does not.
+#[cfg(target_os = "linux")]
+pub fn has_namespaces() -> bool {
+    let unshare = ["--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"];
+    let works = Command::new("unshare").args(unshare).status().is_ok_and(|status| status.success());
+    if !works {
+        eprintln!("skipped: no mount namespaces here");
+    }
+    works
 }
 
 /// A file that standard output can be appended to.

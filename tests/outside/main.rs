@@ -1,6 +1,7 @@
 //! The built binary, from outside: as a step of a job runs it.
 
 mod delivery;
+mod fast_clock;
 mod hostile;
 mod inputs;
 mod job;
@@ -8,5 +9,10 @@ mod journey;
 mod network;
 mod nuget_exe;
 mod place;
+mod proxies;
+mod random_faults;
 mod rejection;
+mod retries;
 mod scripted;
+mod tls_world;
+mod trust;

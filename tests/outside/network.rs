@@ -1,174 +1,188 @@
-//! Connections: where they may go, what ends them, and what is never done with them.
+//! What a process does about the network, in real time: when it ends, what it takes in, and how many can run at once.
 
-use std::io::Write;
-use std::net::TcpListener;
-use std::sync::Arc;
+use std::net::{TcpListener, UdpSocket};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, ServerConnection, Stream};
 use sandbox::Sandbox;
-use sandbox::faults::{Answer, Effect, Route};
+use sandbox::faults::{Effect, Fault, Route};
 
 use crate::job::Job;
-use crate::scripted::{Scripted, accept};
 
-/// The error of a step to whose first request on a route something happened; and that there was no second.
-#[track_caller]
-fn failed(route: Route, effect: Effect) -> String {
+/// Every request waits for an answer that does not come.
+fn silent() -> Sandbox {
     let sandbox = Sandbox::with(|_| {});
-    sandbox.fault(route, 1, effect);
-    let step = Job::new(&sandbox).run();
-    assert_eq!(sandbox.requests().iter().filter(|request| request.route == route).count(), 1, "{}", step.log);
-    step.failed(1).replace(sandbox.base_url().trim_start_matches("http://"), "HOST")
-}
-
-#[test]
-fn nothing_is_sent_again_behind_the_programs_back() {
-    for route in [Route::IdToken, Route::TokenService] {
-        for effect in [Effect::Reset, Effect::Lost, Effect::Bytes(Vec::new())] {
-            let error = failed(route, effect);
-            assert!(error.contains("the answer of HOST could not be read: "), "{error}");
-        }
+    for nth in 1..100 {
+        let hangs = Fault { delay: Duration::from_secs(3_600), effect: Effect::Answered };
+        sandbox.fault(Route::IdToken, nth, hangs.clone());
     }
+    sandbox
 }
 
 #[test]
-fn an_answer_that_is_cut_off_or_is_not_http_is_no_answer() {
-    for route in [Route::IdToken, Route::TokenService] {
-        for effect in [Effect::CutOff(20), Effect::CutOff(0), Effect::Bytes(b"SSH-2.0-OpenSSH\r\n".to_vec())] {
-            let error = failed(route, effect);
-            assert!(error.contains("the answer of HOST") && error.contains(" could not be read: "), "{error}");
-        }
-    }
+fn a_process_ends_a_second_after_its_deadline_at_the_latest() {
+    let sandbox = silent();
+    let began = Instant::now();
+    let step = Job::new(&sandbox).arguments(["--timeout-seconds", "2"]).run();
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(
+        step.failed(1).contains("did not come completely within 2 seconds\nThere was one attempt: "),
+        "{}",
+        step.log
+    );
 }
 
 #[test]
-fn a_body_is_read_up_to_a_mebibyte() {
-    for (status, length) in [(200, 1024 * 1024 + 1), (401, 8 * 1024 * 1024)] {
-        for route in [Route::IdToken, Route::TokenService] {
-            let error = failed(route, Effect::Instead(Answer::new(status, "application/json", vec![b' '; length])));
-            assert!(error.ends_with("with more than 1048576 bytes"), "{error}");
-        }
-    }
-    let longest = Answer::new(500, "application/json", vec![b' '; 1024 * 1024]);
-    assert!(failed(Route::TokenService, Effect::Instead(longest)).ends_with("without a message of its own"));
-}
-
-#[test]
-fn a_body_without_an_end_is_not_waited_for() {
-    let start = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n";
-    let endless = Scripted::start(vec![[start.as_slice(), &[b'x'; 2 * 1024 * 1024]].concat()]);
-    let sandbox = Sandbox::with(|_| {});
-    let step = Job::new(&sandbox).set("ACTIONS_ID_TOKEN_REQUEST_URL", format!("http://{}/", endless.host)).run();
-    assert!(step.failed(1).ends_with("answered HTTP 200 OK with more than 1048576 bytes"), "{}", step.log);
-}
-
-#[test]
-fn a_rejection_that_is_cut_off_is_named_with_its_status() {
-    let half = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 100\r\n\r\n{\"error\":".to_vec();
-    let error = failed(Route::TokenService, Effect::Bytes(half));
-    assert!(error.contains("the answer of HOST (HTTP 503 Service Unavailable) could not be read: "), "{error}");
-}
-
-#[test]
-fn a_host_that_is_not_there_is_named_with_the_cause() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let sandbox = Sandbox::with(|_| {});
-    let step = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", format!("http://{free}/token")).run();
-    let error = step.failed(1);
-    assert!(error.starts_with(&format!("no API key from the token service: cannot connect to {free}: ")), "{error}");
-}
-
-#[test]
-fn loopback_never_goes_through_a_proxy() {
-    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
-    proxy.set_nonblocking(true).unwrap();
-    let url = format!("http://{}", proxy.local_addr().unwrap());
-    for host in ["127.0.0.1", "localhost", "localhost.", "[::ffff:127.0.0.1]"] {
-        let sandbox = Sandbox::with(|_| {});
-        let at = |url: String| url.replace("127.0.0.1", host);
-        let mut job = Job::new(&sandbox)
-            .set("ACTIONS_ID_TOKEN_REQUEST_URL", at(sandbox.id_token_request_url()))
-            .set("INPUT_TOKEN_SERVICE_URL", at(sandbox.token_service_url()));
-        for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
-            job = job.set(name, &url);
-        }
-        job.run().api_key();
-    }
-    // Nor does https to loopback, which fails here for want of a server.
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let sandbox = Sandbox::with(|_| {});
-    let token_service = format!("https://localhost:{}/", free.port());
-    Job::new(&sandbox).set("HTTPS_PROXY", &url).set("INPUT_TOKEN_SERVICE_URL", token_service).run().failed(1);
-    assert!(proxy.accept().is_err(), "nobody came");
-}
-
-#[test]
-fn other_hosts_go_through_the_proxy_which_sees_no_token() {
-    for (name, scheme) in [("HTTPS_PROXY", "http://"), ("https_proxy", "http://"), ("HTTPS_PROXY", "")] {
-        let proxy = Scripted::start(vec![b"HTTP/1.1 502 Bad Gateway\r\n\r\n".to_vec()]);
-        let sandbox = Sandbox::with(|_| {});
-        let step = Job::new(&sandbox)
-            .set(name, format!("{scheme}me:pa55word@{}", proxy.host))
-            .set("NO_PROXY", "other.example")
-            .set("INPUT_TOKEN_SERVICE_URL", "https://nuget.example/token")
-            .set("INPUT_AUDIENCE", "nuget.example")
-            .secret("pa55word")
-            .run();
-        let error = step.failed(1);
-        assert!(error.contains("cannot connect to nuget.example: "), "{error}");
-        let request = &proxy.requests()[0];
-        assert!(request.starts_with("CONNECT nuget.example:443 HTTP/1.1\r\n"), "{request}");
-        assert!(request.contains("Basic bWU6cGE1NXdvcmQ="), "{request}");
-        assert!(!request.contains(&sandbox.id_tokens()[0]));
-    }
-}
-
-#[test]
-fn a_proxy_that_can_not_be_used_is_refused_before_anything_is_sent() {
-    for proxy in
-        ["http://me:pa55word@[x", "tcp://me:pa55word@proxy", "socks5://me:pa55word@proxy", "http://pro{xy}", "http://"]
-    {
-        let sandbox = Sandbox::with(|_| {});
-        let step = Job::new(&sandbox).set("HTTPS_PROXY", proxy).secret("pa55word").run();
-        let error = step.failed(1);
-        assert!(error.starts_with("the environment variable HTTPS_PROXY is not the URL of an HTTP proxy"), "{error}");
-        assert!(sandbox.requests().is_empty());
-    }
-}
-
-#[test]
-fn a_certificate_that_nobody_vouches_for_is_refused() {
-    let sandbox = Sandbox::with(|_| {});
-    let (host, server) = serve_tls();
-    let step = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", format!("https://{host}/token")).run();
-    let error = step.failed(1);
-    assert!(error.contains(&format!("cannot connect to {host}: invalid peer certificate: UnknownIssuer")), "{error}");
-    assert_eq!(server.join().unwrap(), 0, "bytes of a request");
-}
-
-/// A TLS server with a certificate of its own making, for one connection. Gives how many bytes the client sent inside.
-fn serve_tls() -> (String, thread::JoinHandle<usize>) {
-    let rcgen::CertifiedKey { cert, signing_key } =
-        rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key)
-        .unwrap();
+fn a_connection_gets_10_seconds() {
+    // The kernel connects; nobody shakes hands.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = format!("localhost:{}", listener.local_addr().unwrap().port());
-    let served = thread::spawn(move || {
-        let mut socket = accept(&listener);
-        let mut tls = ServerConnection::new(Arc::new(config)).unwrap();
-        let mut stream = Stream::new(&mut tls, &mut socket);
-        let mut sent = Vec::new();
-        let _ = stream.flush();
-        let _ = std::io::Read::read_to_end(&mut stream, &mut sent);
-        sent.len()
+    let sandbox = Sandbox::with(|_| {});
+    let began = Instant::now();
+    let step = Job::new(&sandbox)
+        .set("INPUT_TOKEN_SERVICE_URL", format!("https://{host}/"))
+        .set("INPUT_TIMEOUT_SECONDS", "11")
+        .run();
+    step.failed(1);
+    let first = step.text()[0];
+    assert!(first.ends_with(&format!(": cannot connect to {host}: no connection within 10 seconds")), "{}", step.log);
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+}
+
+/// The resolver asks who is named in a file at a fixed place: a mount namespace puts another there.
+#[cfg(target_os = "linux")]
+fn resolved_by<'a>(sandbox: &'a Sandbox, nameserver: &str) -> Job<'a> {
+    Job::new(sandbox)
+        .set("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .set("RESOLV", format!("nameserver {nameserver}\noptions timeout:30 attempts:5\n"))
+        .in_namespace(
+            "mount -t tmpfs none /mnt && echo \"$RESOLV\" > /mnt/resolv.conf && \
+             mount --bind /mnt/resolv.conf \"$(realpath /etc/resolv.conf)\" && exec \"$0\"",
+        )
+        .set("INPUT_TOKEN_SERVICE_URL", "https://nuget.example/token")
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_resolver_that_does_not_answer_holds_nothing_up() {
+    let Ok(_silent) = UdpSocket::bind("127.0.0.77:53") else {
+        eprintln!("skipped: no right to be a name server here");
+        return;
+    };
+    if !crate::job::has_namespaces() {
+        return;
+    }
+    let sandbox = Sandbox::with(|_| {});
+    let began = Instant::now();
+    let step = resolved_by(&sandbox, "127.0.0.77").set("INPUT_TIMEOUT_SECONDS", "2").run();
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(step.failed(1).contains("nuget.example"), "{}", step.log);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_name_that_can_not_be_resolved_is_asked_for_again() {
+    if !crate::job::has_namespaces() {
+        return;
+    }
+    let sandbox = Sandbox::with(|_| {});
+    let step = resolved_by(&sandbox, "127.0.0.78").set("INPUT_TIMEOUT_SECONDS", "3").run();
+    let error = step.failed(1);
+    assert!(error.contains("cannot connect to nuget.example: failed to lookup address information: "), "{error}");
+    assert!(sandbox.id_tokens().len() > 1, "{}", step.log);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_cancelled_job_ends_at_once() {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+    for (name, number) in [("TERM", 15), ("INT", 2)] {
+        let sandbox = silent();
+        let mut job = Job::new(&sandbox);
+        let mut child = job.spawn();
+        while sandbox.requests().is_empty() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let began = Instant::now();
+        let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        assert_eq!(child.wait().unwrap().signal(), Some(number));
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        assert_eq!(std::fs::read_to_string(job.output()).unwrap(), "");
+    }
+}
+
+/// Linux counts in this limit what a process writes to and has not mapped from a file; beyond it, the process dies.
+#[test]
+#[cfg(target_os = "linux")]
+fn whatever_comes_16_mebibytes_of_memory_are_enough() {
+    let ok = "HTTP/1.1 200 OK\r\n";
+    let bad = "HTTP/1.1 400 Bad Request\r\n";
+    let full = |head: &str, start: &str, piece: &str| {
+        let body = start.to_owned() + &piece.repeat((1_048_576 - start.len()) / piece.len());
+        Effect::Bytes(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes())
+    };
+    let endless = |start: String, then: &str| Effect::Endless {
+        start: start.into_bytes(),
+        then: then.repeat(1_000).into_bytes(),
+        pause: Duration::ZERO,
+    };
+    let effects = [
+        endless(format!("{ok}\r\n"), "{\"value\":"),
+        endless(format!("{ok}Transfer-Encoding: chunked\r\n\r\n"), "1\r\nx\r\n"),
+        endless(format!("{ok}Transfer-Encoding: chunked\r\n\r\n1;"), "extension"),
+        endless(format!("{ok}Transfer-Encoding: chunked\r\n\r\n0\r\n"), "Trailer: x\r\n"),
+        endless(ok.to_owned(), "X-Header: x\r\n"),
+        endless(format!("{ok}X-Header: "), "value "),
+        endless(String::new(), "HTTP/1.1 103 Early Hints\r\n\r\n"),
+        full(ok, "{\"value\":\"a.b.c\",\"apiKey\":\"a-key-of-some-length\",\"expires\":[", "0,"),
+        full(ok, "[", "["),
+        full(bad, "{\"error\":[", "{},"),
+        full(bad, "{\"message\":\"x\"", ",\"a\":0"),
+    ];
+    let fails = |effect: Effect, route| {
+        let sandbox = Sandbox::with(|_| {});
+        (1..50).for_each(|nth| sandbox.fault(route, nth, effect.clone()));
+        let job = Job::new(&sandbox).set("INPUT_TIMEOUT_SECONDS", "1").through("sh");
+        job.arguments(["-c", "ulimit -d 16384; exec \"$0\""]).run().failed(1);
+    };
+    thread::scope(|scope| {
+        for effect in effects {
+            scope.spawn(move || [Route::IdToken, Route::TokenService].map(|route| fails(effect.clone(), route)));
+        }
     });
-    (host, served)
+}
+
+#[test]
+fn thirty_logins_at_once_get_a_key_each_where_the_deadline_allows() {
+    // The service says `Retry-After: 1` to those that come too early.
+    let sandbox = Sandbox::with(|config| config.service.seconds_between_keys = 0.05);
+    thread::scope(|scope| {
+        let jobs = (0..30).map(|_| scope.spawn(|| Job::new(&sandbox).run().api_key().to_owned())).collect::<Vec<_>>();
+        let mut keys = jobs.into_iter().map(|job| job.join().unwrap()).collect::<Vec<_>>();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), 30);
+    });
+    let requests = sandbox.requests();
+    assert!(requests.iter().filter(|request| request.route == Route::TokenService).count() > 30, "some had to wait");
+}
+
+#[test]
+fn thirty_logins_at_once_fail_clearly_where_the_deadline_does_not_allow() {
+    let sandbox = Sandbox::with(|config| config.service.seconds_between_keys = 60.0);
+    let began = Instant::now();
+    thread::scope(|scope| {
+        let job = || Job::new(&sandbox).set("INPUT_TIMEOUT_SECONDS", "20").run();
+        let jobs = (0..30).map(|_| scope.spawn(job)).collect::<Vec<_>>();
+        let steps = jobs.into_iter().map(|job| job.join().unwrap()).collect::<Vec<_>>();
+        assert_eq!(steps.iter().filter(|step| step.code == 0).count(), 1);
+        for step in steps.iter().filter(|step| step.code != 0) {
+            let error = step.failed(1);
+            assert!(error.contains("answered HTTP 429 Too Many Requests"), "{error}");
+            assert!(error.ends_with(" would come after the deadline of 20 seconds (timeout-seconds)."), "{error}");
+        }
+    });
+    assert!(began.elapsed() < Duration::from_secs(15), "nobody waits for what can't come");
 }

@@ -1,0 +1,99 @@
+//! What can go wrong between a request and a usable answer, and what that says about a fresh attempt.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+
+use crate::retry::Retry;
+use crate::trust::Untrusted;
+
+/// Statuses that pass: the server is busy, restarting or unreachable behind its front (RFC 9110; 425 is RFC 8470).
+const PASSING: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
+
+/// Why a request brought nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No connection: name resolution, TCP or TLS. Nothing was sent.
+    #[error("cannot connect to {host}: {problem}")]
+    NotConnected { host: String, problem: String },
+    /// No connection, and the proxy is between; `head` is of its answer, if it gave one.
+    #[error("the proxy {proxy} gives no connection to {host}: {}", match head {
+        Some(head) => format!("it answered HTTP {}", head.status),
+        None => problem.clone(),
+    })]
+    Proxy { proxy: String, host: String, head: Option<Head>, problem: String },
+    /// The certificate of the other side, or of an https proxy, is not to be trusted.
+    #[error("cannot connect to {host}: {untrusted}")]
+    Untrusted { host: String, untrusted: Untrusted },
+    /// The connection broke or fell silent before the answer was complete, or what came is not HTTP.
+    #[error("the answer of {host}{} {problem}", head.as_ref().map(|head| format!(" (HTTP {})", head.status)).unwrap_or_default())]
+    NoAnswer { host: String, head: Option<Head>, problem: String },
+    /// More came than an answer can hold.
+    #[error("{host} answered {part}")]
+    TooLong { host: String, part: String },
+    /// The other side said no.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The other side said yes, but without what was asked for.
+    #[error("{host} answered HTTP 200, but {problem}")]
+    Unusable { host: String, problem: String },
+}
+
+impl Failure {
+    /// What this says about a fresh attempt, whatever the service.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Failure::NotConnected { .. } => Retry::After(None),
+            Failure::Proxy { head, .. } => head.map_or(Retry::After(None), |head| head.retry()),
+            // A cut rejection made nothing, and its words may come whole the next time.
+            Failure::NoAnswer { head: Some(head), .. } if head.status != StatusCode::OK => {
+                Retry::After(head.retry_after)
+            }
+            Failure::NoAnswer { .. } => Retry::Unanswered,
+            Failure::Untrusted { .. } | Failure::TooLong { .. } | Failure::Unusable { .. } => Retry::Never,
+            Failure::Rejected(rejection) => rejection.head.retry(),
+        }
+    }
+}
+
+/// What stands above an answer's body.
+#[derive(Debug, Clone, Copy)]
+pub struct Head {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// How long to stay away, if the other side said so.
+    pub retry_after: Option<Duration>,
+}
+
+impl Head {
+    fn retry(&self) -> Retry {
+        if PASSING.contains(&self.status.as_u16()) { Retry::After(self.retry_after) } else { Retry::Never }
+    }
+}
+
+/// The other side answered, and said no.
+#[derive(Debug)]
+pub struct Rejection {
+    /// Who answered.
+    pub host: String,
+    /// With which status; never 200.
+    pub head: Head,
+    /// The service's own words, made safe to show; `None` if the body is not the service's JSON.
+    pub message: Option<String>,
+}
+
+impl Error for Rejection {}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Rejection { host, head: Head { status, .. }, message } = self;
+        write!(formatter, "{host} answered HTTP {status}")?;
+        match message {
+            Some(message) => write!(formatter, ": {message}"),
+            None if status.is_redirection() => formatter.write_str(", a redirect, which is never followed"),
+            None => formatter.write_str(" without a message of its own"),
+        }
+    }
+}

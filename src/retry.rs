@@ -1,0 +1,225 @@
+//! When to try again: what a failure says about a fresh attempt, how long to wait for it, and when to give up.
+
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::clock::Clock;
+use crate::random::random;
+
+/// The first wait lies between nothing and this; the span doubles with every attempt.
+const FIRST_SPAN: Duration = Duration::from_millis(500);
+/// The span of a wait grows up to this.
+const LONGEST_SPAN: Duration = Duration::from_secs(15);
+/// So many exchanges may stay without an answer: each may have made an API key that nobody holds, and that lives on.
+const UNANSWERED: u32 = 3;
+
+/// What a failure says about a fresh attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// It would end the same way.
+    Never,
+    /// It may succeed, but not before the other side's `Retry-After`, if it named one.
+    After(Option<Duration>),
+    /// It may succeed; but the request was sent, and what came of it is not known.
+    Unanswered,
+    /// It may succeed, if this is the first failure of its kind.
+    Once,
+}
+
+/// Reads a `Retry-After` header: seconds, or a date as HTTP has them (RFC 9110, section 10.2.3).
+pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More seconds than fit are for ever.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// The attempts of one run, which all have to be over by one deadline.
+pub struct Attempts<'a, C> {
+    clock: &'a C,
+    timeout: Duration,
+    deadline: Instant,
+    failed: u32,
+    unanswered: u32,
+    repeated: bool,
+}
+
+impl<'a, C: Clock> Attempts<'a, C> {
+    /// Begins the first attempt. `timeout` is for all of them together, waits included.
+    pub fn begin(clock: &'a C, timeout: Duration) -> Attempts<'a, C> {
+        Attempts { clock, timeout, deadline: clock.now() + timeout, failed: 0, unanswered: 0, repeated: false }
+    }
+
+    /// Time until the deadline.
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(self.clock.now())
+    }
+
+    /// How many attempts failed so far.
+    pub fn failed(&self) -> u32 {
+        self.failed
+    }
+
+    /// Takes note that the attempt failed. Gives the time to wait before the next one, or why there is none.
+    pub fn next(&mut self, retry: Retry) -> Result<Duration, End> {
+        self.failed += 1;
+        let least = match retry {
+            Retry::Never => return Err(End::Permanent),
+            Retry::Once if std::mem::replace(&mut self.repeated, true) => return Err(End::Permanent),
+            Retry::Once => Duration::ZERO,
+            Retry::After(least) => least.unwrap_or_default(),
+            Retry::Unanswered => {
+                self.unanswered += 1;
+                Duration::ZERO
+            }
+        };
+        if self.unanswered == UNANSWERED {
+            return Err(End::Unanswered);
+        }
+        let wait = least.saturating_add(jitter(self.failed));
+        if wait < self.left() { Ok(wait) } else { Err(End::Deadline { wait, timeout: self.timeout }) }
+    }
+}
+
+/// A random part of the span that so many failed attempts make: jobs that failed together don't come back together.
+fn jitter(failed: u32) -> Duration {
+    let span = FIRST_SPAN.saturating_mul(1 << (failed - 1).min(16)).min(LONGEST_SPAN);
+    span.mul_f64(random() as f64 / u64::MAX as f64)
+}
+
+/// Why there is no next attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It would end the same way.
+    Permanent,
+    /// It would begin after the deadline.
+    Deadline {
+        /// The wait that there would have been.
+        wait: Duration,
+        /// The time for everything.
+        timeout: Duration,
+    },
+    /// Too many exchanges stayed without an answer.
+    Unanswered,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Permanent => formatter.write_str("another attempt would end the same way"),
+            End::Deadline { wait, timeout } => write!(
+                formatter,
+                "the next one, {} from now, would come after the deadline of {} (timeout-seconds)",
+                Seconds(*wait),
+                Seconds(*timeout)
+            ),
+            End::Unanswered => write!(
+                formatter,
+                "{UNANSWERED} exchanges stayed without an answer, and each may have made an API key that nobody holds"
+            ),
+        }
+    }
+}
+
+/// A time in words: `0.4 seconds`, `1 second`, `30 seconds`.
+pub struct Seconds(pub Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = self.0.as_micros().div_ceil(100_000);
+        match (tenths / 10, tenths % 10) {
+            (1, 0) => formatter.write_str("1 second"),
+            (whole, tenth) if tenth == 0 || whole >= 10 => {
+                write!(formatter, "{} seconds", whole + u128::from(tenth != 0))
+            }
+            (whole, tenth) => write!(formatter, "{whole}.{tenth} seconds"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn spans_double_from_half_a_second_to_fifteen() {
+        let longest = |failed| (0..2_000).map(|_| jitter(failed)).max().unwrap().as_secs_f64();
+        for (failed, span) in [(1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (5, 8.0), (6, 15.0), (7, 15.0), (1_000, 15.0)] {
+            assert!(longest(failed) <= span && longest(failed) > span * 0.95, "{failed}: {}", longest(failed));
+        }
+        assert!((0..2_000).map(|_| jitter(6)).min().unwrap() < Duration::from_millis(750), "full jitter");
+    }
+
+    #[test]
+    fn retry_after_is_a_minimum() {
+        let mut attempts = Attempts::begin(&SystemClock, MINUTE);
+        let wait = attempts.next(Retry::After(Some(Duration::from_secs(7)))).unwrap();
+        assert!((7.0..=7.5).contains(&wait.as_secs_f64()), "{wait:?}");
+    }
+
+    #[test]
+    fn a_wait_that_would_pass_the_deadline_ends_it() {
+        let end = Attempts::begin(&SystemClock, MINUTE).next(Retry::After(Some(MINUTE)));
+        assert!(matches!(end, Err(End::Deadline { wait, timeout: MINUTE }) if wait >= MINUTE), "{end:?}");
+        let end = Attempts::begin(&SystemClock, MINUTE).next(Retry::After(Some(Duration::MAX)));
+        assert!(matches!(end, Err(End::Deadline { wait: Duration::MAX, .. })), "{end:?}");
+    }
+
+    #[test]
+    fn the_third_exchange_without_an_answer_is_the_last() {
+        let mut attempts = Attempts::begin(&SystemClock, MINUTE);
+        let retries = [Retry::Unanswered, Retry::After(None), Retry::Unanswered, Retry::After(None)];
+        assert!(retries.into_iter().all(|retry| attempts.next(retry).is_ok()));
+        assert_eq!(attempts.next(Retry::Unanswered), Err(End::Unanswered));
+        assert_eq!(attempts.failed(), 5);
+    }
+
+    #[test]
+    fn once_is_once() {
+        let mut attempts = Attempts::begin(&SystemClock, MINUTE);
+        assert!(attempts.next(Retry::Once).is_ok());
+        assert!(attempts.next(Retry::After(None)).is_ok());
+        assert_eq!(attempts.next(Retry::Once), Err(End::Permanent));
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_any_of_https_dates() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        for (value, seconds) in [
+            ("0", 0),
+            (" 120 ", 120),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", 30),
+            ("Sunday, 06-Nov-94 08:50:07 GMT", 30),
+            ("Sun Nov  6 08:50:07 1994", 30),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", 0),
+            ("99999999999999999999999999", u64::MAX),
+        ] {
+            assert_eq!(retry_after(value, now), Some(Duration::from_secs(seconds)), "{value}");
+        }
+        for value in ["", "-1", "1.5", "+3", "soon", "Sun, 06 Nov 1994", "٣"] {
+            assert_eq!(retry_after(value, now), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_time_in_words_is_never_less_than_it_is() {
+        for (milliseconds, words) in [
+            (0, "0 seconds"),
+            (1, "0.1 seconds"),
+            (400, "0.4 seconds"),
+            (950, "1 second"),
+            (1_000, "1 second"),
+            (9_910, "10 seconds"),
+            (14_100, "15 seconds"),
+            (120_000, "120 seconds"),
+        ] {
+            assert_eq!(Seconds(Duration::from_millis(milliseconds)).to_string(), words);
+        }
+    }
+}

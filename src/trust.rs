@@ -1,0 +1,223 @@
+//! Whose certificates are trusted.
+//!
+//! Mozilla's roots are built in, and cost nothing at start. The system's store is read only when they, and because they,
+//! don't lead to an issuer: reading it takes longer than the whole login.
+
+use std::fs;
+use std::iter;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+};
+
+use crate::environment::Environment;
+use crate::outside::one_line;
+
+/// A variable that names certificates which can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{} in the environment variable {variable} can't be used: {problem}", path.display())]
+pub struct TrustError {
+    variable: &'static str,
+    path: PathBuf,
+    problem: String,
+}
+
+/// The other side's certificate is refused.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Untrusted {
+    /// Nobody that is trusted has issued it.
+    #[error("the certificate of {server} is issued by {}, which is not trusted here", issuer.as_deref().unwrap_or("somebody"))]
+    Issuer {
+        server: String,
+        /// The issuer that is not known: its name, made safe to show.
+        issuer: Option<String>,
+    },
+    /// It is expired, or of another host, or otherwise wrong.
+    #[error("the certificate of {server} is refused: {problem}")]
+    Invalid { server: String, problem: String },
+}
+
+impl Untrusted {
+    /// This, where an error of the client is one of a certificate.
+    pub fn found(error: &(dyn std::error::Error + 'static)) -> Option<Untrusted> {
+        match error.downcast_ref()? {
+            Error::InvalidCertificate(CertificateError::Other(OtherError(untrusted))) => {
+                untrusted.downcast_ref().cloned()
+            }
+            _ => None,
+        }
+    }
+}
+
+/// TLS as the environment wants it.
+///
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the built-in and the system's roots, as with OpenSSL; `NODE_EXTRA_CA_CERTS`
+/// adds to whatever there is, since a self-hosted runner sets it for actions in Node.
+pub fn tls(environment: &Environment<'_>) -> Result<ClientConfig, TrustError> {
+    let named = |variable| (environment.0)(variable).filter(|value| !value.is_empty());
+    let mut own = Vec::new();
+    if let Some(path) = named("SSL_CERT_FILE") {
+        own.extend(read_file("SSL_CERT_FILE", path.into())?);
+    }
+    for path in named("SSL_CERT_DIR").iter().flat_map(std::env::split_paths).filter(|path| !path.as_os_str().is_empty())
+    {
+        own.extend(read_directory("SSL_CERT_DIR", path)?);
+    }
+    let replaced = named("SSL_CERT_FILE").is_some() || named("SSL_CERT_DIR").is_some();
+    if let Some(path) = named("NODE_EXTRA_CA_CERTS") {
+        own.extend(read_file("NODE_EXTRA_CA_CERTS", path.into())?);
+    }
+
+    let mut roots = RootCertStore::empty();
+    if !replaced {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    roots.add_parsable_certificates(own);
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Verifier {
+        roots,
+        system: LazyLock::new(if replaced { RootCertStore::empty } else { system_roots }),
+        algorithms: provider.signature_verification_algorithms,
+    };
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .expect("ring has what every version needs")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth())
+}
+
+/// The certificates of a file in PEM; at least one, and each of them usable.
+fn read_file(variable: &'static str, path: PathBuf) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let problem = match certificates(&path) {
+        Ok(certificates) if certificates.is_empty() => "it holds no certificate in PEM".to_owned(),
+        Ok(certificates) => return Ok(certificates),
+        Err(problem) => problem,
+    };
+    Err(TrustError { variable, path, problem })
+}
+
+/// The certificates of every file of a folder. A file that holds none is passed over: such folders have a README.
+fn read_directory(variable: &'static str, path: PathBuf) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    match fs::read_dir(&path) {
+        Ok(entries) => {
+            Ok(entries.flatten().flat_map(|entry| certificates(&entry.path()).unwrap_or_default()).collect())
+        }
+        Err(error) => Err(TrustError { variable, path, problem: error.to_string() }),
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let pem = fs::read(path).map_err(|error| error.to_string())?;
+    CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| error.to_string())
+}
+
+/// The roots of the system's store; none where there is no store.
+fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+/// Verifies with the roots that are there at once, and with the system's where those don't lead to an issuer.
+#[derive(Debug)]
+struct Verifier {
+    roots: RootCertStore,
+    system: LazyLock<RootCertStore>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verify = |roots: &RootCertStore| {
+            let certificate = ParsedCertificate::try_from(end_entity)?;
+            let algorithms = self.algorithms.all;
+            verify_server_cert_signed_by_trust_anchor(&certificate, roots, intermediates, now, algorithms)?;
+            verify_server_name(&certificate, server_name)
+        };
+        let verified = match verify(&self.roots) {
+            Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => verify(&self.system),
+            verified => verified,
+        };
+        let server = one_line(&server_name.to_str());
+        let untrusted = match verified {
+            Ok(()) => return Ok(ServerCertVerified::assertion()),
+            Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+                // The one that is nearest to the root.
+                let issuer = issuer(intermediates.last().unwrap_or(end_entity));
+                Untrusted::Issuer { server, issuer }
+            }
+            Err(Error::InvalidCertificate(problem)) => Untrusted::Invalid { server, problem: problem.to_string() },
+            Err(error) => return Err(error),
+        };
+        Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(untrusted)))))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Who issued a certificate: its common name and organization, made safe to show.
+fn issuer(certificate: &CertificateDer<'_>) -> Option<String> {
+    /// The object identifiers 2.5.4.3 and 2.5.4.10 (X.520), in DER.
+    const SHOWN: [(&[u8], &str); 2] = [(&[0x55, 4, 3], "CN"), (&[0x55, 4, 10], "O")];
+
+    let certificate = webpki::EndEntityCert::try_from(certificate).ok()?;
+    let attributes = der_values(certificate.issuer()).flat_map(der_values).filter_map(|attribute| {
+        let mut parts = der_values(attribute);
+        let (kind, value) = (parts.next()?, parts.next()?);
+        let (_, name) = SHOWN.into_iter().find(|(identifier, _)| *identifier == kind)?;
+        Some(format!("{name}={}", String::from_utf8_lossy(value)))
+    });
+    let attributes = attributes.collect::<Vec<_>>();
+    (!attributes.is_empty()).then(|| format!("'{}'", one_line(&attributes.join(", "))))
+}
+
+/// The values that stand side by side in a piece of DER, up to the first that is none.
+fn der_values(mut der: &[u8]) -> impl Iterator<Item = &[u8]> {
+    iter::from_fn(move || {
+        let (length, rest) = match der {
+            [_, length @ 0..=0x7f, rest @ ..] => (usize::from(*length), rest),
+            [_, 0x81, length, rest @ ..] => (usize::from(*length), rest),
+            [_, 0x82, high, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
+            _ => return None,
+        };
+        let (value, rest) = rest.split_at_checked(length)?;
+        der = rest;
+        Some(value)
+    })
+}

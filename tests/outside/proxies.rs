@@ -1,0 +1,187 @@
+//! Proxies: who goes through one, what it sees, and how its failures are told.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use sandbox::Sandbox;
+
+use crate::fast_clock::FastClock;
+use crate::job::Job;
+use crate::scripted::Scripted;
+use crate::tls_world::{Authority, proxy, tls_front};
+
+/// A job whose token service is `https://nuget.example`, with a proxy that has a password.
+fn behind<'a>(sandbox: &'a Sandbox, proxy: &str) -> Job<'a> {
+    Job::new(sandbox)
+        .set("HTTPS_PROXY", format!("http://me:pa55word@{proxy}"))
+        .set("INPUT_TOKEN_SERVICE_URL", "https://nuget.example/api/v2/token")
+        .secret("pa55word")
+        .secret("bWU6cGE1NXdvcmQ=")
+}
+
+#[test]
+fn other_hosts_go_through_the_proxy_which_sees_no_token() {
+    for (name, scheme) in [("HTTPS_PROXY", "http://"), ("https_proxy", "http://"), ("HTTPS_PROXY", "")] {
+        let sandbox = Sandbox::with(|_| {});
+        let authority = Authority::new("Contoso Root");
+        let (front, trusted) = tls_front(&sandbox, authority.server("nuget.example", |_| {}));
+        let (proxy, requests) = proxy(front);
+        let job = Job::new(&sandbox);
+        let file = authority.file(&job, "root.pem");
+        let step = job
+            .set(name, format!("{scheme}me:pa55word@{proxy}"))
+            .set("NO_PROXY", "other.example, .nuget.example.org")
+            .set("INPUT_TOKEN_SERVICE_URL", "https://nuget.example/api/v2/token")
+            .set("SSL_CERT_FILE", file)
+            .secret("pa55word")
+            .run();
+        step.api_key();
+        let requests = requests.lock().unwrap();
+        assert_eq!(requests.len(), 1, "the exchange; the ID token comes from loopback");
+        assert!(requests[0].starts_with("CONNECT nuget.example:443 HTTP/1.1\r\n"), "{requests:?}");
+        assert!(requests[0].contains("Basic bWU6cGE1NXdvcmQ="), "{requests:?}");
+        assert!(!requests[0].contains("Bearer"), "{requests:?}");
+        assert_eq!(*trusted.lock().unwrap(), 1);
+    }
+}
+
+#[test]
+fn a_password_may_be_percent_encoded() {
+    let refusing = Scripted::start(vec![b"HTTP/1.1 407 Who?\r\n\r\n".to_vec()]);
+    let sandbox = Sandbox::with(|_| {});
+    behind(&sandbox, &refusing.host)
+        .set("HTTPS_PROXY", format!("http://me:p%40ss%3Aword@{}", refusing.host))
+        .run_by(&FastClock::new(&sandbox));
+    assert!(refusing.requests()[0].contains("Basic bWU6cEBzczp3b3Jk\r\n"), "me:p@ss:word");
+}
+
+#[test]
+fn hosts_in_no_proxy_are_connected_to_directly() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    for (name, hosts) in
+        [("NO_PROXY", "nuget.invalid"), ("no_proxy", "a.example, .invalid"), ("NO_PROXY", "*"), ("NO_PROXY", "invalid")]
+    {
+        let sandbox = Sandbox::with(|_| {});
+        let step = behind(&sandbox, &proxy.local_addr().unwrap().to_string())
+            .set(name, hosts)
+            .set("INPUT_TOKEN_SERVICE_URL", "https://nuget.invalid/token")
+            .set("INPUT_TIMEOUT_SECONDS", "1")
+            .run_by(&FastClock::new(&sandbox));
+        assert!(step.failed(1).contains("cannot connect to nuget.invalid: "), "{}", step.log);
+    }
+    assert!(proxy.accept().is_err(), "nobody came");
+}
+
+#[test]
+fn loopback_never_goes_through_a_proxy() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", proxy.local_addr().unwrap());
+    for host in ["127.0.0.1", "localhost", "localhost.", "[::ffff:127.0.0.1]"] {
+        let sandbox = Sandbox::with(|_| {});
+        let at = |url: String| url.replace("127.0.0.1", host);
+        let mut job = Job::new(&sandbox)
+            .set("ACTIONS_ID_TOKEN_REQUEST_URL", at(sandbox.id_token_request_url()))
+            .set("INPUT_TOKEN_SERVICE_URL", at(sandbox.token_service_url()));
+        for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+            job = job.set(name, &url);
+        }
+        job.run().api_key();
+    }
+    // Nor does https to loopback, which fails here for want of a server.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let sandbox = Sandbox::with(|_| {});
+    let token_service = format!("https://localhost:{}/", free.port());
+    let job = Job::new(&sandbox).set("HTTPS_PROXY", &url).set("INPUT_TOKEN_SERVICE_URL", token_service);
+    job.run_by(&FastClock::new(&sandbox)).failed(1);
+    assert!(proxy.accept().is_err(), "nobody came");
+}
+
+#[test]
+fn a_proxy_variable_that_can_not_be_used_is_refused_before_anything_is_sent() {
+    for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"] {
+        for proxy in [
+            "http://me:pa55word@[x",
+            "tcp://me:pa55word@proxy",
+            "socks5://me:pa55word@proxy",
+            "http://pro{xy}",
+            "http://",
+            "http://proxy:99999",
+        ] {
+            let sandbox = Sandbox::with(|_| {});
+            let step = Job::new(&sandbox).set(name, proxy).secret("pa55word").run();
+            let expected = format!("the environment variable {name} is not the URL of an HTTP proxy");
+            assert!(step.failed(1).starts_with(&expected), "{}", step.log);
+            assert!(sandbox.requests().is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_proxy_that_refuses_is_named_and_asked_once() {
+    for (status, mend) in
+        [("403 Forbidden", ""), ("407 Proxy Authentication Required", "\nPut the user and the password")]
+    {
+        // It is asked once more, for the status that the client does not tell.
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").into_bytes();
+        let refusing = Scripted::start(vec![answer; 2]);
+        let sandbox = Sandbox::with(|_| {});
+        let step = behind(&sandbox, &refusing.host).run();
+        let expected = format!(
+            "no API key from the token service: the proxy {} gives no connection to nuget.example: it answered HTTP \
+             {status}{mend}",
+            refusing.host
+        );
+        assert!(step.failed(1).starts_with(&expected), "{}", step.log);
+        assert_eq!(sandbox.id_tokens().len(), 1);
+        for request in refusing.requests() {
+            assert!(request.starts_with("CONNECT nuget.example:443 HTTP/1.1\r\n"), "{request}");
+            assert!(request.contains("Basic bWU6cGE1NXdvcmQ="), "{request}");
+            assert!(!request.to_ascii_lowercase().contains("bearer"), "{request}");
+        }
+    }
+}
+
+#[test]
+fn a_proxy_that_is_busy_or_broken_is_asked_again() {
+    for (answer, waited) in [
+        ("HTTP/1.1 503 Busy\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n", 9),
+        ("HTTP/1.1 502 Bad Gateway\r\n\r\n", 0),
+        ("", 0),
+        ("SSH-2.0-OpenSSH_9.6\r\n", 0),
+    ] {
+        let busy = Scripted::start(vec![answer.into(); 4]);
+        let sandbox = Sandbox::with(|_| {});
+        let clock = FastClock::new(&sandbox);
+        let step = behind(&sandbox, &busy.host).set("INPUT_TIMEOUT_SECONDS", "21").run_by(&clock);
+        let error = step.failed(1);
+        assert!(error.contains("the proxy 127.0.0.1:") && !error.contains("HTTP 407"), "{error}");
+        assert!(sandbox.id_tokens().len() >= 2, "{error}");
+        assert!(clock.waits()[0] >= Duration::from_secs(waited), "{error}");
+    }
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_named() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let sandbox = Sandbox::with(|_| {});
+    let step = behind(&sandbox, &free.to_string()).run_by(&FastClock::new(&sandbox));
+    let error = step.failed(1);
+    assert!(error.contains(&format!("the proxy {free} gives no connection to nuget.example: ")), "{error}");
+    assert!(sandbox.id_tokens().len() > 5);
+}
+
+#[test]
+fn a_proxy_that_opens_tls_is_told_by_its_issuer() {
+    let sandbox = Sandbox::with(|_| {});
+    let (front, trusted) = tls_front(&sandbox, Authority::new("Contoso Inspection").server("nuget.example", |_| {}));
+    let (proxy, _) = proxy(front);
+    let step = behind(&sandbox, &proxy.to_string()).run();
+    let error = step.failed(1);
+    assert!(
+        error.contains("the certificate of nuget.example is issued by 'O=Contoso, CN=Contoso Inspection'"),
+        "{error}"
+    );
+    assert_eq!((sandbox.id_tokens().len(), *trusted.lock().unwrap()), (1, 0));
+}

@@ -1,0 +1,389 @@
+//! The fault matrix: what is tried again and what is not, how long the waits are, and when it ends. By real sockets, with
+//! a clock that does not wait.
+
+use std::time::{Duration, SystemTime};
+
+use sandbox::Sandbox;
+use sandbox::faults::{Answer, Effect, Fault, Route};
+use serde_json::json;
+
+use crate::fast_clock::FastClock;
+use crate::job::{Job, Step};
+
+const BOTH: [Route; 2] = [Route::IdToken, Route::TokenService];
+/// No test's script is longer.
+const ALWAYS: usize = 1_000;
+
+/// A world, and what happens to its first requests.
+struct Story {
+    sandbox: Sandbox,
+    impatient: bool,
+    timeout: &'static str,
+}
+
+/// What became of a story.
+struct Told {
+    step: Step,
+    waits: Vec<Duration>,
+    /// How long it took, by the program's clock.
+    elapsed: Duration,
+    /// Requests for an ID token.
+    issued: usize,
+    /// Exchanges.
+    exchanged: usize,
+}
+
+impl Story {
+    fn new() -> Story {
+        Story { sandbox: Sandbox::with(|_| {}), impatient: false, timeout: "" }
+    }
+
+    /// Something happens to the first `times` requests of a route.
+    fn fault(self, route: Route, times: usize, fault: impl Into<Fault>) -> Story {
+        let fault = fault.into();
+        (1..=times).for_each(|nth| self.sandbox.fault(route, nth, fault.clone()));
+        self
+    }
+
+    /// Silence does not have to be waited for in real time.
+    fn impatient(self) -> Story {
+        Story { impatient: true, ..self }
+    }
+
+    /// The input `timeout-seconds`.
+    fn timeout(self, timeout: &'static str) -> Story {
+        Story { timeout, ..self }
+    }
+
+    fn told(self) -> Told {
+        let sandbox = &self.sandbox;
+        let clock = if self.impatient { FastClock::impatient(sandbox) } else { FastClock::new(sandbox) };
+        let step = Job::new(sandbox).set("INPUT_TIMEOUT_SECONDS", self.timeout).run_by(&clock);
+        let sent = |route| sandbox.requests().into_iter().filter(move |request| request.route == route);
+        let mut bearers: Vec<_> = sent(Route::TokenService).map(|it| it.header("authorization").join(" ")).collect();
+        let exchanged = bearers.len();
+        bearers.sort();
+        bearers.dedup();
+        assert_eq!(bearers.len(), exchanged, "an ID token was sent twice");
+        let told = Told {
+            waits: clock.waits(),
+            elapsed: clock.elapsed(),
+            issued: sent(Route::IdToken).count(),
+            exchanged,
+            step,
+        };
+        let lines = told.step.text().iter().filter(|line| line.starts_with("Attempt ")).count();
+        assert_eq!(lines, told.waits.len(), "a line for each retry: {}", told.step.log);
+        told
+    }
+}
+
+/// The route's first request fails, and the second attempt brings a key.
+#[track_caller]
+fn passes(route: Route, fault: impl Into<Fault>) {
+    let fault = fault.into();
+    let mut story = Story::new().fault(route, 1, fault.clone());
+    if !fault.delay.is_zero() || matches!(fault.effect, Effect::Endless { .. }) {
+        story = story.impatient();
+    }
+    let told = story.told();
+    told.step.api_key();
+    assert_eq!(told.issued, 2, "an attempt begins with a fresh ID token");
+    assert_eq!(told.exchanged, if route == Route::IdToken { 1 } else { 2 });
+    assert_eq!(told.waits.len(), 1);
+    assert!(told.waits[0] <= Duration::from_millis(500), "{:?}", told.waits);
+    let line = told.step.text()[0];
+    let what = if route == Route::IdToken { "no ID token from GitHub" } else { "no API key from the token service" };
+    assert!(line.starts_with("Attempt 1 failed, the next one follows in 0."), "{line}");
+    assert!(line.contains(what), "{line}");
+}
+
+/// The route's first request fails, and that is the end. Gives the error.
+#[track_caller]
+fn stops(route: Route, fault: impl Into<Fault>) -> String {
+    let told = Story::new().fault(route, 1, fault).told();
+    assert_eq!((told.issued, told.exchanged), (1, if route == Route::IdToken { 0 } else { 1 }), "{}", told.step.log);
+    assert!(told.waits.is_empty());
+    told.step.failed(1).to_owned()
+}
+
+fn page(status: u16) -> Answer {
+    Answer::new(status, "text/html", "<html><body><h1>Something</h1></body></html>")
+}
+
+fn refusal(status: u16, message: &str) -> Answer {
+    Answer::new(status, "application/json", json!({ "message": message, "error": message }).to_string())
+}
+
+fn hangs() -> Fault {
+    Fault { delay: Duration::from_secs(3_600), effect: Effect::Answered }
+}
+
+fn drips(start: &str) -> Effect {
+    Effect::Endless { start: start.into(), then: b" ".to_vec(), pause: Duration::from_millis(5) }
+}
+
+#[test]
+fn a_busy_or_broken_server_is_asked_again() {
+    for status in [408, 425, 429, 500, 502, 503, 504] {
+        for route in BOTH {
+            passes(route, Effect::Instead(page(status)));
+            passes(route, Effect::Instead(refusal(status, "Later, please.")));
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_breaks_is_made_again() {
+    for route in BOTH {
+        passes(route, Effect::Reset);
+        passes(route, Effect::Lost);
+        passes(route, Effect::Bytes(Vec::new()));
+    }
+}
+
+#[test]
+fn an_answer_that_is_cut_off_is_asked_for_again() {
+    for route in BOTH {
+        passes(route, Effect::CutOff(0));
+        passes(route, Effect::CutOff(20));
+        passes(route, Effect::Bytes(b"HTTP/1.1 200 O".to_vec()));
+        passes(route, Effect::Bytes(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()));
+        passes(route, Effect::Bytes(b"HTTP/1.1 200 OK\r\n\r\n{\"value\":\"a.b.".to_vec()));
+        passes(route, Effect::Bytes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"val".to_vec()));
+        // Complete as HTTP goes; some proxy lost the rest.
+        passes(route, Effect::Instead(Answer::new(200, "application/json", r#"{"apiKey":"a-key-of-some"#)));
+        passes(route, Effect::Bytes(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 90\r\n\r\n{\"error\":".to_vec()));
+    }
+}
+
+#[test]
+fn what_is_not_http_is_asked_again() {
+    for route in BOTH {
+        passes(route, Effect::Bytes(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec()));
+        passes(route, Effect::Bytes(b"\0\xff\x15\x03\x01\0\x02\x02P".to_vec()));
+    }
+}
+
+#[test]
+fn silence_and_drips_are_not_waited_for() {
+    for route in BOTH {
+        passes(route, hangs());
+        passes(route, drips("HTTP/1.1 200 OK\r\nX-Padding:"));
+        passes(route, drips("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"));
+    }
+}
+
+#[test]
+fn a_job_that_github_has_not_started_yet_is_waited_for() {
+    for state in ["Pending", "Delayed"] {
+        let message = format!("Can't issue ID_TOKEN for job in '{state}' state.");
+        passes(Route::IdToken, Effect::Instead(refusal(403, &message)));
+        stops(Route::TokenService, Effect::Instead(refusal(403, &message)));
+    }
+}
+
+#[test]
+fn a_fresh_id_token_helps_against_what_the_service_says_of_the_old_one() {
+    for message in [
+        "The JSON web token has expired.",
+        "The JSON web token is not yet valid.",
+        "This bearer token has already been used. A new bearer token must be used for each request.",
+        "The JSON web token has an invalid signature.",
+    ] {
+        passes(Route::TokenService, Effect::Instead(refusal(401, message)));
+        stops(Route::TokenService, Effect::Instead(refusal(400, message)));
+        stops(Route::IdToken, Effect::Instead(refusal(401, message)));
+    }
+}
+
+#[test]
+fn an_invalid_signature_is_believed_the_second_time() {
+    let message = "The JSON web token has an invalid signature.";
+    let told = Story::new().fault(Route::TokenService, 2, Effect::Instead(refusal(401, message))).told();
+    assert_eq!((told.issued, told.exchanged), (2, 2));
+    let error = told.step.failed(1);
+    assert!(error.contains(message), "{error}");
+    assert!(error.contains("\nThere were 2 attempts: another attempt would end the same way."), "{error}");
+}
+
+#[test]
+fn every_other_status_is_final() {
+    let finals = (400..=451).filter(|status| ![408, 425, 429].contains(status));
+    for status in finals.chain([201, 202, 204, 206, 300, 301, 302, 303, 304, 307, 308, 501, 505, 507, 511, 599]) {
+        for route in BOTH {
+            let answer = match status {
+                204 | 304 => Answer::new(status, "text/plain", ""),
+                _ => refusal(status, "No.").with("Location", "http://127.0.0.1/").with("Retry-After", "1"),
+            };
+            assert!(stops(route, Effect::Instead(answer)).contains(&format!("answered HTTP {status}")));
+        }
+    }
+}
+
+#[test]
+fn every_other_message_is_final() {
+    for message in [
+        "No matching trust policy owned by user 'contoso-bot' was found.",
+        "The JSON web token has an incorrect audience.",
+        "Workflow mismatch for policy 'x': expected 'The JSON web token has expired.', actual 'y'",
+        "",
+    ] {
+        stops(Route::TokenService, Effect::Instead(refusal(401, message)));
+    }
+}
+
+#[test]
+fn a_complete_answer_without_what_was_asked_for_is_final() {
+    for body in ["", "<html></html>", "null", "[]", "{}", r#"{"value":7,"apiKey":7}"#, r#"{"value":"","apiKey":""}"#] {
+        for route in BOTH {
+            let error = stops(route, Effect::Instead(Answer::new(200, "application/json", body)));
+            assert!(error.contains("answered HTTP 200, but"), "{error}");
+        }
+    }
+    // What would be a bomb, if anything here unpacked it.
+    let packed = Answer::new(200, "application/json", b"\x1f\x8b\x08\0\0".to_vec()).with("Content-Encoding", "gzip");
+    stops(Route::TokenService, Effect::Instead(packed));
+}
+
+#[test]
+fn an_answer_that_is_too_long_is_final() {
+    for route in BOTH {
+        for status in ["200 OK", "503 Service Unavailable"] {
+            let body = format!("HTTP/1.1 {status}\r\n\r\n{{\"a\":\"").into_bytes();
+            let endless = Effect::Endless { start: body, then: vec![b'x'; 65_536], pause: Duration::ZERO };
+            let error = stops(route, endless);
+            assert!(error.ends_with(&format!("answered HTTP {status} with more than 1048576 bytes")), "{error}");
+
+            let head = format!("HTTP/1.1 {status}\r\n").into_bytes();
+            let then = format!("X-Padding: {}\r\n", "x".repeat(4_000)).into_bytes();
+            let error = stops(route, Effect::Endless { start: head, then, pause: Duration::ZERO });
+            assert!(error.ends_with("answered a head that is too long"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn retry_after_is_obeyed() {
+    let date = |seconds| httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(seconds));
+    for (status, value, least) in [
+        (429, "7".to_owned(), 7.0),
+        (503, "90".to_owned(), 90.0),
+        (500, " 20\t".to_owned(), 20.0),
+        // Dates have whole seconds.
+        (429, date(40), 38.5),
+    ] {
+        for route in BOTH {
+            let answer = page(status).with("Retry-After", &value);
+            let told = Story::new().fault(route, 1, Effect::Instead(answer)).told();
+            told.step.api_key();
+            let wait = told.waits[0].as_secs_f64();
+            assert!(wait >= least && wait <= least + 2.0, "{value}: {wait}");
+        }
+    }
+    for value in ["soon", "-5", "", "Sun, 06 Nov 1994 08:49:37 GMT"] {
+        passes(Route::TokenService, Effect::Instead(page(503).with("Retry-After", value)));
+    }
+    let pending = refusal(403, "Can't issue ID_TOKEN for job in 'Pending' state.").with("Retry-After", "3");
+    let told = Story::new().fault(Route::IdToken, 1, Effect::Instead(pending)).told();
+    assert!(told.waits[0] >= Duration::from_secs(3));
+    let cut = b"HTTP/1.1 503 Busy\r\nRetry-After: 5\r\nContent-Length: 9\r\n\r\n".to_vec();
+    let told = Story::new().fault(Route::TokenService, 1, Effect::Bytes(cut)).told();
+    assert!(told.waits[0] >= Duration::from_secs(5));
+}
+
+#[test]
+fn a_wait_beyond_the_deadline_is_not_begun() {
+    for value in ["120", "3600", "99999999999999999999"] {
+        let error = stops(Route::TokenService, Effect::Instead(page(429).with("Retry-After", value)));
+        assert!(error.contains("answered HTTP 429 Too Many Requests"), "{error}");
+        assert!(error.contains("\nThere was one attempt: the next one, "), "{error}");
+        assert!(error.ends_with(" would come after the deadline of 120 seconds (timeout-seconds)."), "{error}");
+    }
+}
+
+#[test]
+fn waits_grow_and_end_with_the_deadline() {
+    for route in BOTH {
+        let told = Story::new().fault(route, ALWAYS, Effect::Instead(page(503))).told();
+        let error = told.step.failed(1);
+        assert!(error.contains("answered HTTP 503 Service Unavailable"), "{error}");
+        assert!(error.contains(&format!("\nThere were {} attempts: the next one, ", told.issued)), "{error}");
+        assert_eq!(told.waits.len() + 1, told.issued);
+        assert!((10..60).contains(&told.issued), "{}", told.issued);
+        assert!(told.elapsed <= Duration::from_secs(121) && told.elapsed >= Duration::from_secs(100), "{error}");
+        assert!(told.waits.iter().all(|wait| *wait <= Duration::from_secs(15)));
+    }
+    let told = Story::new().timeout("20").fault(Route::IdToken, ALWAYS, Effect::Reset).told();
+    assert!(told.elapsed <= Duration::from_secs(21), "{:?}", told.elapsed);
+    assert!(told.step.failed(1).ends_with("the deadline of 20 seconds (timeout-seconds)."), "{}", told.step.log);
+}
+
+#[test]
+fn silence_ends_with_the_deadline() {
+    for (route, timeout) in [(Route::IdToken, "40"), (Route::IdToken, "7"), (Route::TokenService, "50")] {
+        let told = Story::new().timeout(timeout).impatient().fault(route, ALWAYS, hangs()).told();
+        let deadline = Duration::from_secs(timeout.parse().unwrap());
+        assert!(told.elapsed <= deadline + Duration::from_secs(1), "{:?}", told.elapsed);
+        let error = told.step.failed(1);
+        assert!(error.contains("did not come completely within "), "{error}");
+        assert!(
+            error.contains(&format!("attempt{}: the next one", if told.issued == 1 { "" } else { "s" })),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_request_for_an_id_token_gets_15_seconds_and_an_exchange_30() {
+    for (route, seconds) in [(Route::IdToken, "15 seconds"), (Route::TokenService, "30 seconds")] {
+        let told = Story::new().impatient().fault(route, 1, hangs()).told();
+        told.step.api_key();
+        assert!(told.step.text()[0].ends_with(&format!("did not come completely within {seconds}")));
+    }
+}
+
+#[test]
+fn three_exchanges_without_an_answer_are_the_most() {
+    for fault in [Effect::Lost.into(), Effect::CutOff(10).into(), Effect::Bytes(Vec::new()).into(), hangs()] {
+        let told = Story::new().timeout("1000").impatient().fault(Route::TokenService, ALWAYS, fault).told();
+        assert_eq!((told.issued, told.exchanged), (3, 3));
+        assert!(
+            told.step.failed(1).contains("\nThere were 3 attempts: 3 exchanges stayed without an answer, and each")
+        );
+    }
+    // Answers in between don't count, nor do ID tokens that were lost.
+    let story = Story::new().fault(Route::IdToken, 5, Effect::Lost).fault(Route::TokenService, ALWAYS, Effect::Lost);
+    for nth in [1, 2, 4] {
+        story.sandbox.fault(Route::TokenService, nth, Effect::Instead(page(429)));
+    }
+    story.sandbox.fault(
+        Route::TokenService,
+        5,
+        Effect::Bytes(b"HTTP/1.1 502 Bad\r\nContent-Length: 9\r\n\r\n".to_vec()),
+    );
+    let told = story.timeout("1000").told();
+    assert_eq!((told.issued, told.exchanged), (12, 7), "{}", told.step.log);
+    assert!(told.step.failed(1).contains("\nThere were 12 attempts: 3 exchanges stayed without an answer"));
+}
+
+#[test]
+fn a_connection_that_is_refused_is_tried_until_the_deadline() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let sandbox = Sandbox::with(|_| {});
+    let clock = FastClock::new(&sandbox);
+    let step = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", format!("http://{free}/token")).run_by(&clock);
+    let error = step.failed(1);
+    assert!(error.starts_with(&format!("no API key from the token service: cannot connect to {free}: ")), "{error}");
+    // More than the exchanges that may stay without an answer.
+    assert!(sandbox.id_tokens().len() > 5 && clock.elapsed() <= Duration::from_secs(121), "{error}");
+}
+
+#[test]
+fn the_services_rate_limit_is_waited_for() {
+    let sandbox = Sandbox::with(|config| config.service.seconds_between_keys = 30.0);
+    Job::new(&sandbox).run().api_key();
+    let clock = FastClock::new(&sandbox);
+    Job::new(&sandbox).run_by(&clock).api_key();
+    assert_eq!(clock.waits().len(), 1, "Retry-After says when, so that once is enough");
+}

@@ -1,0 +1,124 @@
+//! The sandbox as hosts of the wide world: behind TLS with names of its own, and behind a proxy that knows the way.
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair, date_time_ymd,
+};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use sandbox::Sandbox;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::job::Job;
+
+/// A certificate authority.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    /// One with this common name, of the organization "Contoso".
+    pub fn new(name: &str) -> Authority {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CountryName, "DE");
+        params.distinguished_name.push(DnType::OrganizationName, "Contoso");
+        params.distinguished_name.push(DnType::CommonName, name);
+        Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// Its own certificate in PEM.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// Its own certificate in a file of the job's folder.
+    pub fn file(&self, job: &Job<'_>, name: &str) -> PathBuf {
+        let path = job.directory().join(name);
+        std::fs::write(&path, format!("# {name}\n{}", self.pem())).unwrap();
+        path
+    }
+
+    /// TLS for a server of this name; `change` has its way with the certificate.
+    pub fn server(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> ServerConfig {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+            .unwrap()
+    }
+}
+
+/// For [`Authority::server`]: a certificate whose time is over.
+pub fn expired(params: &mut CertificateParams) {
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2021, 1, 1);
+}
+
+/// Serves connections on loopback, until the test ends. Gives where.
+fn serve<F: Future<Output = std::io::Result<()>> + 'static>(
+    mut connection: impl FnMut(TcpStream) -> F + Send + 'static,
+) -> SocketAddr {
+    let listener = StdListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let listener = TcpListener::from_std(listener).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::task::spawn_local(connection(stream));
+            }
+        });
+    });
+    address
+}
+
+/// The sandbox behind TLS. Gives where, and how many clients trusted it: no others can say anything to it.
+pub fn tls_front(sandbox: &Sandbox, config: ServerConfig) -> (SocketAddr, Arc<Mutex<u64>>) {
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let behind = sandbox.base_url().trim_start_matches("http://").to_owned();
+    let trusted = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&trusted);
+    let address = serve(move |stream| {
+        let (acceptor, behind, count) = (acceptor.clone(), behind.clone(), Arc::clone(&count));
+        async move {
+            let mut tls = acceptor.accept(stream).await?;
+            *count.lock().unwrap() += 1;
+            copy_bidirectional(&mut tls, &mut TcpStream::connect(behind).await?).await?;
+            Ok(())
+        }
+    });
+    (address, trusted)
+}
+
+/// A proxy that leads every tunnel to one place, whatever it was asked for. Gives where it is, and the heads of the
+/// requests that came.
+pub fn proxy(to: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&requests);
+    let address = serve(move |mut stream| {
+        let noted = Arc::clone(&noted);
+        async move {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await?);
+            }
+            noted.lock().unwrap().push(String::from_utf8(head).unwrap());
+            stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+            copy_bidirectional(&mut stream, &mut TcpStream::connect(to).await?).await?;
+            Ok(())
+        }
+    });
+    (address, requests)
+}
