@@ -1,6 +1,6 @@
 //! What a process does about the network, in real time: when it ends, what it takes in, and how many can run at once.
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -65,7 +65,7 @@ fn resolved_by<'a>(sandbox: &'a Sandbox, nameserver: &str) -> Job<'a> {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_resolver_that_does_not_answer_holds_nothing_up() {
-    let Ok(_silent) = UdpSocket::bind("127.0.0.77:53") else {
+    let Ok(_silent) = std::net::UdpSocket::bind("127.0.0.77:53") else {
         eprintln!("skipped: no right to be a name server here");
         return;
     };
