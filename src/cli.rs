@@ -59,7 +59,8 @@ Reads from the job's environment:
   GITHUB_ACTIONS                  must be `true`: elsewhere nothing could mask the key
   GITHUB_OUTPUT                   the file that takes the outputs
   HTTPS_PROXY, NO_PROXY           a proxy for https, and the hosts that need none (lower case is
-                                  read too); loopback hosts never go through it
+                                  read too); loopback hosts never go through it. HTTP_PROXY is
+                                  only checked: nothing is sent by plain http elsewhere
   NODE_EXTRA_CA_CERTS             a file with certificates to trust besides the built-in and the
                                   system's ones
   SSL_CERT_FILE, SSL_CERT_DIR     certificates to trust instead of those

@@ -1,5 +1,6 @@
 //! Where a credential may be sent.
 
+use rustls::pki_types::ServerName;
 use url::{Host, Url};
 
 use crate::outside::one_line;
@@ -47,7 +48,9 @@ impl Endpoint {
             "http" if endpoint.is_loopback() => {}
             _ => return Err(NotAnEndpoint::NotHttps { shown }),
         }
-        if !is_plain_host(endpoint.host_name()) {
+        if !is_plain_host(endpoint.host_name())
+            || ServerName::try_from(endpoint.host_name().trim_matches(['[', ']'])).is_err()
+        {
             return Err(malformed("the host holds characters that no host has".to_owned()));
         }
         if endpoint.0.as_str().len() > LONGEST_URL {

@@ -20,15 +20,18 @@ pub enum Failure {
     NotConnected { host: String, problem: String },
     /// No connection, and the proxy is between; `head` is of its answer, if it gave one.
     #[error("the proxy {proxy} gives no connection to {host}: {}", match head {
-        Some(head) => format!("it answered HTTP {}", head.status),
+        Some(head) => format!("it answered {}", head),
         None => problem.clone(),
     })]
     Proxy { proxy: String, host: String, head: Option<Head>, problem: String },
-    /// The certificate of the other side, or of an https proxy, is not to be trusted.
-    #[error("cannot connect to {host}: {untrusted}")]
-    Untrusted { host: String, untrusted: Untrusted },
+    /// The certificate of the other side is not to be trusted, or that of the https proxy between.
+    #[error("{}{untrusted}", match proxy {
+        Some(proxy) => format!("the proxy {proxy} gives no connection to {host}: "),
+        None => format!("cannot connect to {host}: "),
+    })]
+    Untrusted { host: String, proxy: Option<String>, untrusted: Untrusted },
     /// The connection broke or fell silent before the answer was complete, or what came is not HTTP.
-    #[error("the answer of {host}{} {problem}", head.as_ref().map(|head| format!(" (HTTP {})", head.status)).unwrap_or_default())]
+    #[error("the answer of {host}{} {problem}", head.as_ref().map(|head| format!(" ({head})")).unwrap_or_default())]
     NoAnswer { host: String, head: Option<Head>, problem: String },
     /// More came than an answer can hold.
     #[error("{host} answered {part}")]
@@ -48,9 +51,7 @@ impl Failure {
             Failure::NotConnected { .. } => Retry::After(None),
             Failure::Proxy { head, .. } => head.map_or(Retry::After(None), |head| head.retry()),
             // A cut rejection made nothing, and its words may come whole the next time.
-            Failure::NoAnswer { head: Some(head), .. } if head.status != StatusCode::OK => {
-                Retry::After(head.retry_after)
-            }
+            Failure::NoAnswer { head: Some(head), .. } if !head.status.is_success() => Retry::After(head.retry_after),
             Failure::NoAnswer { .. } => Retry::Unanswered,
             Failure::Untrusted { .. } | Failure::TooLong { .. } | Failure::Unusable { .. } => Retry::Never,
             Failure::Rejected(rejection) => rejection.head.retry(),
@@ -73,6 +74,13 @@ impl Head {
     }
 }
 
+impl fmt::Display for Head {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "HTTP {}", self.status.as_str())?;
+        self.status.canonical_reason().map_or(Ok(()), |reason| write!(formatter, " {reason}"))
+    }
+}
+
 /// The other side answered, and said no.
 #[derive(Debug)]
 pub struct Rejection {
@@ -88,11 +96,11 @@ impl Error for Rejection {}
 
 impl fmt::Display for Rejection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rejection { host, head: Head { status, .. }, message } = self;
-        write!(formatter, "{host} answered HTTP {status}")?;
+        let Rejection { host, head, message } = self;
+        write!(formatter, "{host} answered {head}")?;
         match message {
             Some(message) => write!(formatter, ": {message}"),
-            None if status.is_redirection() => formatter.write_str(", a redirect, which is never followed"),
+            None if head.status.is_redirection() => formatter.write_str(", a redirect, which is never followed"),
             None => formatter.write_str(" without a message of its own"),
         }
     }

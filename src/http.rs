@@ -4,15 +4,20 @@ use std::error::Error;
 use std::io;
 use std::iter;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect, retry};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
+use reqwest::{Client, Method, RequestBuilder, StatusCode, redirect, retry};
 use rustls::ClientConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
@@ -29,36 +34,27 @@ const LONGEST_BODY: usize = 1024 * 1024;
 /// Time for a connection, TLS and a proxy's tunnel included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Time for asking a proxy why it refused.
+const PROXY_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The client. It follows no redirect, repeats nothing on its own, and keeps no connection for later (a kept one may be
 /// dead, and hyper would then quietly send again).
 pub struct Http<'a, C> {
-    client: Client,
+    tls: ClientConfig,
     proxy: Option<Proxy>,
     clock: &'a C,
+    network: Network,
 }
 
 impl<'a, C: Clock> Http<'a, C> {
-    /// Builds the client; opens nothing.
+    /// Sets the client up; opens nothing.
     pub fn new(tls: ClientConfig, proxy: Option<Proxy>, clock: &'a C) -> anyhow::Result<Self> {
-        let loopback = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))];
-        let mut client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .pool_max_idle_per_host(0)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .resolve_to_addrs("localhost", &loopback)
-            .user_agent(concat!("nuget-login/", env!("CARGO_PKG_VERSION")))
-            .no_proxy();
-        if let Some(proxy) = proxy.clone() {
-            client = client.proxy(reqwest::Proxy::custom(move |url| proxy.serves(url).then(|| proxy.url())));
-        }
-        Ok(Http { client: client.build().context("the HTTP client can't be set up")?, proxy, clock })
+        Ok(Http { tls, proxy, clock, network: Network::start()? })
     }
 
     /// `GET` with a bearer token. `limit` bounds the whole of it, from the connection to the end of the body.
     pub async fn get(&self, from: &Endpoint, bearer: &Secret, limit: Duration) -> Result<Answer, Failure> {
-        self.send(self.client.get(from.url()), from, bearer, limit).await
+        self.send(from, bearer, limit, |client| client.get(from.url())).await
     }
 
     /// `POST` of a JSON body with a bearer token; `limit` as in [`Http::get`].
@@ -69,97 +65,177 @@ impl<'a, C: Clock> Http<'a, C> {
         json: String,
         limit: Duration,
     ) -> Result<Answer, Failure> {
-        let request = self.client.post(to.url()).header(CONTENT_TYPE, "application/json").body(json);
-        self.send(request, to, bearer, limit).await
+        let post = |client: Client| client.post(to.url()).header(CONTENT_TYPE, "application/json").body(json);
+        self.send(to, bearer, limit, post).await
     }
 
     async fn send(
         &self,
-        request: RequestBuilder,
         endpoint: &Endpoint,
         bearer: &Secret,
         limit: Duration,
+        request: impl FnOnce(Client) -> RequestBuilder,
     ) -> Result<Answer, Failure> {
-        let request = request.bearer_auth(bearer.reveal()).header(ACCEPT, "application/json");
+        let host = endpoint.host();
+        let began = self.clock.now();
+        let client = self.client(limit).map_err(|error| Failure::NotConnected {
+            host: host.clone(),
+            problem: format!("the client can't be set up: {}", innermost(&error)),
+        })?;
+        let request = request(client).bearer_auth(bearer.reveal()).header(ACCEPT, "application/json");
         // Known as soon as it came, for the case that the body does not.
-        let mut head = None;
-        let answer = self.clock.within(limit, async {
-            let response = match request.send().await {
-                Ok(response) => response,
-                Err(error) => return Err(self.failure(error, endpoint).await),
-            };
-            head = Some(self.head(&response));
-            self.body(response, endpoint).await
-        });
-        let answer = answer.await;
-        answer.unwrap_or_else(|| {
-            let problem = format!("did not come completely within {}", Seconds(limit));
-            Err(Failure::NoAnswer { host: endpoint.host(), head, problem })
-        })
-    }
-
-    fn head(&self, response: &Response) -> Head {
-        let value = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        Head { status: response.status(), retry_after: value.and_then(|value| retry_after(value, self.clock.date())) }
-    }
-
-    async fn body(&self, mut response: Response, endpoint: &Endpoint) -> Result<Answer, Failure> {
-        let head = self.head(&response);
-        let announced = response.content_length();
-        let host = endpoint.host();
-        let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > LONGEST_BODY => {
-                    let part = format!("HTTP {} with more than {LONGEST_BODY} bytes", head.status);
-                    return Err(Failure::TooLong { host, part });
-                }
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => return Ok(Answer { host, head, announced, body }),
-                Err(error) => {
-                    let problem = format!("could not be read: {}", innermost(&error));
-                    return Err(Failure::NoAnswer { host, head: Some(head), problem });
-                }
+        let head = Arc::new(OnceLock::new());
+        let fetched = self.network.run(fetch(request, self.clock.date(), Arc::clone(&head)));
+        let fetched = self.clock.within(limit, fetched).await;
+        let head = head.get().copied();
+        let no_answer = |problem| Failure::NoAnswer { host: host.clone(), head, problem };
+        match (fetched, head) {
+            (None, _) => Err(no_answer(format!("did not come completely within {}", Seconds(limit)))),
+            (Some(Ok((body, framed))), Some(head)) => Ok(Answer { host, head, framed, body }),
+            (Some(Err(Some(error))), None) => {
+                let left = limit.saturating_sub(self.clock.now() - began);
+                Err(self.failure(error, endpoint, limit, left).await)
             }
+            (Some(Err(Some(error))), Some(_)) => Err(no_answer(format!("could not be read: {}", innermost(&error)))),
+            (Some(Err(None)), Some(head)) => {
+                Err(Failure::TooLong { host, part: format!("{head} with more than {LONGEST_BODY} bytes") })
+            }
+            (Some(_), None) => Err(no_answer("could not be read: the client gave up".to_owned())),
         }
     }
 
-    /// What an error of the client comes to.
-    async fn failure(&self, error: reqwest::Error, endpoint: &Endpoint) -> Failure {
-        let host = endpoint.host();
-        if let Some(untrusted) = causes(&error).find_map(Untrusted::found) {
-            return Failure::Untrusted { host, untrusted };
+    /// A client for one request of this limit.
+    fn client(&self, limit: Duration) -> reqwest::Result<Client> {
+        let loopback = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))];
+        let mut client = Client::builder()
+            .tls_backend_preconfigured(self.tls.clone())
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .pool_max_idle_per_host(0)
+            .connect_timeout(connect_timeout(limit))
+            .resolve_to_addrs("localhost", &loopback)
+            .user_agent(concat!("nuget-login/", env!("CARGO_PKG_VERSION")))
+            .no_proxy();
+        if let Some(proxy) = self.proxy.clone() {
+            client = client.proxy(reqwest::Proxy::custom(move |url| proxy.serves(url).then(|| proxy.url())));
         }
+        client.build()
+    }
+
+    /// What an error of the client comes to, before there was an answer.
+    async fn failure(&self, error: reqwest::Error, endpoint: &Endpoint, limit: Duration, left: Duration) -> Failure {
+        let host = endpoint.host();
         let cause = innermost(&error);
-        // hyper's words; it tells this by a type to servers only.
-        if cause == "message head is too large" {
+        let proxy = self.proxy.as_ref().filter(|proxy| proxy.serves(&endpoint.url()));
+        if let Some(untrusted) = causes(&error).find_map(Untrusted::found) {
+            let proxy = proxy.filter(|_| untrusted.server() != endpoint.host_name()).map(Proxy::name);
+            return Failure::Untrusted { host, proxy, untrusted };
+        }
+        if cause == HEAD_TOO_LONG {
             return Failure::TooLong { host, part: "a head that is too long".to_owned() };
         }
         if !error.is_connect() {
-            return Failure::NoAnswer {
-                host,
-                head: None,
-                problem: format!("could not be read: {}", innermost(&error)),
-            };
+            return Failure::NoAnswer { host, head: None, problem: format!("could not be read: {cause}") };
         }
-        let problem =
-            if error.is_timeout() { format!("no connection within {}", Seconds(CONNECT_TIMEOUT)) } else { cause };
-        let Some(proxy) = self.proxy.as_ref().filter(|proxy| proxy.serves(&endpoint.url())) else {
-            return Failure::NotConnected { host, problem };
+        let timed_out = error.is_timeout();
+        let problem = match timed_out {
+            true => format!("no connection within {}", Seconds(connect_timeout(limit))),
+            false => cause.clone(),
         };
-        // The client does not say with which status a proxy refused: ask it.
-        let refused = !error.is_timeout() && !causes(&error).any(|it| it.is::<io::Error>() || it.is::<rustls::Error>());
-        let head = if refused { self.refusal_of_proxy(endpoint).await } else { None };
+        let Some(proxy) = proxy else { return Failure::NotConnected { host, problem } };
+        let head = if cause == WHO_ARE_YOU {
+            Some(Head { status: StatusCode::PROXY_AUTHENTICATION_REQUIRED, retry_after: None })
+        } else if timed_out || causes(&error).any(|it| it.is::<io::Error>() || it.is::<rustls::Error>()) {
+            None
+        } else {
+            // The client does not say with which status the proxy refused: ask it.
+            self.refusal_of_proxy(endpoint, left.min(PROXY_TIMEOUT)).await
+        };
         Failure::Proxy { proxy: proxy.name(), host, head, problem }
     }
 
     /// What the proxy answers to the request for a tunnel, if it is no tunnel.
-    async fn refusal_of_proxy(&self, endpoint: &Endpoint) -> Option<Head> {
+    async fn refusal_of_proxy(&self, endpoint: &Endpoint, limit: Duration) -> Option<Head> {
         let url = endpoint.url();
         let target = format!("http://{}:{}", url.host_str()?, url.port_or_known_default()?);
-        let response = self.client.request(Method::CONNECT, target).send().await.ok()?;
-        Some(self.head(&response)).filter(|head| !head.status.is_success())
+        let request = self.client(limit).ok()?.request(Method::CONNECT, target);
+        let head = Arc::new(OnceLock::new());
+        let fetched = self.network.run(fetch(request, self.clock.date(), Arc::clone(&head)));
+        self.clock.within(limit, fetched).await;
+        head.get().copied().filter(|head: &Head| !head.status.is_success())
     }
+}
+
+/// hyper's words for a head of more than 100 lines or some 400 kB; it tells this by a type to servers only.
+const HEAD_TOO_LONG: &str = "message head is too large";
+/// hyper's words for a proxy's 407.
+const WHO_ARE_YOU: &str = "tunnel error: proxy authorization required";
+
+/// Time for a connection within a request of a limit: less than that, so that it is known what took so long.
+fn connect_timeout(limit: Duration) -> Duration {
+    CONNECT_TIMEOUT.min(limit.mul_f64(0.95))
+}
+
+/// A thread of its own for the sockets: a peer that sends without a pause keeps it busy, and must not keep the clock
+/// from being looked at.
+struct Network {
+    runtime: Handle,
+    /// Dropped with this, which ends the thread.
+    _stop: oneshot::Sender<()>,
+}
+
+impl Network {
+    fn start() -> anyhow::Result<Network> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("the network's runtime can't be set up")?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let serve = move || {
+            let _ = runtime.block_on(stopped);
+            // Without waiting: a name may still be being resolved.
+            runtime.shutdown_background();
+        };
+        thread::Builder::new().spawn(serve).context("the network's thread can't be started")?;
+        Ok(Network { runtime: handle, _stop: stop })
+    }
+
+    /// Runs `future` on the thread, for as long as somebody waits for it.
+    async fn run<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = Result<T, Option<reqwest::Error>>> + Send + 'static,
+    ) -> Result<T, Option<reqwest::Error>> {
+        struct Aborted(AbortHandle);
+        impl Drop for Aborted {
+            fn drop(&mut self) {
+                self.0.abort();
+            }
+        }
+        let task = self.runtime.spawn(future);
+        let _aborted = Aborted(task.abort_handle());
+        task.await.unwrap_or(Err(None))
+    }
+}
+
+/// Sends a request and reads the answer. Gives its body and whether its length was announced; an error without a cause
+/// is that it was too long.
+async fn fetch(
+    request: RequestBuilder,
+    date: SystemTime,
+    head: Arc<OnceLock<Head>>,
+) -> Result<(Vec<u8>, bool), Option<reqwest::Error>> {
+    let mut response = request.send().await.map_err(Some)?;
+    let absences = response.headers().get_all(RETRY_AFTER).iter();
+    let absences = absences.filter_map(|value| retry_after(value.to_str().ok()?, date));
+    let _ = head.set(Head { status: response.status(), retry_after: absences.max() });
+    let framed = response.headers().contains_key(CONTENT_LENGTH) || response.headers().contains_key(TRANSFER_ENCODING);
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Some)? {
+        if body.len() + chunk.len() > LONGEST_BODY {
+            return Err(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((body, framed))
 }
 
 /// An error, its cause, the cause of that, and so on.
@@ -180,8 +256,8 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
 pub struct Answer {
     host: String,
     head: Head,
-    /// The length that was announced, in bytes.
-    announced: Option<u64>,
+    /// Whether the answer itself says where it ends.
+    framed: bool,
     body: Vec<u8>,
 }
 
@@ -189,15 +265,15 @@ impl Answer {
     /// What the JSON body of a 200 holds; `wanted` names it for the failure. Any other status is a [`Rejection`] in the
     /// service's words; `bearer`, which the request carried, is struck out of them.
     pub fn accepted<T: DeserializeOwned>(self, wanted: &str, bearer: &Secret) -> Result<T, Failure> {
-        let Answer { host, head, announced, body } = self;
+        let Answer { host, head, framed, body } = self;
         if head.status != StatusCode::OK {
             let message = message(&body).map(|message| one_line(&bearer.strike_out(&message)));
             return Err(Rejection { host, head, message }.into());
         }
         // serde's own message would quote what it found, which may be a credential.
         serde_json::from_slice(&body).map_err(|error| {
-            // Nothing is all there was to come, where nothing was announced.
-            if error.is_eof() && announced != Some(0) {
+            // Nothing may be all there was to come; half a text is not.
+            if error.is_eof() && !(framed && body.is_empty()) {
                 Failure::NoAnswer { host, head: Some(head), problem: "ends in the middle of its JSON".to_owned() }
             } else {
                 Failure::Unusable { host, problem: format!("the answer is not JSON with {wanted}") }

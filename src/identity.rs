@@ -100,14 +100,18 @@ impl GitHub {
         let route = self.request_url.with_query("audience", audience);
         let answer = http.get(&route, &self.request_token, LIMIT.min(left)).await?;
         let issued: Issued = answer.accepted("a string `value`", &self.request_token)?;
-        let unusable = |problem: String| Failure::Unusable { host: route.host(), problem };
         let parts = issued.value.split('.').count();
         let id_token = Secret::new(issued.value, 1..=LONGEST_TOKEN)
-            .map_err(|unfit| unusable(format!("the `value` in its answer {unfit}")))?;
+            .map_err(|unfit| self.unusable(&format!("the `value` in its answer {unfit}")))?;
         if parts == 3 {
             Ok(id_token)
         } else {
-            Err(unusable("the `value` in its answer is not a JSON web token".to_owned()).into())
+            Err(self.unusable("the `value` in its answer is not a JSON web token").into())
         }
+    }
+
+    /// The failure of an ID token that is of no use.
+    pub fn unusable(&self, problem: &str) -> Failure {
+        Failure::Unusable { host: self.request_url.host(), problem: problem.to_owned() }
     }
 }

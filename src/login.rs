@@ -1,6 +1,8 @@
 //! The journey, top to bottom: identity, exchange, delivery.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 
 use anyhow::Context;
@@ -14,6 +16,7 @@ use crate::identity::{GitHub, NoIdToken};
 use crate::outside::one_line;
 use crate::retry::{Attempts, End, Retry, Seconds};
 use crate::runner::{Outputs, Runner};
+use crate::secret::Secret;
 use crate::token_service::{ApiKey, Expiry, NoApiKey, exchange};
 
 /// Why an attempt brought no API key.
@@ -83,11 +86,12 @@ pub async fn login<W: Write, C: Clock>(
 ) -> anyhow::Result<()> {
     runner.mask(github.request_token()).map_err(AttemptError::NotMasked)?;
     let mut attempts = Attempts::begin(clock, settings.timeout);
+    let mut used = UsedTokens::default();
     if let Some(warning) = advice::warning(settings) {
         runner.warning("NuGet login", &warning)?;
     }
     let api_key = loop {
-        let cause = match attempt(settings, github, http, runner, &attempts).await {
+        let cause = match attempt(settings, github, http, runner, &attempts, &mut used).await {
             Ok(api_key) => break api_key,
             Err(cause) => cause,
         };
@@ -122,10 +126,28 @@ async fn attempt<W: Write, C: Clock>(
     http: &Http<'_, C>,
     runner: &mut Runner<W>,
     attempts: &Attempts<'_, C>,
+    used: &mut UsedTokens,
 ) -> Result<ApiKey, AttemptError> {
     let id_token = github.id_token(http, &settings.audience, attempts.left()).await?;
     runner.mask(&id_token)?;
+    if !used.is_new(&id_token) {
+        return Err(NoIdToken(github.unusable("the `value` in its answer is one that was used before")).into());
+    }
     let api_key = exchange(http, &settings.token_service, &settings.user, id_token, attempts.left()).await?;
     runner.mask(&api_key.key)?;
     Ok(api_key)
+}
+
+/// The ID tokens that were sent, told by hashes that nobody else can compute.
+#[derive(Default)]
+struct UsedTokens {
+    hasher: RandomState,
+    hashes: HashSet<u64>,
+}
+
+impl UsedTokens {
+    /// Whether a token was not sent yet; from here on it was.
+    fn is_new(&mut self, id_token: &Secret) -> bool {
+        self.hashes.insert(self.hasher.hash_one(id_token.reveal()))
+    }
 }

@@ -49,7 +49,8 @@ impl Proxy {
         proxy(["http_proxy", "HTTP_PROXY"])?;
         let Some(url) = proxy(["https_proxy", "HTTPS_PROXY"])? else { return Ok(None) };
         let no_proxy = first(["no_proxy", "NO_PROXY"])?.map(|(_, value)| value).unwrap_or_default();
-        let served = Matcher::builder().all(url.as_str()).no(format!("{no_proxy},{LOOPBACK}")).build();
+        let exempt = no_proxy.split([',', ' ', '\t', '\n']).map(exempt).chain([LOOPBACK]).collect::<Vec<_>>().join(",");
+        let served = Matcher::builder().all(url.as_str()).no(exempt).build();
         Ok(Some(Proxy { url, served: Arc::new(served) }))
     }
 
@@ -73,5 +74,52 @@ impl Proxy {
 fn parse(value: &str) -> Option<Url> {
     let value = if value.contains("://") { value } else { &format!("http://{value}") };
     let url = Url::parse(value).ok()?;
-    (matches!(url.scheme(), "http" | "https") && is_plain_host(url.host_str().unwrap_or_default())).then_some(url)
+    // A password with one of `/ ? # \` in it would end up as a port, a path or a host.
+    let nothing_behind =
+        url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !value.contains('\\');
+    let usable = matches!(url.scheme(), "http" | "https") && is_plain_host(url.host_str().unwrap_or_default());
+    (usable && nothing_behind).then_some(url)
+}
+
+/// An entry of NO_PROXY without what the matcher does not know: `*.example`, `host:443`, `[::1]`, `host.`.
+fn exempt(entry: &str) -> &str {
+    let entry = if entry == "*" { entry } else { entry.trim_start_matches('*') };
+    let entry = match entry.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+            if port.bytes().all(|byte| byte.is_ascii_digit()) { host } else { entry }
+        }
+        _ => entry,
+    };
+    entry.trim_start_matches('[').trim_end_matches([']', '.'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_proxy_is_read_in_the_forms_that_are_in_use() {
+        for (no_proxy, host) in [
+            ("nuget.example", "nuget.example"),
+            ("NUGET.example.", "www.nuget.example"),
+            (".nuget.example", "www.nuget.example"),
+            ("*.nuget.example", "www.nuget.example"),
+            ("a.example nuget.example:443", "nuget.example"),
+            ("*", "nuget.example"),
+            ("10.0.0.0/8", "10.1.2.3"),
+            ("[2001:db8::1]:443", "[2001:db8::1]"),
+            ("2001:db8::/32", "[2001:db8::1]"),
+            ("2001:db8::1", "[2001:db8::1]"),
+            ("", "127.8.9.1"),
+        ] {
+            let value = |name: &str| match name {
+                "HTTPS_PROXY" => Some("proxy.example:8080".into()),
+                "NO_PROXY" => Some(no_proxy.into()),
+                _ => None,
+            };
+            let proxy = Proxy::from_environment(&Environment(&value)).unwrap().unwrap();
+            assert!(!proxy.serves(&format!("https://{host}/").parse().unwrap()), "{no_proxy}");
+            assert!(proxy.serves(&"https://notnuget.example/".parse().unwrap()) || no_proxy == "*", "{no_proxy}");
+        }
+    }
 }

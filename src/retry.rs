@@ -13,6 +13,9 @@ const LONGEST_SPAN: Duration = Duration::from_secs(15);
 /// So many exchanges may stay without an answer: each may have made an API key that nobody holds, and that lives on.
 const UNANSWERED: u32 = 3;
 
+/// A `Retry-After` of more than a year is for ever.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// What a failure says about a fresh attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
@@ -22,19 +25,18 @@ pub enum Retry {
     After(Option<Duration>),
     /// It may succeed; but the request was sent, and what came of it is not known.
     Unanswered,
-    /// It may succeed, if this is the first failure of its kind.
-    Once,
+    /// It may succeed, if this is the first failure of its kind; `Retry-After` as above.
+    Once(Option<Duration>),
 }
 
 /// Reads a `Retry-After` header: seconds, or a date as HTTP has them (RFC 9110, section 10.2.3).
 pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More seconds than fit are for ever.
-        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)).min(LONGEST_ABSENCE));
     }
     let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    Some(date.duration_since(now).unwrap_or_default().min(LONGEST_ABSENCE))
 }
 
 /// The attempts of one run, which all have to be over by one deadline.
@@ -68,9 +70,8 @@ impl<'a, C: Clock> Attempts<'a, C> {
         self.failed += 1;
         let least = match retry {
             Retry::Never => return Err(End::Permanent),
-            Retry::Once if std::mem::replace(&mut self.repeated, true) => return Err(End::Permanent),
-            Retry::Once => Duration::ZERO,
-            Retry::After(least) => least.unwrap_or_default(),
+            Retry::Once(_) if std::mem::replace(&mut self.repeated, true) => return Err(End::Permanent),
+            Retry::Once(least) | Retry::After(least) => least.unwrap_or_default(),
             Retry::Unanswered => {
                 self.unanswered += 1;
                 Duration::ZERO
@@ -183,9 +184,9 @@ mod tests {
     #[test]
     fn once_is_once() {
         let mut attempts = Attempts::begin(&SystemClock, MINUTE);
-        assert!(attempts.next(Retry::Once).is_ok());
+        assert!(attempts.next(Retry::Once(None)).is_ok());
         assert!(attempts.next(Retry::After(None)).is_ok());
-        assert_eq!(attempts.next(Retry::Once), Err(End::Permanent));
+        assert_eq!(attempts.next(Retry::Once(None)), Err(End::Permanent));
     }
 
     #[test]
@@ -198,7 +199,8 @@ mod tests {
             ("Sunday, 06-Nov-94 08:50:07 GMT", 30),
             ("Sun Nov  6 08:50:07 1994", 30),
             ("Sun, 06 Nov 1994 08:00:00 GMT", 0),
-            ("99999999999999999999999999", u64::MAX),
+            ("99999999999999999999999999", 31_536_000),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", 31_536_000),
         ] {
             assert_eq!(retry_after(value, now), Some(Duration::from_secs(seconds)), "{value}");
         }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
 use crate::outside::{shortened, tame};
@@ -12,6 +12,9 @@ use crate::secret::Secret;
 
 /// The runner cuts an annotation's text at 4,096 characters (actions/runner, `ExecutionContext.cs`).
 const LONGEST_ANNOTATION: usize = 4_000;
+
+/// So many masked values are remembered: the request token, and the last ones of a run that may ask for hundreds.
+const REMEMBERED: usize = 16;
 
 /// Where a step's words go.
 pub struct Runner<W> {
@@ -34,6 +37,9 @@ impl<W: Write> Runner<W> {
     /// Makes the runner replace `secret` by `***` in everything that is printed from now on. An error means that the
     /// mask may not have arrived, and that `secret` must go nowhere.
     pub fn mask(&mut self, secret: &Secret) -> io::Result<()> {
+        if self.masked.len() == REMEMBERED {
+            self.masked.remove(1);
+        }
         self.masked.push(secret.clone());
         if self.reads_commands {
             writeln!(self.log, "::add-mask::{}", escape_data(secret.reveal()))?;
@@ -72,7 +78,8 @@ impl<W: Write> Runner<W> {
     /// The runner would replace them too; but a service may echo what it was sent an attempt ago, and a mask is one
     /// line of a log that others can write to.
     fn without_secrets(&self, text: &str) -> String {
-        self.masked.iter().fold(text.to_owned(), |text, secret| secret.strike_out(&text))
+        let line = |line: &str| self.masked.iter().fold(line.to_owned(), |line, secret| secret.strike_out(&line));
+        text.lines().map(line).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -101,9 +108,9 @@ fn escape_property(text: &str) -> String {
     escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// The file that takes this step's outputs, open since before anything was sent.
+/// The file that takes this step's outputs, tried before anything was sent.
 pub struct Outputs {
-    file: File,
+    path: PathBuf,
 }
 
 /// Why outputs can't be delivered.
@@ -128,15 +135,8 @@ impl Outputs {
     pub fn open(environment: &Environment<'_>) -> Result<Outputs, OutputError> {
         let path: Option<OsString> = (environment.0)("GITHUB_OUTPUT");
         let path = path.filter(|path| !path.is_empty()).map(PathBuf::from).ok_or(OutputError::Unset)?;
-        let open = || {
-            // Before opening: that alone would wait for ever where the path is a pipe that nobody reads.
-            if !path.metadata()?.is_file() {
-                return Err(io::Error::other("it is not a regular file"));
-            }
-            OpenOptions::new().read(true).append(true).open(&path)
-        };
-        match open() {
-            Ok(file) => Ok(Outputs { file }),
+        match open(&path) {
+            Ok(_) => Ok(Outputs { path }),
             Err(cause) => Err(OutputError::Unwritable { path, cause }),
         }
     }
@@ -144,9 +144,11 @@ impl Outputs {
     /// Appends records in one write, so that a step that is killed leaves all of them or none; after an error the file
     /// is as it was. What a value holds can't end its record or begin another: the delimiter is random, and checked not
     /// to stand in it.
-    pub fn append(&mut self, records: &[(&str, &str)]) -> io::Result<()> {
+    pub fn append(&self, records: &[(&str, &str)]) -> io::Result<()> {
+        // Once more: the runner reads the file that is there in the end.
+        let mut file = open(&self.path)?;
         let mut text = String::new();
-        if !self.ends_with_newline()? {
+        if !ends_with_newline(&mut file)? {
             text.push('\n');
         }
         for (name, value) in records {
@@ -158,23 +160,31 @@ impl Outputs {
             };
             text.push_str(&format!("{name}<<{delimiter}\n{value}\n{delimiter}\n"));
         }
-        let before = self.file.metadata()?.len();
-        self.file.write_all(text.as_bytes()).inspect_err(|_| {
+        let before = file.metadata()?.len();
+        file.write_all(text.as_bytes()).inspect_err(|_| {
             // Half a record may be there, where a disk is full. If even this fails, there is nothing left to try.
-            let _ = self.file.set_len(before);
+            let _ = file.set_len(before);
         })
     }
+}
 
-    /// Whether the next record begins on a line of its own.
-    fn ends_with_newline(&mut self) -> io::Result<bool> {
-        if self.file.metadata()?.len() == 0 {
-            return Ok(true);
-        }
-        let mut last = [0];
-        self.file.seek(SeekFrom::End(-1))?;
-        self.file.read_exact(&mut last)?;
-        Ok(last == *b"\n")
+fn open(path: &Path) -> io::Result<File> {
+    // Before opening: that alone would wait for ever where the path is a pipe that nobody reads.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
     }
+    OpenOptions::new().read(true).append(true).open(path)
+}
+
+/// Whether the next record begins on a line of its own.
+fn ends_with_newline(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 #[cfg(test)]

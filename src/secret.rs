@@ -3,6 +3,9 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+/// From so many characters on, the beginning of a credential is told from other words.
+const RECOGNIZED: usize = 12;
+
 /// A credential: the request token, an ID token, an API key.
 ///
 /// It is visible ASCII without white space, so that it fits a request header, a mask and an output record alike and
@@ -43,9 +46,14 @@ impl Secret {
         &self.0
     }
 
-    /// `text` with every copy of this value struck out: a service may echo what it was sent.
+    /// `text` with every copy of this value struck out, and its beginning at the end of the text, where the rest was cut
+    /// off: a service may echo what it was sent.
     pub fn strike_out(&self, text: &str) -> String {
-        text.replace(&self.0, "***")
+        let text = text.replace(&self.0, "***");
+        // Where a text was cut, an ellipsis stands, or the line ends.
+        let Some(at) = self.0.get(..RECOGNIZED).and_then(|beginning| text.rfind(beginning)) else { return text };
+        let left = text[at..].trim_end_matches('…');
+        if self.0.starts_with(left) { format!("{}***{}", &text[..at], &text[at + left.len()..]) } else { text }
     }
 }
 
@@ -76,5 +84,9 @@ mod tests {
         let secret = Secret::new("s3cr3t".to_owned(), 1..=9).unwrap();
         assert_eq!(format!("{secret:?}"), "Secret(***)");
         assert_eq!(secret.strike_out("got s3cr3t, s3cr3t!"), "got ***, ***!");
+        let long = Secret::new("0123456789abcdefgh".to_owned(), 1..=99).unwrap();
+        assert_eq!(long.strike_out("x0123456789abcdefgh, 0123456789abcd…"), "x***, ***…");
+        assert_eq!(long.strike_out("0123456789abc, another"), "0123456789abc, another", "somebody else's");
+        assert_eq!(long.strike_out("é 0123456789a"), "é 0123456789a");
     }
 }

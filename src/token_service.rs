@@ -95,7 +95,7 @@ impl NoApiKey {
                 if PASSING.iter().any(|start| says(start)) {
                     Retry::After(*retry_after)
                 } else if says(INVALID_SIGNATURE) {
-                    Retry::Once
+                    Retry::Once(*retry_after)
                 } else {
                     Retry::Never
                 }

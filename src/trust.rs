@@ -3,7 +3,9 @@
 //! Mozilla's roots are built in, and cost nothing at start. The system's store is read only when they, and because they,
 //! don't lead to an issuer: reading it takes longer than the whole login.
 
+use std::env;
 use std::fs;
+use std::io;
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -20,6 +22,9 @@ use rustls::{
 
 use crate::environment::Environment;
 use crate::outside::one_line;
+
+/// Longest file with certificates that is read, in bytes. A system's whole store takes a quarter of a megabyte.
+const LONGEST_FILE: u64 = 8 * 1024 * 1024;
 
 /// A variable that names certificates which can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +51,13 @@ pub enum Untrusted {
 }
 
 impl Untrusted {
+    /// Whose certificate it is.
+    pub fn server(&self) -> &str {
+        match self {
+            Untrusted::Issuer { server, .. } | Untrusted::Invalid { server, .. } => server,
+        }
+    }
+
     /// This, where an error of the client is one of a certificate.
     pub fn found(error: &(dyn std::error::Error + 'static)) -> Option<Untrusted> {
         match error.downcast_ref()? {
@@ -62,25 +74,34 @@ impl Untrusted {
 /// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the built-in and the system's roots, as with OpenSSL; `NODE_EXTRA_CA_CERTS`
 /// adds to whatever there is, since a self-hosted runner sets it for actions in Node.
 pub fn tls(environment: &Environment<'_>) -> Result<ClientConfig, TrustError> {
-    let named = |variable| (environment.0)(variable).filter(|value| !value.is_empty());
-    let mut own = Vec::new();
-    if let Some(path) = named("SSL_CERT_FILE") {
-        own.extend(read_file("SSL_CERT_FILE", path.into())?);
-    }
-    for path in named("SSL_CERT_DIR").iter().flat_map(std::env::split_paths).filter(|path| !path.as_os_str().is_empty())
-    {
-        own.extend(read_directory("SSL_CERT_DIR", path)?);
-    }
-    let replaced = named("SSL_CERT_FILE").is_some() || named("SSL_CERT_DIR").is_some();
-    if let Some(path) = named("NODE_EXTRA_CA_CERTS") {
-        own.extend(read_file("NODE_EXTRA_CA_CERTS", path.into())?);
-    }
-
+    let named = |variable| {
+        let value = (environment.0)(variable).filter(|value| !value.to_string_lossy().trim().is_empty());
+        value.map(|value| (variable, value))
+    };
+    let (file, folders) = (named("SSL_CERT_FILE"), named("SSL_CERT_DIR"));
+    let replaced = file.is_some() || folders.is_some();
     let mut roots = RootCertStore::empty();
     if !replaced {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
-    roots.add_parsable_certificates(own);
+    for (variable, path) in file.into_iter().chain(named("NODE_EXTRA_CA_CERTS")) {
+        let path = PathBuf::from(path);
+        let unusable = |problem: String| TrustError { variable, path: path.clone(), problem };
+        let (added, _) = roots.add_parsable_certificates(certificates(&path).map_err(unusable)?);
+        if added == 0 {
+            return Err(unusable("it holds no certificate in PEM that can be used".to_owned()));
+        }
+    }
+    if let Some((variable, paths)) = folders {
+        for path in env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()) {
+            let entries = fs::read_dir(&path);
+            let entries = entries.map_err(|error| TrustError { variable, path, problem: error.to_string() })?;
+            // A file without certificates is passed over: such folders have a README.
+            let files = entries.flatten().map(|entry| entry.path());
+            roots.add_parsable_certificates(files.flat_map(|file| certificates(&file).unwrap_or_default()));
+        }
+    }
+
     let provider = Arc::new(ring::default_provider());
     let verifier = Verifier {
         roots,
@@ -95,35 +116,33 @@ pub fn tls(environment: &Environment<'_>) -> Result<ClientConfig, TrustError> {
         .with_no_client_auth())
 }
 
-/// The certificates of a file in PEM; at least one, and each of them usable.
-fn read_file(variable: &'static str, path: PathBuf) -> Result<Vec<CertificateDer<'static>>, TrustError> {
-    let problem = match certificates(&path) {
-        Ok(certificates) if certificates.is_empty() => "it holds no certificate in PEM".to_owned(),
-        Ok(certificates) => return Ok(certificates),
-        Err(problem) => problem,
-    };
-    Err(TrustError { variable, path, problem })
-}
-
-/// The certificates of every file of a folder. A file that holds none is passed over: such folders have a README.
-fn read_directory(variable: &'static str, path: PathBuf) -> Result<Vec<CertificateDer<'static>>, TrustError> {
-    match fs::read_dir(&path) {
-        Ok(entries) => {
-            Ok(entries.flatten().flat_map(|entry| certificates(&entry.path()).unwrap_or_default()).collect())
-        }
-        Err(error) => Err(TrustError { variable, path, problem: error.to_string() }),
-    }
-}
-
+/// The certificates of a file in PEM.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem = fs::read(path).map_err(|error| error.to_string())?;
+    let read = || {
+        let metadata = path.metadata()?;
+        // A pipe would be waited for, and a device never ends.
+        if !metadata.is_file() || metadata.len() > LONGEST_FILE {
+            return Err(io::Error::other(format!("it is no file of at most {LONGEST_FILE} bytes")));
+        }
+        fs::read(path)
+    };
+    let pem = read().map_err(|error| error.to_string())?;
     CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| error.to_string())
 }
 
 /// The roots of the system's store; none where there is no store.
 fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    #[cfg(target_os = "linux")]
+    let found = {
+        // Not by its own look at the environment, which takes an empty SSL_CERT_FILE for a file.
+        let places = openssl_probe::probe();
+        let folder = places.cert_dir.first().filter(|_| places.cert_file.is_none());
+        rustls_native_certs::load_certs_from_paths(places.cert_file.as_deref(), folder.map(PathBuf::as_path))
+    };
+    #[cfg(not(target_os = "linux"))]
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
     roots
 }
 
@@ -144,28 +163,36 @@ impl ServerCertVerifier for Verifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verify = |roots: &RootCertStore| {
-            let certificate = ParsedCertificate::try_from(end_entity)?;
-            let algorithms = self.algorithms.all;
-            verify_server_cert_signed_by_trust_anchor(&certificate, roots, intermediates, now, algorithms)?;
-            verify_server_name(&certificate, server_name)
+        let server = one_line(&server_name.to_str());
+        let invalid = |error: Error| match error {
+            Error::InvalidCertificate(problem) => {
+                let problem = match problem {
+                    CertificateError::Other(OtherError(problem)) => one_line(&problem.to_string()),
+                    problem => one_line(&problem.to_string()),
+                };
+                refusal(Untrusted::Invalid { server: server.clone(), problem })
+            }
+            error => error,
         };
-        let verified = match verify(&self.roots) {
-            Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => verify(&self.system),
+        let certificate = ParsedCertificate::try_from(end_entity).map_err(invalid)?;
+        let leads_to = |roots: &RootCertStore| {
+            let algorithms = self.algorithms.all;
+            verify_server_cert_signed_by_trust_anchor(&certificate, roots, intermediates, now, algorithms)
+        };
+        let chain = match leads_to(&self.roots) {
+            Err(error) if !is_of_time(&error) => leads_to(&self.system),
             verified => verified,
         };
-        let server = one_line(&server_name.to_str());
-        let untrusted = match verified {
-            Ok(()) => return Ok(ServerCertVerified::assertion()),
-            Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-                // The one that is nearest to the root.
+        match chain {
+            Ok(()) => verify_server_name(&certificate, server_name).map_err(invalid)?,
+            Err(error) if is_of_time(&error) => return Err(invalid(error)),
+            Err(_) => {
+                // Of the one that is nearest to the root.
                 let issuer = issuer(intermediates.last().unwrap_or(end_entity));
-                Untrusted::Issuer { server, issuer }
+                return Err(refusal(Untrusted::Issuer { server, issuer }));
             }
-            Err(Error::InvalidCertificate(problem)) => Untrusted::Invalid { server, problem: problem.to_string() },
-            Err(error) => return Err(error),
-        };
-        Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(untrusted)))))
+        }
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -189,6 +216,18 @@ impl ServerCertVerifier for Verifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
+}
+
+/// How a verifier says more than rustls has words for; [`Untrusted::found`] finds it.
+fn refusal(untrusted: Untrusted) -> Error {
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(untrusted))))
+}
+
+/// Whether a chain of certificates led to a root, but not today.
+fn is_of_time(error: &Error) -> bool {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    let Error::InvalidCertificate(problem) = error else { return false };
+    matches!(problem, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
 }
 
 /// Who issued a certificate: its common name and organization, made safe to show.

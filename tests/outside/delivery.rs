@@ -1,9 +1,10 @@
 //! The file of outputs: checked before anything is sent, written once, and only with what belongs there.
 
 use std::fs;
+use std::time::Duration;
 
 use sandbox::Sandbox;
-use sandbox::faults::{Answer, Effect, Route};
+use sandbox::faults::{Answer, Effect, Fault, Route};
 use serde_json::json;
 
 use crate::job::Job;
@@ -161,4 +162,21 @@ fn an_expiry_that_was_not_said_or_makes_no_sense_is_left_out() {
         assert_eq!(step.outputs.get("expires-at"), None);
         assert!(step.text()[0].ends_with(end), "{}", step.log);
     }
+}
+
+#[test]
+fn a_file_that_is_gone_when_the_key_comes_is_no_success() {
+    let sandbox = Sandbox::with(|_| {});
+    let delayed = Fault { delay: Duration::from_millis(700), effect: Effect::Answered };
+    sandbox.fault(Route::TokenService, 1, delayed);
+    let mut job = Job::new(&sandbox);
+    let child = job.spawn();
+    while sandbox.requests().len() < 2 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    fs::remove_file(job.output()).unwrap();
+    let ran = child.wait_with_output().unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    let log = String::from_utf8(ran.stdout).unwrap();
+    assert!(log.contains("the API key can't be written to the file in GITHUB_OUTPUT: "), "{log}");
 }

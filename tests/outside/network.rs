@@ -72,6 +72,24 @@ fn nameserver(address: &str) -> Option<std::net::UdpSocket> {
     socket
 }
 
+/// A peer that sends as fast as it can what the client passes over, and so never lets go of it.
+#[test]
+fn a_flood_of_interim_answers_ends_with_the_deadline() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let flood = "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n".repeat(10_000);
+            while std::io::Write::write_all(&mut stream, flood.as_bytes()).is_ok() {}
+        }
+    });
+    let sandbox = Sandbox::with(|_| {});
+    let began = Instant::now();
+    let step = Job::new(&sandbox).set("ACTIONS_ID_TOKEN_REQUEST_URL", url).set("INPUT_TIMEOUT_SECONDS", "2").run();
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(step.failed(1).contains("did not come completely within "), "{}", step.log);
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_resolver_that_does_not_answer_holds_nothing_up() {
@@ -155,7 +173,10 @@ fn whatever_comes_16_mebibytes_of_memory_are_enough() {
         let sandbox = Sandbox::with(|_| {});
         (1..50).for_each(|nth| sandbox.fault(route, nth, effect.clone()));
         let job = Job::new(&sandbox).set("INPUT_TIMEOUT_SECONDS", "1").through("sh");
+        let began = Instant::now();
         job.arguments(["-c", "ulimit -d 16384; exec \"$0\""]).run().failed(1);
+        // With the time that so many processes at once take from each other.
+        assert!(began.elapsed() < Duration::from_secs(10), "{effect:?}");
     };
     thread::scope(|scope| {
         for effect in effects {

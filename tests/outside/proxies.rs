@@ -8,7 +8,7 @@ use sandbox::Sandbox;
 use crate::fast_clock::FastClock;
 use crate::job::Job;
 use crate::scripted::Scripted;
-use crate::tls_world::{Authority, proxy, tls_front};
+use crate::tls_world::{Authority, proxy, tls_front, tls_proxy};
 
 /// A job whose token service is `https://nuget.example`, with a proxy that has a password.
 fn behind<'a>(sandbox: &'a Sandbox, proxy: &str) -> Job<'a> {
@@ -108,6 +108,10 @@ fn a_proxy_variable_that_can_not_be_used_is_refused_before_anything_is_sent() {
             "http://pro{xy}",
             "http://",
             "http://proxy:99999",
+            "http://me:12#pa55word@proxy:8080",
+            "http://me:12/pa55word@proxy:8080",
+            "http://me:12?pa55word@proxy:8080",
+            "http:\\\\me:pa55word@proxy:8080",
         ] {
             let sandbox = Sandbox::with(|_| {});
             let step = Job::new(&sandbox).set(name, proxy).secret("pa55word").run();
@@ -120,12 +124,12 @@ fn a_proxy_variable_that_can_not_be_used_is_refused_before_anything_is_sent() {
 
 #[test]
 fn a_proxy_that_refuses_is_named_and_asked_once() {
-    for (status, mend) in
-        [("403 Forbidden", ""), ("407 Proxy Authentication Required", "\nPut the user and the password")]
+    // It is asked once more for a status that the client does not tell; but not with a password that was wrong.
+    for (status, mend, asked) in
+        [("403 Forbidden", "", 2), ("407 Proxy Authentication Required", "\nPut the user and the password", 1)]
     {
-        // It is asked once more, for the status that the client does not tell.
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").into_bytes();
-        let refusing = Scripted::start(vec![answer; 2]);
+        let refusing = Scripted::start(vec![answer; asked]);
         let sandbox = Sandbox::with(|_| {});
         let step = behind(&sandbox, &refusing.host).run();
         let expected = format!(
@@ -160,6 +164,50 @@ fn a_proxy_that_is_busy_or_broken_is_asked_again() {
         assert!(sandbox.id_tokens().len() >= 2, "{error}");
         assert!(clock.waits()[0] >= Duration::from_secs(waited), "{error}");
     }
+}
+
+#[test]
+fn a_proxy_that_falls_silent_is_named_whatever_time_is_left() {
+    // The kernel connects; nobody answers, the second time not even at the last moment.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let sandbox = Sandbox::with(|_| {});
+    let step = behind(&sandbox, &silent.local_addr().unwrap().to_string()).set("INPUT_TIMEOUT_SECONDS", "2").run();
+    let error = step.failed(1);
+    assert!(error.contains("the proxy 127.0.0.1:") && error.contains("no connection within "), "{error}");
+}
+
+#[test]
+fn a_proxy_can_be_spoken_to_over_tls() {
+    for known in [true, false] {
+        let sandbox = Sandbox::with(|_| {});
+        let (ours, theirs) = (Authority::new("Contoso Root"), Authority::new("Contoso Proxies"));
+        let (front, _) = tls_front(&sandbox, ours.server("nuget.example", |_| {}));
+        let (proxy, requests) = tls_proxy(front, theirs.server("localhost", |_| {}));
+        let job = behind(&sandbox, "").set("HTTPS_PROXY", format!("https://me:pa55word@localhost:{}", proxy.port()));
+        let (file, extra) = (ours.file(&job, "root.pem"), theirs.file(&job, "proxies.pem"));
+        let job = job.set("SSL_CERT_FILE", file);
+        if known {
+            job.set("NODE_EXTRA_CA_CERTS", extra).run().api_key();
+            assert_eq!(requests.lock().unwrap().len(), 1);
+        } else {
+            let expected = format!(
+                "the proxy localhost:{} gives no connection to nuget.example: the certificate of localhost is issued by \
+                 'O=Contoso, CN=Contoso Proxies', which is not trusted here",
+                proxy.port()
+            );
+            assert!(job.run().failed(1).contains(&expected));
+        }
+    }
+}
+
+#[test]
+fn lower_case_wins() {
+    let sandbox = Sandbox::with(|_| {});
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let job =
+        behind(&sandbox, "upper.invalid:1").set("https_proxy", free.to_string()).set("INPUT_TIMEOUT_SECONDS", "1");
+    let step = job.set("NO_PROXY", "*").set("no_proxy", "other.example").run();
+    assert!(step.failed(1).contains(&format!("the proxy {free} gives no connection")), "{}", step.log);
 }
 
 #[test]

@@ -198,6 +198,36 @@ fn a_fresh_id_token_helps_against_what_the_service_says_of_the_old_one() {
 }
 
 #[test]
+fn an_id_token_that_comes_again_is_not_sent_again() {
+    let story = Story::new();
+    let token = story.sandbox.forge("https://www.nuget.org", |_| {});
+    let again = Effect::Instead(Answer::new(200, "application/json", json!({ "value": token }).to_string()));
+    let told =
+        story.fault(Route::IdToken, ALWAYS, again).fault(Route::TokenService, 1, Effect::Instead(page(503))).told();
+    assert_eq!((told.issued, told.exchanged), (2, 1));
+    assert!(told.step.failed(1).contains("the `value` in its answer is one that was used before"), "{}", told.step.log);
+}
+
+#[test]
+fn an_earlier_id_token_is_not_shown_even_if_its_end_is_cut_off() {
+    let story = Story::new();
+    let token = story
+        .sandbox
+        .forge("https://www.nuget.org", |claims| drop(claims.insert("x".to_owned(), json!("x".repeat(900)))));
+    story.sandbox.fault(
+        Route::IdToken,
+        1,
+        Effect::Instead(Answer::new(200, "application/json", json!({ "value": token }).to_string())),
+    );
+    story.sandbox.fault(Route::TokenService, 1, Effect::Instead(page(503)));
+    story.sandbox.fault(Route::TokenService, 2, Effect::Instead(refusal(400, &format!("before: {token}"))));
+    let told = story.told();
+    assert!(
+        told.step.failed(1).ends_with(": before: ***…\nThere were 2 attempts: another attempt would end the same way.")
+    );
+}
+
+#[test]
 fn an_invalid_signature_is_believed_the_second_time() {
     let message = "The JSON web token has an invalid signature.";
     let told = Story::new().fault(Route::TokenService, 2, Effect::Instead(refusal(401, message))).told();
@@ -235,6 +265,10 @@ fn every_other_message_is_final() {
 
 #[test]
 fn a_complete_answer_without_what_was_asked_for_is_final() {
+    stops(
+        Route::TokenService,
+        Effect::Bytes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_vec()),
+    );
     for body in ["", "<html></html>", "null", "[]", "{}", r#"{"value":7,"apiKey":7}"#, r#"{"value":"","apiKey":""}"#] {
         for route in BOTH {
             let error = stops(route, Effect::Instead(Answer::new(200, "application/json", body)));
@@ -287,6 +321,13 @@ fn retry_after_is_obeyed() {
     let pending = refusal(403, "Can't issue ID_TOKEN for job in 'Pending' state.").with("Retry-After", "3");
     let told = Story::new().fault(Route::IdToken, 1, Effect::Instead(pending)).told();
     assert!(told.waits[0] >= Duration::from_secs(3));
+    let told = Story::new()
+        .fault(Route::TokenService, 1, Effect::Instead(page(429).with("Retry-After", "0").with("Retry-After", "9")))
+        .told();
+    assert!(told.waits[0] >= Duration::from_secs(9), "the later one of two");
+    let signature = refusal(401, "The JSON web token has an invalid signature.").with("Retry-After", "8");
+    let told = Story::new().fault(Route::TokenService, 1, Effect::Instead(signature)).told();
+    assert!(told.waits[0] >= Duration::from_secs(8));
     let cut = b"HTTP/1.1 503 Busy\r\nRetry-After: 5\r\nContent-Length: 9\r\n\r\n".to_vec();
     let told = Story::new().fault(Route::TokenService, 1, Effect::Bytes(cut)).told();
     assert!(told.waits[0] >= Duration::from_secs(5));

@@ -8,33 +8,50 @@ use std::sync::{Arc, Mutex};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair, date_time_ymd,
 };
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use sandbox::Sandbox;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::job::Job;
 
 /// A certificate authority.
-pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    /// What it sends along: its own certificate, if it has an authority above it.
+    above: Vec<CertificateDer<'static>>,
+}
 
 impl Authority {
     /// One with this common name, of the organization "Contoso".
     pub fn new(name: &str) -> Authority {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        let issuer = CertifiedIssuer::self_signed(Authority::params(name), KeyPair::generate().unwrap()).unwrap();
+        Authority { issuer, above: Vec::new() }
+    }
+
+    /// One that this one vouches for.
+    pub fn below(&self, name: &str) -> Authority {
+        let key = KeyPair::generate().unwrap();
+        let issuer = CertifiedIssuer::signed_by(Authority::params(name), key, &self.issuer).unwrap();
+        Authority { above: vec![issuer.der().clone()], issuer }
+    }
+
+    fn params(name: &str) -> CertificateParams {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CountryName, "DE");
         params.distinguished_name.push(DnType::OrganizationName, "Contoso");
         params.distinguished_name.push(DnType::CommonName, name);
-        Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+        params
     }
 
     /// Its own certificate in PEM.
     pub fn pem(&self) -> String {
-        self.0.pem()
+        self.issuer.pem()
     }
 
     /// Its own certificate in a file of the job's folder.
@@ -49,14 +66,36 @@ impl Authority {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         change(&mut params);
         let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
-            .unwrap()
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let chain = [certificate.der().clone()].into_iter().chain(self.above.clone()).collect();
+        served(rustls::ALL_VERSIONS, chain, &key)
     }
+
+    /// TLS for a server that shows the authority's own certificate.
+    pub fn as_server(&self) -> ServerConfig {
+        served(rustls::ALL_VERSIONS, vec![self.issuer.der().clone()], self.issuer.key())
+    }
+
+    /// TLS for a server that shows a good certificate, and has another key.
+    pub fn impostor(&self, name: &str, version: &'static SupportedProtocolVersion) -> ServerConfig {
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&KeyPair::generate().unwrap(), &self.issuer).unwrap();
+        served(&[version], vec![certificate.der().clone()], &KeyPair::generate().unwrap())
+    }
+}
+
+fn served(
+    versions: &[&'static SupportedProtocolVersion],
+    chain: Vec<CertificateDer<'static>>,
+    key: &KeyPair,
+) -> ServerConfig {
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+    ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key))))
 }
 
 /// For [`Authority::server`]: a certificate whose time is over.
@@ -107,18 +146,32 @@ pub fn tls_front(sandbox: &Sandbox, config: ServerConfig) -> (SocketAddr, Arc<Mu
 pub fn proxy(to: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&requests);
-    let address = serve(move |mut stream| {
-        let noted = Arc::clone(&noted);
-        async move {
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(stream.read_u8().await?);
-            }
-            noted.lock().unwrap().push(String::from_utf8(head).unwrap());
-            stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
-            copy_bidirectional(&mut stream, &mut TcpStream::connect(to).await?).await?;
-            Ok(())
-        }
+    (serve(move |stream| tunnel(stream, to, Arc::clone(&noted))), requests)
+}
+
+/// The same over TLS.
+pub fn tls_proxy(to: SocketAddr, config: ServerConfig) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&requests);
+    let address = serve(move |stream| {
+        let (acceptor, noted) = (acceptor.clone(), Arc::clone(&noted));
+        async move { tunnel(acceptor.accept(stream).await?, to, noted).await }
     });
     (address, requests)
+}
+
+async fn tunnel(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    to: SocketAddr,
+    noted: Arc<Mutex<Vec<String>>>,
+) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await?);
+    }
+    noted.lock().unwrap().push(String::from_utf8(head).unwrap());
+    stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+    copy_bidirectional(&mut stream, &mut TcpStream::connect(to).await?).await?;
+    Ok(())
 }

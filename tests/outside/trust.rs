@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use rcgen::CertificateParams;
+use rustls::ServerConfig;
 use sandbox::Sandbox;
 
 use crate::job::{Job, Step};
@@ -23,8 +24,12 @@ impl Front {
     }
 
     fn with(authority: &Authority, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Front {
+        Front::served(authority.server(name, change))
+    }
+
+    fn served(tls: ServerConfig) -> Front {
         let sandbox = Sandbox::with(|_| {});
-        let (address, trusted) = tls_front(&sandbox, authority.server(name, change));
+        let (address, trusted) = tls_front(&sandbox, tls);
         Front { sandbox, address, trusted }
     }
 
@@ -58,6 +63,36 @@ fn an_unknown_issuer_is_named_with_what_to_do() {
     );
     for variable in ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
         assert!(error.contains(variable), "{error}");
+    }
+}
+
+#[test]
+fn the_issuer_that_is_nearest_to_the_root_is_named() {
+    let root = Authority::new("Contoso Root");
+    let front = Front::served(root.below("Contoso Web").server("localhost", |_| {}));
+    assert!(front.refused(&front.job().run()).contains("CN=Contoso Root', which is not trusted here"));
+    let job = front.job();
+    let file = root.file(&job, "root.pem");
+    job.set("NODE_EXTRA_CA_CERTS", file).run().api_key();
+}
+
+#[test]
+fn a_server_that_is_its_own_authority_is_refused_with_the_same_words() {
+    let authority = Authority::new("localhost");
+    let front = Front::served(authority.as_server());
+    assert!(front.refused(&front.job().run()).contains("CN=localhost', which is not trusted here\n"));
+}
+
+#[test]
+fn a_server_without_the_key_of_its_certificate_is_refused() {
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let authority = Authority::new("Contoso Root");
+        let front = Front::served(authority.impostor("localhost", version));
+        let job = front.job().set("INPUT_TIMEOUT_SECONDS", "1");
+        let file = authority.file(&job, "root.pem");
+        let step = job.set("NODE_EXTRA_CA_CERTS", file).run();
+        assert!(step.failed(1).contains("the certificate of ") || step.log.contains("BadSignature"), "{}", step.log);
+        assert_eq!(*front.trusted.lock().unwrap(), 0);
     }
 }
 
@@ -132,7 +167,13 @@ fn a_named_file_that_can_not_be_used_is_an_error_before_anything_is_sent() {
         assert!(sandbox.requests().is_empty());
     }
     let broken = Authority::new("x").pem().replacen('M', "*", 1);
-    for (content, problem) in [("nothing", "it holds no certificate in PEM"), ("", "no certificate"), (&broken, "")] {
+    let other = "-----BEGIN CERTIFICATE-----\naGVsbG8gd29ybGQ=\n-----END CERTIFICATE-----\n";
+    for (content, problem) in [
+        ("nothing", "it holds no certificate in PEM"),
+        ("", "no certificate"),
+        (&broken, ""),
+        (other, "that can be used"),
+    ] {
         let sandbox = Sandbox::with(|_| {});
         let job = Job::new(&sandbox);
         let file = job.directory().join("roots.pem");
@@ -141,6 +182,12 @@ fn a_named_file_that_can_not_be_used_is_an_error_before_anything_is_sent() {
         assert!(step.failed(1).contains("SSL_CERT_FILE can't be used: "), "{}", step.log);
         assert!(step.failed(1).contains(problem), "{}", step.log);
         assert!(sandbox.requests().is_empty());
+    }
+    #[cfg(unix)]
+    {
+        let sandbox = Sandbox::with(|_| {});
+        let step = Job::new(&sandbox).set("SSL_CERT_FILE", "/dev/zero").run();
+        assert!(step.failed(1).contains("it is no file of at most "), "{}", step.log);
     }
     // Empty means absent.
     let sandbox = Sandbox::with(|_| {});
@@ -168,6 +215,11 @@ fn an_authority_of_the_systems_store_needs_no_configuration() {
     // It is one more place to look for an issuer, not a way around a refusal.
     let front = Front::with(&ours, "localhost", expired);
     assert!(front.refused(&in_store(front.job(), &ours)).contains("certificate expired"));
+    let front = Front::with(&ours, "other.example", |_| {});
+    assert!(front.refused(&in_store(front.job(), &ours)).contains("certificate not valid for name"));
+    // Empty means absent.
+    let front = Front::new(&ours);
+    in_store(front.job().set("SSL_CERT_FILE", "").set("SSL_CERT_DIR", " "), &ours).api_key();
     // And SSL_CERT_FILE replaces it.
     let front = Front::new(&ours);
     let job = front.job();
