@@ -10,6 +10,8 @@ use crate::random::random;
 const FIRST_SPAN: Duration = Duration::from_millis(500);
 /// The span of a wait grows up to this.
 const LONGEST_SPAN: Duration = Duration::from_secs(15);
+/// An attempt needs so much time, or would only hide by its silence what the one before it has heard.
+const SHORTEST: Duration = Duration::from_millis(500);
 /// So many exchanges may stay without an answer: each may have made an API key that nobody holds, and that lives on.
 const UNANSWERED: u32 = 3;
 
@@ -81,7 +83,11 @@ impl<'a, C: Clock> Attempts<'a, C> {
             return Err(End::Unanswered);
         }
         let wait = least.saturating_add(jitter(self.failed));
-        if wait < self.left() { Ok(wait) } else { Err(End::Deadline { wait, timeout: self.timeout }) }
+        if wait.saturating_add(SHORTEST) < self.left() {
+            Ok(wait)
+        } else {
+            Err(End::Deadline { wait, timeout: self.timeout })
+        }
     }
 }
 
@@ -96,7 +102,7 @@ fn jitter(failed: u32) -> Duration {
 pub enum End {
     /// It would end the same way.
     Permanent,
-    /// It would begin after the deadline.
+    /// It would begin after the deadline, or shortly before it.
     Deadline {
         /// The wait that there would have been.
         wait: Duration,
@@ -113,7 +119,7 @@ impl fmt::Display for End {
             End::Permanent => formatter.write_str("another attempt would end the same way"),
             End::Deadline { wait, timeout } => write!(
                 formatter,
-                "the next one, {} from now, would come after the deadline of {} (timeout-seconds)",
+                "the next one, {} from now, would come too late for the deadline of {} (timeout-seconds)",
                 Seconds(*wait),
                 Seconds(*timeout)
             ),

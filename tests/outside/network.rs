@@ -212,7 +212,10 @@ fn thirty_logins_at_once_fail_clearly_where_the_deadline_does_not_allow() {
         for step in steps.iter().filter(|step| step.code != 0) {
             let error = step.failed(1);
             assert!(error.contains("answered HTTP 429 Too Many Requests"), "{error}");
-            assert!(error.ends_with(" would come after the deadline of 20 seconds (timeout-seconds)."), "{error}");
+            assert!(
+                error.ends_with(" would come too late for the deadline of 20 seconds (timeout-seconds)."),
+                "{error}"
+            );
         }
     });
     assert!(began.elapsed() < Duration::from_secs(15), "nobody waits for what can't come");

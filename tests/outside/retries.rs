@@ -339,7 +339,7 @@ fn a_wait_beyond_the_deadline_is_not_begun() {
         let error = stops(Route::TokenService, Effect::Instead(page(429).with("Retry-After", value)));
         assert!(error.contains("answered HTTP 429 Too Many Requests"), "{error}");
         assert!(error.contains("\nThere was one attempt: the next one, "), "{error}");
-        assert!(error.ends_with(" would come after the deadline of 120 seconds (timeout-seconds)."), "{error}");
+        assert!(error.ends_with(" would come too late for the deadline of 120 seconds (timeout-seconds)."), "{error}");
     }
 }
 
