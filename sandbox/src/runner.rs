@@ -17,6 +17,12 @@ pub enum Line {
         /// The text.
         message: String,
     },
+    /// `::group::`: a title under which the lines up to `::endgroup::` are folded.
+    Group(String),
+    /// `::endgroup::`.
+    EndGroup,
+    /// `::debug::`, shown where somebody asked for it.
+    Debug(String),
     /// Any other command, as it stands.
     Command(String),
 }
@@ -42,6 +48,9 @@ fn read_line(line: &str) -> Line {
             let title = title.map(|title| unescape(&title.replace("%3A", ":").replace("%2C", ",")));
             Line::Annotation { level: name.to_owned(), title, message }
         }
+        "group" => Line::Group(message),
+        "endgroup" => Line::EndGroup,
+        "debug" => Line::Debug(message),
         _ => Line::Command(line.to_owned()),
     }
 }
@@ -60,7 +69,10 @@ pub fn render(log: &str) -> Vec<String> {
                 masks.push(value);
                 continue;
             }
+            Line::EndGroup => continue,
             Line::Text(text) | Line::Command(text) => text,
+            Line::Group(title) => format!("▼ {title}"),
+            Line::Debug(text) => format!("##[debug]{text}"),
             Line::Annotation { level, message, .. } => {
                 let level = level[..1].to_uppercase() + &level[1..];
                 format!("{level}: {message}")
@@ -112,8 +124,7 @@ mod tests {
 
     #[test]
     fn commands_are_found_where_the_runner_finds_them() {
-        let log =
-            "plain\n  ::error title=a%3A b,line=1::x%0Ay%25\nnot ::error::\nx ##[error]y\n::add-mask::s%0D\n::group::g";
+        let log = "plain\n  ::error title=a%3A b,line=1::x%0Ay%25\nnot ::error::\nx ##[error]y\n::add-mask::s%0D\n::group::g\n::endgroup::\n::debug::d\n::set-env name=x::y";
         let annotation =
             Line::Annotation { level: "error".to_owned(), title: Some("a: b".to_owned()), message: "x\ny%".to_owned() };
         let expected = [
@@ -122,7 +133,10 @@ mod tests {
             Line::Text("not ::error::".to_owned()),
             Line::Command("x ##[error]y".to_owned()),
             Line::Mask("s\r".to_owned()),
-            Line::Command("::group::g".to_owned()),
+            Line::Group("g".to_owned()),
+            Line::EndGroup,
+            Line::Debug("d".to_owned()),
+            Line::Command("::set-env name=x::y".to_owned()),
         ];
         assert_eq!(read_log(log), expected);
     }
