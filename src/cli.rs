@@ -58,6 +58,9 @@ Reads from the job's environment:
   ACTIONS_ID_TOKEN_REQUEST_TOKEN  are there when the job has `permissions: id-token: write`
   GITHUB_ACTIONS                  must be `true`: elsewhere nothing could mask the key
   GITHUB_OUTPUT                   the file that takes the outputs
+  GITHUB_STEP_SUMMARY             the file that takes the explanation of a failure
+  GITHUB_ACTOR, GITHUB_EVENT_PATH who and what started the run, to explain a failure
+  RUNNER_DEBUG                    `1` for more words in the log
   HTTPS_PROXY, NO_PROXY           a proxy for https, and the hosts that need none (lower case is
                                   read too); loopback hosts never go through it. HTTP_PROXY is
                                   only checked: nothing is sent by plain http elsewhere
@@ -107,6 +110,9 @@ pub enum UsageError {
     /// `user` is absent.
     #[error("the input `user` (flag --user, variable INPUT_USER) is empty")]
     NoUser,
+    /// `user` is no name that nuget.org knows. (Its names are of letters, digits, `.`, `_` and `-`.)
+    #[error("the input `user` is '{0}': that is an e-mail address, which nuget.org's token service does not know")]
+    EmailAddress(String),
     /// `token-service-url` can't be used.
     #[error("the input `token-service-url` {0}")]
     TokenServiceUrl(NotAnEndpoint),
@@ -139,6 +145,9 @@ impl Settings {
         let token_service = input(arguments.token_service_url, "INPUT_TOKEN_SERVICE_URL")?
             .unwrap_or_else(|| NUGET_ORG_TOKEN_SERVICE.to_owned());
         let token_service = Endpoint::parse(&token_service).map_err(UsageError::TokenServiceUrl)?;
+        if token_service.is_nuget_org() && user.contains('@') {
+            return Err(UsageError::EmailAddress(one_line(&user)));
+        }
         let audience = input(arguments.audience, "INPUT_AUDIENCE")?.unwrap_or_else(|| NUGET_ORG_AUDIENCE.to_owned());
         let timeout = match input(arguments.timeout_seconds, "INPUT_TIMEOUT_SECONDS")? {
             Some(value) => seconds(&value).ok_or_else(|| UsageError::TimeoutSeconds(one_line(&value)))?,
@@ -150,9 +159,8 @@ impl Settings {
     /// Whether the token service could redeem this job's ID token at nuget.org: it is somebody else's host, and the
     /// ID token would be made out to nuget.org.
     pub fn lends_nuget_org_audience(&self) -> bool {
-        let name = self.token_service.host_name().trim_end_matches('.');
-        let nuget_org = name == "nuget.org" || name.ends_with(".nuget.org");
-        self.audience.trim_end_matches('/') == NUGET_ORG_AUDIENCE && !nuget_org && !self.token_service.is_loopback()
+        let others = !self.token_service.is_nuget_org() && !self.token_service.is_loopback();
+        others && self.audience.trim_end_matches('/') == NUGET_ORG_AUDIENCE
     }
 }
 

@@ -69,6 +69,14 @@ impl Endpoint {
         authority(&self.0)
     }
 
+    /// The URL without its query, which may hold more than is to be shown.
+    pub fn without_query(&self) -> String {
+        let mut url = self.0.clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        one_line(url.as_str())
+    }
+
     /// The URL itself, for a request.
     pub fn url(&self) -> Url {
         self.0.clone()
@@ -82,6 +90,12 @@ impl Endpoint {
             Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
             None => false,
         }
+    }
+
+    /// Whether the host is one of nuget.org's.
+    pub fn is_nuget_org(&self) -> bool {
+        let name = self.host_name().trim_end_matches('.');
+        name == "nuget.org" || name.ends_with(".nuget.org")
     }
 
     /// The same URL with `name=value` behind its query. The value is percent-encoded so that nothing is left to

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
+use crate::outside::{LONGEST, shortened};
 use crate::retry::Retry;
 use crate::trust::Untrusted;
 
@@ -45,6 +46,14 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The whole of the service's own words, if it said no in such.
+    pub fn words(&self) -> Option<&str> {
+        match self {
+            Failure::Rejected(Rejection { body: Body::Words(words), .. }) => Some(words),
+            _ => None,
+        }
+    }
+
     /// What this says about a fresh attempt, whatever the service.
     pub fn retry(&self) -> Retry {
         match self {
@@ -88,20 +97,32 @@ pub struct Rejection {
     pub host: String,
     /// With which status; never 200.
     pub head: Head,
-    /// The service's own words, made safe to show; `None` if the body is not the service's JSON.
-    pub message: Option<String>,
+    /// With what.
+    pub body: Body,
+}
+
+/// What a rejection has to say.
+#[derive(Debug)]
+pub enum Body {
+    /// The service's own words: one line, made safe to show, of any length.
+    Words(String),
+    /// A web page, which the service does not speak in.
+    Page,
+    /// Something else, or nothing.
+    Other,
 }
 
 impl Error for Rejection {}
 
 impl fmt::Display for Rejection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rejection { host, head, message } = self;
+        let Rejection { host, head, body } = self;
         write!(formatter, "{host} answered {head}")?;
-        match message {
-            Some(message) => write!(formatter, ": {message}"),
-            None if head.status.is_redirection() => formatter.write_str(", a redirect, which is never followed"),
-            None => formatter.write_str(" without a message of its own"),
+        match body {
+            Body::Words(words) => write!(formatter, ": {}", shortened(words.clone(), LONGEST)),
+            _ if head.status.is_redirection() => formatter.write_str(", a redirect, which is never followed"),
+            Body::Page => formatter.write_str(" with a web page instead of a message"),
+            Body::Other => formatter.write_str(" without a message of its own"),
         }
     }
 }

@@ -21,8 +21,8 @@ use tokio::task::AbortHandle;
 
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
-use crate::failure::{Failure, Head, Rejection};
-use crate::outside::one_line;
+use crate::failure::{Body, Failure, Head, Rejection};
+use crate::outside::{folded, one_line};
 use crate::proxy::Proxy;
 use crate::retry::{Seconds, retry_after};
 use crate::secret::Secret;
@@ -267,14 +267,20 @@ impl Answer {
     pub fn accepted<T: DeserializeOwned>(self, wanted: &str, bearer: &Secret) -> Result<T, Failure> {
         let Answer { host, head, framed, body } = self;
         if head.status != StatusCode::OK {
-            let message = message(&body).map(|message| one_line(&bearer.strike_out(&message)));
-            return Err(Rejection { host, head, message }.into());
+            let body = match words(&body) {
+                Some(words) => Body::Words(folded(&bearer.strike_out(&words))),
+                None if is_page(&body) => Body::Page,
+                None => Body::Other,
+            };
+            return Err(Rejection { host, head, body }.into());
         }
         // serde's own message would quote what it found, which may be a credential.
         serde_json::from_slice(&body).map_err(|error| {
             // Nothing may be all there was to come; half a text is not.
             if error.is_eof() && !(framed && body.is_empty()) {
                 Failure::NoAnswer { host, head: Some(head), problem: "ends in the middle of its JSON".to_owned() }
+            } else if is_page(&body) {
+                Failure::Unusable { host, problem: format!("with a web page instead of JSON with {wanted}") }
             } else {
                 Failure::Unusable { host, problem: format!("the answer is not JSON with {wanted}") }
             }
@@ -282,7 +288,7 @@ impl Answer {
     }
 }
 /// A service's own words in the body of a rejection: GitHub has them in `message`, nuget.org in `error`.
-fn message(body: &[u8]) -> Option<String> {
+fn words(body: &[u8]) -> Option<String> {
     // Raw, since whatever else stands there would take many times its length as values.
     #[derive(Deserialize)]
     struct Rejected<'a> {
@@ -296,4 +302,9 @@ fn message(body: &[u8]) -> Option<String> {
     let words = [rejected.error, rejected.message].into_iter().flatten();
     let mut words = words.filter_map(|raw| serde_json::from_str::<String>(raw.get()).ok());
     words.find(|words| !words.trim().is_empty())
+}
+
+/// Whether a body is a page for people.
+fn is_page(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"<")
 }

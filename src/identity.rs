@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::clock::Clock;
 use crate::endpoint::{Endpoint, NotAnEndpoint};
 use crate::environment::{Environment, NotUnicode};
-use crate::failure::{Failure, Head, Rejection};
+use crate::failure::{Body, Failure, Rejection};
 use crate::http::Http;
 use crate::retry::Retry;
 use crate::secret::{Secret, Unfit};
@@ -54,18 +54,17 @@ pub struct NoIdToken(#[from] pub Failure);
 impl NoIdToken {
     /// What this says about a fresh attempt.
     pub fn retry(&self) -> Retry {
-        match &self.0 {
-            // In a job's first second it is `Pending` or `Delayed`, and a moment later it is not.
-            Failure::Rejected(Rejection {
-                head: Head { status: StatusCode::FORBIDDEN, retry_after }, message, ..
-            }) if message.as_ref().is_some_and(|it| it.starts_with("Can't issue ID_TOKEN for job in ")) => {
-                Retry::After(*retry_after)
-            }
+        // In a job's first second it is `Pending` or `Delayed`, and a moment later it is not.
+        if let Failure::Rejected(Rejection { head, body: Body::Words(words), .. }) = &self.0
+            && head.status == StatusCode::FORBIDDEN
+            && words.starts_with("Can't issue ID_TOKEN for job in ")
+        {
+            return Retry::After(head.retry_after);
+        }
+        match self.0.retry() {
             // An ID token that was lost on the way is worth nothing to anybody.
-            failure => match failure.retry() {
-                Retry::Unanswered => Retry::After(None),
-                retry => retry,
-            },
+            Retry::Unanswered => Retry::After(None),
+            retry => retry,
         }
     }
 }
@@ -78,6 +77,11 @@ impl GitHub {
         let request_token =
             Secret::new(needed(REQUEST_TOKEN)?, 1..=LONGEST_TOKEN).map_err(IdentityError::RequestToken)?;
         Ok(GitHub { request_url, request_token })
+    }
+
+    /// Where it is.
+    pub fn request_url(&self) -> &Endpoint {
+        &self.request_url
     }
 
     /// The credential for asking, to be masked before anything is printed.

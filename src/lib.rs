@@ -7,14 +7,17 @@ pub mod environment;
 pub mod runner;
 
 mod advice;
+mod claims;
 mod endpoint;
 mod failure;
 mod http;
 mod identity;
 mod login;
+mod markdown;
 mod outside;
 mod proxy;
 mod random;
+mod report;
 mod retry;
 mod secret;
 mod token_service;
@@ -24,35 +27,38 @@ use std::io::Write;
 
 use anyhow::Context;
 
+use advice::Facts;
 use cli::{Arguments, Settings, UsageError};
 use clock::Clock;
 use environment::Environment;
 use http::Http;
 use identity::GitHub;
+use login::GaveUp;
 use proxy::Proxy;
+pub use report::FAILED;
 use runner::{Outputs, Runner};
 
-/// Runs the program, and gives its exit code.
+/// Runs the program, and gives its exit code: 0 for a key in the outputs, 1 for a failure, 2 for wrong usage.
 pub fn run<W: Write>(
     arguments: Result<Arguments, UsageError>,
     environment: &Environment<'_>,
     clock: &impl Clock,
     runner: &mut Runner<W>,
 ) -> u8 {
-    match arguments.map_err(anyhow::Error::from).and_then(|given| log_in(given, environment, clock, runner)) {
-        Ok(()) => 0,
-        Err(error) => fail(runner, &error),
+    runner.listen(environment);
+    let mut facts = Facts::new();
+    let outcome = arguments.map_err(anyhow::Error::from);
+    let outcome = outcome.and_then(|given| log_in(given, environment, clock, runner, &mut facts));
+    let Err(error) = outcome else { return 0 };
+    facts.extend(advice::of_place(environment));
+    if let Some(claims) = error.downcast_ref::<GaveUp>().and_then(|gave_up| gave_up.cause.claims()) {
+        facts.extend(advice::of_claims(claims));
     }
-}
-
-/// Says what went wrong and what to do about it. The exit code is 1 for a failure, 2 for wrong usage.
-pub fn fail<W: Write>(runner: &mut Runner<W>, error: &anyhow::Error) -> u8 {
-    let mut text = format!("{error:#}");
-    if let Some(mend) = advice::mend(error) {
-        text = format!("{text}\n{mend}");
-    }
+    let explanation = advice::explain(&error, &facts);
     // Where even this can't be printed, the exit code speaks.
-    let _ = runner.error("NuGet login failed", &text);
+    let _ = runner.error(FAILED, &report::annotation(&explanation));
+    let _ = runner.group("What it means, and what to do", &report::log(&explanation, &facts));
+    let _ = runner.summarize(environment, &report::summary(&explanation, &facts));
     if error.is::<UsageError>() { 2 } else { 1 }
 }
 
@@ -62,8 +68,10 @@ fn log_in<W: Write>(
     environment: &Environment<'_>,
     clock: &impl Clock,
     runner: &mut Runner<W>,
+    facts: &mut Facts,
 ) -> anyhow::Result<()> {
     let settings = Settings::resolve(arguments, environment)?;
+    facts.extend(advice::of_settings(&settings));
     let github = GitHub::from_environment(environment)?;
     let mut outputs = Outputs::open(environment)?;
     let http = Http::new(trust::tls(environment)?, Proxy::from_environment(environment)?, clock)?;

@@ -4,13 +4,15 @@ use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anyhow::Context;
 
 use crate::advice;
+use crate::claims::Claims;
 use crate::cli::Settings;
 use crate::clock::Clock;
-use crate::failure::Failure;
+use crate::endpoint::Endpoint;
 use crate::http::Http;
 use crate::identity::{GitHub, NoIdToken};
 use crate::outside::one_line;
@@ -19,6 +21,9 @@ use crate::runner::{Outputs, Runner};
 use crate::secret::Secret;
 use crate::token_service::{ApiKey, Expiry, NoApiKey, exchange};
 
+/// A key that is valid for less than this may not live to see a push that follows a build.
+const SOON: Duration = Duration::from_secs(5 * 60);
+
 /// Why an attempt brought no API key.
 #[derive(Debug, thiserror::Error)]
 pub enum AttemptError {
@@ -26,8 +31,13 @@ pub enum AttemptError {
     #[error(transparent)]
     NoIdToken(#[from] NoIdToken),
     /// There was nothing to be had for it.
-    #[error(transparent)]
-    NoApiKey(#[from] NoApiKey),
+    #[error("{error}")]
+    NoApiKey {
+        /// Why.
+        error: NoApiKey,
+        /// What the ID token said.
+        claims: Claims,
+    },
     /// A credential must not go anywhere unmasked.
     #[error("the log can't be written, so nothing can be masked in it: {0}")]
     NotMasked(#[from] io::Error),
@@ -37,17 +47,24 @@ impl AttemptError {
     fn retry(&self) -> Retry {
         match self {
             AttemptError::NoIdToken(error) => error.retry(),
-            AttemptError::NoApiKey(error) => error.retry(),
+            AttemptError::NoApiKey { error, .. } => error.retry(),
             AttemptError::NotMasked(_) => Retry::Never,
         }
     }
 
-    /// What went wrong between us and a service, if it was that.
-    pub fn failure(&self) -> Option<&Failure> {
+    /// The whole of what a service said, if it said no in its own words.
+    pub fn words(&self) -> Option<&str> {
         match self {
-            AttemptError::NoIdToken(NoIdToken(failure)) | AttemptError::NoApiKey(NoApiKey(failure)) => Some(failure),
+            AttemptError::NoIdToken(NoIdToken(failure)) | AttemptError::NoApiKey { error: NoApiKey(failure), .. } => {
+                failure.words()
+            }
             AttemptError::NotMasked(_) => None,
         }
+    }
+
+    /// What the ID token said, if it came that far.
+    pub fn claims(&self) -> Option<&Claims> {
+        if let AttemptError::NoApiKey { claims, .. } = self { Some(claims) } else { None }
     }
 }
 
@@ -91,7 +108,7 @@ pub async fn login<W: Write, C: Clock>(
         runner.warning("NuGet login", &warning)?;
     }
     let api_key = loop {
-        let cause = match attempt(settings, github, http, runner, &attempts, &mut used).await {
+        let cause = match attempt(settings, github, http, clock, runner, &attempts, &mut used).await {
             Ok(api_key) => break api_key,
             Err(cause) => cause,
         };
@@ -114,8 +131,17 @@ pub async fn login<W: Write, C: Clock>(
     let host = settings.token_service.host();
     let user = one_line(&settings.user);
     let valid = api_key.expires.in_words();
+    let attempts = match attempts.failed() {
+        0 => String::new(),
+        failed => format!(" It took {} attempts.", failed + 1),
+    };
     // The key is delivered; a log that ends early does not undo that.
-    let _ = runner.say(&format!("Logged in to {host} as {user}: NUGET_API_KEY holds an API key, valid {valid}."));
+    let _ =
+        runner.say(&format!("Logged in to {host} as {user}: NUGET_API_KEY holds an API key, valid {valid}.{attempts}"));
+    if api_key.expires.left(clock.date()).is_some_and(|left| left < SOON) {
+        let text = format!("The API key is valid {valid}, which is soon: log in right before the push.");
+        let _ = runner.warning("NuGet login", &text);
+    }
     Ok(())
 }
 
@@ -124,18 +150,43 @@ async fn attempt<W: Write, C: Clock>(
     settings: &Settings,
     github: &GitHub,
     http: &Http<'_, C>,
+    clock: &C,
     runner: &mut Runner<W>,
     attempts: &Attempts<'_, C>,
     used: &mut UsedTokens,
 ) -> Result<ApiKey, AttemptError> {
-    let id_token = github.id_token(http, &settings.audience, attempts.left()).await?;
-    runner.mask(&id_token)?;
+    let began = clock.now();
+    let id_token = github.id_token(http, &settings.audience, attempts.left()).await;
+    if let Ok(id_token) = &id_token {
+        runner.mask(id_token)?;
+    }
+    runner.debug(&request("GET", github.request_url(), &id_token, clock.now() - began))?;
+    let id_token = id_token?;
     if !used.is_new(&id_token) {
         return Err(NoIdToken(github.unusable("the `value` in its answer is one that was used before")).into());
     }
-    let api_key = exchange(http, &settings.token_service, &settings.user, id_token, attempts.left()).await?;
-    runner.mask(&api_key.key)?;
-    Ok(api_key)
+    if runner.debugs() {
+        for claim in Claims::of(&id_token).all() {
+            runner.debug(&format!("claim {claim}"))?;
+        }
+    }
+
+    let began = clock.now();
+    let api_key = exchange(http, &settings.token_service, &settings.user, &id_token, attempts.left()).await;
+    if let Ok(api_key) = &api_key {
+        runner.mask(&api_key.key)?;
+    }
+    runner.debug(&request("POST", &settings.token_service, &api_key, clock.now() - began))?;
+    api_key.map_err(|error| AttemptError::NoApiKey { error, claims: Claims::of(&id_token) })
+}
+
+/// A request in one line, for debugging.
+fn request<T, E: fmt::Display>(method: &str, to: &Endpoint, outcome: &Result<T, E>, took: Duration) -> String {
+    let outcome = match outcome {
+        Ok(_) => "HTTP 200".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    format!("{method} {}: {outcome} ({} ms)", to.without_query(), took.as_millis())
 }
 
 /// The ID tokens that were sent, told by hashes that nobody else can compute.

@@ -5,7 +5,6 @@ use std::env;
 use std::io;
 use std::process::ExitCode;
 
-use anyhow::anyhow;
 use clap::Parser;
 
 use nuget_login::cli::{Arguments, UsageError};
@@ -28,7 +27,8 @@ fn main() -> ExitCode {
     } else if is_discarded(&io::stdout()) {
         // The runner reads commands from both streams, so that it learns of this at least.
         let text = "standard output is closed or discarded, so nothing could be masked: leave it to the runner";
-        nuget_login::fail(&mut Runner::github(io::stderr()), &anyhow!(text))
+        let _ = Runner::github(io::stderr()).error(nuget_login::FAILED, text);
+        1
     } else {
         nuget_login::run(arguments, &environment, &SystemClock, &mut Runner::github(io::stdout()))
     })

@@ -2,12 +2,16 @@
 
 /// The longest piece of outside text that is shown, in characters. A service's own messages are far shorter; a page of
 /// HTML is not worth more.
-const LONGEST: usize = 1_000;
+pub const LONGEST: usize = 1_000;
 
 /// One line of at most [`LONGEST`] characters: white space is folded, and what [`tame`] breaks is broken.
 pub fn one_line(text: &str) -> String {
-    let folded = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    shortened(tame(&folded), LONGEST)
+    shortened(folded(text), LONGEST)
+}
+
+/// The same at its full length.
+pub fn folded(text: &str) -> String {
+    tame(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// At most `longest` characters of a text, with an ellipsis where it was cut.

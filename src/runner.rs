@@ -20,18 +20,19 @@ const REMEMBERED: usize = 16;
 pub struct Runner<W> {
     log: W,
     reads_commands: bool,
+    debugs: bool,
     masked: Vec<Secret>,
 }
 
 impl<W: Write> Runner<W> {
     /// GitHub's runner, which reads commands out of what is printed.
     pub fn github(log: W) -> Runner<W> {
-        Runner { log, reads_commands: true, masked: Vec::new() }
+        Runner { log, reads_commands: true, debugs: false, masked: Vec::new() }
     }
 
     /// A person. No command is printed: nobody would obey it.
     pub fn terminal(log: W) -> Runner<W> {
-        Runner { log, reads_commands: false, masked: Vec::new() }
+        Runner { log, reads_commands: false, debugs: false, masked: Vec::new() }
     }
 
     /// Makes the runner replace `secret` by `***` in everything that is printed from now on. An error means that the
@@ -47,12 +48,56 @@ impl<W: Write> Runner<W> {
         self.log.flush()
     }
 
+    /// Whether somebody asked for [`Runner::debug`]: a run that was started with debug logging has this set (RUNNER_DEBUG
+    /// by the runner, ACTIONS_STEP_DEBUG by hand).
+    pub fn listen(&mut self, environment: &Environment<'_>) {
+        let is = |name, value: &str| (environment.0)(name).is_some_and(|it| it == value);
+        self.debugs = self.reads_commands && (is("RUNNER_DEBUG", "1") || is("ACTIONS_STEP_DEBUG", "true"));
+    }
+
+    /// Whether it does.
+    pub fn debugs(&self) -> bool {
+        self.debugs
+    }
+
+    /// Prints a line for those who look for an error.
+    pub fn debug(&mut self, text: &str) -> io::Result<()> {
+        if !self.debugs {
+            return Ok(());
+        }
+        writeln!(self.log, "::debug::{}", escape_data(&tame(&self.without_secrets(text))))?;
+        self.log.flush()
+    }
+
     /// Prints plain lines.
     pub fn say(&mut self, text: &str) -> io::Result<()> {
         for line in self.without_secrets(text).lines() {
             writeln!(self.log, "{}", tame(line))?;
         }
         self.log.flush()
+    }
+
+    /// Prints plain lines that are folded under a title; nothing, if there are none.
+    pub fn group(&mut self, title: &str, lines: &[String]) -> io::Result<()> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        if self.reads_commands {
+            writeln!(self.log, "::group::{}", escape_data(title))?;
+        }
+        self.say(&lines.join("\n"))?;
+        if self.reads_commands {
+            writeln!(self.log, "::endgroup::")?;
+        }
+        self.log.flush()
+    }
+
+    /// Adds Markdown to the summary of this step, which stands on the page of the run. There is none where the runner
+    /// offers no file for it. It is not masked by the runner, so that what was masked is struck out here.
+    pub fn summarize(&self, environment: &Environment<'_>, markdown: &str) -> io::Result<()> {
+        let path = (environment.0)("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty() && self.reads_commands);
+        let Some(path) = path.map(PathBuf::from).filter(|path| path.is_file()) else { return Ok(()) };
+        OpenOptions::new().append(true).open(path)?.write_all(self.without_secrets(markdown).as_bytes())
     }
 
     /// Annotates the run with an error.

@@ -1,6 +1,6 @@
 //! The exchange: an ID token goes to the registry's token service, a temporary API key comes back.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use time::{OffsetDateTime, UtcOffset};
 
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
-use crate::failure::{Failure, Head, Rejection};
+use crate::failure::{Body, Failure, Rejection};
 use crate::http::Http;
 use crate::outside::one_line;
 use crate::retry::Retry;
@@ -65,6 +65,13 @@ impl Expiry {
         }
     }
 
+    /// The time that is left at a moment; `None` if nothing is known of the end.
+    pub fn left(&self, now: SystemTime) -> Option<Duration> {
+        let Expiry::At(end, _) = self else { return None };
+        let end = UNIX_EPOCH + Duration::from_secs(end.unix_timestamp().try_into().unwrap_or_default());
+        Some(end.duration_since(now).unwrap_or_default())
+    }
+
     /// Reads on from "valid": `until 2026-11-22 13:00 UTC`.
     pub fn in_words(&self) -> String {
         match self {
@@ -85,23 +92,17 @@ pub struct NoApiKey(#[from] pub Failure);
 impl NoApiKey {
     /// What this says about a fresh attempt.
     pub fn retry(&self) -> Retry {
-        match &self.0 {
-            Failure::Rejected(Rejection {
-                head: Head { status: StatusCode::UNAUTHORIZED, retry_after },
-                message,
-                ..
-            }) => {
-                let says = |start: &str| message.as_ref().is_some_and(|message| message.starts_with(start));
-                if PASSING.iter().any(|start| says(start)) {
-                    Retry::After(*retry_after)
-                } else if says(INVALID_SIGNATURE) {
-                    Retry::Once(*retry_after)
-                } else {
-                    Retry::Never
-                }
+        if let Failure::Rejected(Rejection { head, body: Body::Words(words), .. }) = &self.0
+            && head.status == StatusCode::UNAUTHORIZED
+        {
+            if PASSING.iter().any(|passing| words.starts_with(passing)) {
+                return Retry::After(head.retry_after);
             }
-            failure => failure.retry(),
+            if words.starts_with(INVALID_SIGNATURE) {
+                return Retry::Once(head.retry_after);
+            }
         }
+        self.0.retry()
     }
 }
 
@@ -111,7 +112,7 @@ pub async fn exchange(
     http: &Http<'_, impl Clock>,
     token_service: &Endpoint,
     user: &str,
-    id_token: Secret,
+    id_token: &Secret,
     left: Duration,
 ) -> Result<ApiKey, NoApiKey> {
     #[derive(Serialize)]
@@ -131,8 +132,8 @@ pub async fn exchange(
 
     let request =
         serde_json::to_string(&Request { username: user, token_type: "ApiKey" }).expect("two strings are always JSON");
-    let answer = http.post_json(token_service, &id_token, request, LIMIT.min(left)).await?;
-    let created: Created = answer.accepted("a string `apiKey`", &id_token)?;
+    let answer = http.post_json(token_service, id_token, request, LIMIT.min(left)).await?;
+    let created: Created = answer.accepted("a string `apiKey`", id_token)?;
     let key = Secret::new(created.api_key, KEY_LENGTH).map_err(|unfit| Failure::Unusable {
         host: token_service.host(),
         problem: format!("the `apiKey` in its answer {unfit}"),

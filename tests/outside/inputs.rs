@@ -45,6 +45,25 @@ fn empty_and_blank_mean_absent() {
 }
 
 #[test]
+fn an_e_mail_address_is_no_user_of_nuget_org() {
+    for (url, refused) in
+        [("https://www.nuget.org/api/v2/token", true), ("", true), ("https://nuget.contoso.example/token", false)]
+    {
+        let sandbox = Sandbox::with(|_| {});
+        let job = Job::new(&sandbox).set("INPUT_USER", "me@contoso.example").set("INPUT_TOKEN_SERVICE_URL", url);
+        // No ID token comes, so nothing is sent to that host.
+        let step = job.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "wrong-token").run();
+        assert_eq!(step.code, if refused { 2 } else { 1 }, "{}", step.log);
+        if refused {
+            assert!(
+                step.errors()[0].starts_with("the input `user` is 'me@contoso.example': that is an e-mail address")
+            );
+            assert!(sandbox.requests().is_empty());
+        }
+    }
+}
+
+#[test]
 fn a_user_is_required() {
     for user in ["", " \t"] {
         let error = refused(2, |job| job.set("INPUT_USER", user));
@@ -129,7 +148,7 @@ fn a_job_without_the_permission_is_told_which_one() {
         for error in [refused(1, |job| job.unset(name)), refused(1, |job| job.set(name, " "))] {
             let expected = format!("this job can't ask GitHub for an ID token: {name} is not set\n");
             assert!(error.starts_with(&expected), "{error}");
-            assert!(error.contains("\npermissions:\n  id-token: write\n  contents: read"), "{error}");
+            assert!(error.contains("\n    permissions:\n      id-token: write\n      contents: read"), "{error}");
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct Step {
     pub outputs: BTreeMap<String, String>,
     /// The file of outputs, as it stands.
     pub output_file: String,
+    /// The step summary.
+    pub summary: String,
 }
 
 /// The program under test: the build that cargo made for this test, or another one to be held to the same.
@@ -58,13 +60,14 @@ impl<'a> Job<'a> {
             through: None,
         };
         fs::write(job.output(), "").unwrap();
-        let output = job.output();
+        fs::write(job.directory.path().join("summary"), "").unwrap();
+        let (output, summary) = (job.output(), job.directory.path().join("summary"));
         let job = match std::env::var_os("SystemRoot") {
             // Windows can't open a socket without it.
             Some(root) => job.set("SystemRoot", root),
             None => job,
         };
-        let job = job.set("GITHUB_OUTPUT", output).set("INPUT_AUDIENCE", "");
+        let job = job.set("GITHUB_OUTPUT", output).set("GITHUB_STEP_SUMMARY", summary).set("INPUT_AUDIENCE", "");
         sandbox.step_environment().into_iter().fold(job, |job, (name, value)| job.set(name, value))
     }
 
@@ -178,6 +181,7 @@ impl<'a> Job<'a> {
             outputs: read_outputs(&output_file).unwrap().into_iter().collect(),
             log,
             output_file,
+            summary: fs::read_to_string(self.directory.path().join("summary")).unwrap(),
         };
 
         assert!(!step.log.contains("panicked"), "{}", step.log);
@@ -187,6 +191,7 @@ impl<'a> Job<'a> {
         if step.code == 0 && !asked {
             assert!(!step.outputs["NUGET_API_KEY"].is_empty());
             assert!(step.errors().is_empty(), "{}", step.log);
+            assert_eq!(step.summary, "");
         } else {
             assert_eq!(step.output_file, before, "a failed step writes nothing");
             let said = if is_github && !asked { 1 } else { 0 };
@@ -217,7 +222,11 @@ impl<'a> Job<'a> {
         let files = fs::read_dir(self.directory.path()).unwrap().map(|entry| entry.unwrap().path());
         for file in files.filter(|file| file.is_file() && *file != self.output()) {
             let text = fs::read_to_string(&file).unwrap();
-            assert!(!tokens.iter().chain(&keys).any(|it| text.contains(it)), "a secret in {}", file.display());
+            assert!(
+                !tokens.iter().chain(&keys).chain([&request_token]).any(|it| text.contains(it)),
+                "a secret in {}",
+                file.display()
+            );
         }
     }
 }

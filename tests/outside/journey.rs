@@ -1,11 +1,12 @@
 //! The whole way: an ID token becomes an API key that pushes a package.
 
 use sandbox::Sandbox;
-use sandbox::faults::Route;
+use sandbox::faults::{Answer, Effect, Route};
 use sandbox::package;
+use sandbox::runner::Line;
 use sandbox::wire::push;
 
-use crate::job::{Job, appended};
+use crate::job::{Job, Step, appended};
 use crate::scripted::{Scripted, json};
 
 #[test]
@@ -128,4 +129,63 @@ fn localhost_is_loopback() {
         .run();
     step.api_key();
     assert!(step.text()[0].starts_with("Logged in to localhost:"), "{}", step.log);
+}
+
+#[test]
+fn a_key_that_ends_soon_comes_with_a_warning() {
+    for (minutes, warned) in [(5, true), (10, false)] {
+        let sandbox = Sandbox::with(|config| config.service.key_lifetime_minutes = minutes);
+        let step = Job::new(&sandbox).run();
+        step.api_key();
+        let warnings = step.warnings().join("\n");
+        assert_eq!(warnings.contains("log in right before the push"), warned, "{}", step.log);
+    }
+}
+
+#[test]
+fn the_line_of_success_says_how_many_attempts_it_took() {
+    let sandbox = Sandbox::with(|_| {});
+    assert!(!Job::new(&sandbox).run().text()[0].contains("attempt"));
+    sandbox.fault(Route::IdToken, 2, Effect::Reset);
+    let step = Job::new(&sandbox).run();
+    step.api_key();
+    assert!(step.text()[1].ends_with(" UTC. It took 2 attempts."), "{}", step.log);
+}
+
+#[test]
+fn debug_logging_tells_requests_and_claims_but_no_token() {
+    let debug = |step: &Step| {
+        let lines =
+            step.lines.iter().filter_map(|line| if let Line::Debug(text) = line { Some(text.clone()) } else { None });
+        lines.collect::<Vec<_>>()
+    };
+    for (name, value, debugs) in [
+        ("RUNNER_DEBUG", "1", true),
+        ("ACTIONS_STEP_DEBUG", "true", true),
+        ("RUNNER_DEBUG", "0", false),
+        ("ACTIONS_STEP_DEBUG", "", false),
+    ] {
+        let sandbox = Sandbox::with(|_| {});
+        let step = Job::new(&sandbox).set(name, value).run();
+        step.api_key();
+        let lines = debug(&step);
+        assert_eq!(!lines.is_empty(), debugs, "{}", step.log);
+        if debugs {
+            let host = sandbox.base_url();
+            assert!(
+                lines[0].starts_with(&format!("GET {host}/_apis/distributedtask/jobs/oidctoken: HTTP 200 (")),
+                "{lines:?}"
+            );
+            assert!(lines.iter().any(|line| line == "claim repository = \"contoso/contoso-sdk\""), "{lines:?}");
+            assert!(lines.iter().any(|line| line.starts_with("claim exp = ")), "{lines:?}");
+            assert!(lines.last().unwrap().starts_with(&format!("POST {host}/api/v2/token: HTTP 200 (")), "{lines:?}");
+        }
+    }
+    let sandbox = Sandbox::with(|_| {});
+    sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::new(503, "text/html", "<p>")));
+    let step = Job::new(&sandbox).set("RUNNER_DEBUG", "1").run();
+    assert!(debug(&step).iter().any(|line| line.contains("answered HTTP 503 Service Unavailable")), "{}", step.log);
+    // The program's own log is for people there: no commands.
+    let step = Job::new(&sandbox).unset("GITHUB_ACTIONS").set("RUNNER_DEBUG", "1").run();
+    assert_eq!(step.code, 2);
 }

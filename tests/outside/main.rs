@@ -1,6 +1,7 @@
 //! The built binary, from outside: as a step of a job runs it.
 
 mod delivery;
+mod explanations;
 mod fast_clock;
 mod hostile;
 mod inputs;
@@ -14,5 +15,6 @@ mod random_faults;
 mod rejection;
 mod retries;
 mod scripted;
+mod summary;
 mod tls_world;
 mod trust;

@@ -287,7 +287,7 @@ fn an_answer_that_is_too_long_is_final() {
             let body = format!("HTTP/1.1 {status}\r\n\r\n{{\"a\":\"").into_bytes();
             let endless = Effect::Endless { start: body, then: vec![b'x'; 65_536], pause: Duration::ZERO };
             let error = stops(route, endless);
-            assert!(error.ends_with(&format!("answered HTTP {status} with more than 1048576 bytes")), "{error}");
+            assert!(error.contains(&format!("answered HTTP {status} with more than 1048576 bytes")), "{error}");
 
             let head = format!("HTTP/1.1 {status}\r\n").into_bytes();
             let then = format!("X-Padding: {}\r\n", "x".repeat(4_000)).into_bytes();

@@ -1,0 +1,84 @@
+//! What is known of the job, for explaining. Nothing is decided by it.
+
+use std::fs::File;
+use std::io::Read;
+
+use serde::Deserialize;
+
+use crate::claims::Claims;
+use crate::cli::Settings;
+use crate::environment::Environment;
+use crate::outside::one_line;
+
+use super::template::Facts;
+
+/// Longest file of an event that is read, in bytes. GitHub delivers no larger payload (25 MB) to a webhook; those of a
+/// pull request have some 30 kB.
+const LONGEST_EVENT: u64 = 4 * 1024 * 1024;
+
+/// What the user chose.
+pub fn of_settings(settings: &Settings) -> Facts {
+    Facts::from([
+        ("user", one_line(&settings.user)),
+        ("audience", one_line(&settings.audience)),
+        ("service", settings.token_service.without_query()),
+    ])
+}
+
+/// What the ID token says, under the names that nuget.org's form for policies has.
+pub fn of_claims(claims: &Claims) -> Facts {
+    let repository = claims.text("repository").unwrap_or_default();
+    let facts = [
+        ("repository owner", claims.text("repository_owner")),
+        ("repository", repository.split_once('/').map(|(_, name)| name.to_owned())),
+        ("workflow", claims.workflow()),
+        ("caller", claims.caller()),
+        ("environment", claims.text("environment")),
+        ("event", claims.text("event_name")),
+        ("ref", claims.text("ref")),
+        ("issuer", claims.text("iss")),
+    ];
+    facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// What the runner says of the run: who started it, and whether from a fork.
+pub fn of_place(environment: &Environment<'_>) -> Facts {
+    let mut facts = Facts::new();
+    if let Ok(Some(actor)) = environment.text("GITHUB_ACTOR") {
+        facts.insert("actor", one_line(&actor));
+    }
+    if let Some(fork) = fork(environment) {
+        facts.insert("fork", fork);
+    }
+    facts
+}
+
+/// The repository that a pull request comes from, if it is another one; from the file with the event.
+fn fork(environment: &Environment<'_>) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Event {
+        pull_request: PullRequest,
+    }
+    #[derive(Deserialize)]
+    struct PullRequest {
+        head: Side,
+        base: Side,
+    }
+    #[derive(Deserialize)]
+    struct Side {
+        /// `null` once it is deleted.
+        repo: Option<Repository>,
+    }
+    #[derive(Deserialize)]
+    struct Repository {
+        full_name: String,
+    }
+
+    let path = (environment.0)("GITHUB_EVENT_PATH")?;
+    let mut json = Vec::new();
+    File::open(path).ok()?.take(LONGEST_EVENT).read_to_end(&mut json).ok()?;
+    let Event { pull_request: PullRequest { head, base } } = serde_json::from_slice(&json).ok()?;
+    let name = |side: Side| side.repo.map_or("(deleted)".to_owned(), |repository| one_line(&repository.full_name));
+    let (head, base) = (name(head), name(base));
+    (head != base).then_some(head)
+}

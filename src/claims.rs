@@ -1,0 +1,86 @@
+//! The claims of an ID token, for explaining only: nothing here is verified, and nothing is decided by it.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use crate::outside::one_line;
+use crate::secret::Secret;
+
+/// What an ID token says of its job.
+#[derive(Debug, Default)]
+pub struct Claims(Map<String, Value>);
+
+impl Claims {
+    /// The claims of a token; none if they can't be read.
+    pub fn of(id_token: &Secret) -> Claims {
+        let payload = id_token.reveal().split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+        Claims(payload.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default())
+    }
+
+    /// A claim that is a text with something in it, made safe to show.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.0.get(name)?.as_str().map(one_line).filter(|text| !text.is_empty())
+    }
+
+    /// Every claim, made safe to show. The token is a credential; what it says is not.
+    pub fn all(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|(name, value)| one_line(&format!("{name} = {value}")))
+    }
+
+    /// The workflow file that a policy for this job has to name: `release.yml`. The one that defines the job counts,
+    /// which for a reusable workflow is the called one; but one of another repository can't be named at all.
+    pub fn workflow(&self) -> Option<String> {
+        let triggered = self.text("workflow_ref");
+        let defining = self.text("job_workflow_ref").filter(|defining| {
+            let repository = defining.split("/.github/workflows/").next().unwrap_or_default();
+            self.text("repository").is_some_and(|ours| ours.eq_ignore_ascii_case(repository))
+        });
+        workflow_file(&defining.or(triggered)?)
+    }
+
+    /// The workflow file that was triggered, where it is not the one that a policy has to name.
+    pub fn caller(&self) -> Option<String> {
+        workflow_file(&self.text("workflow_ref")?).filter(|caller| self.workflow().as_ref() != Some(caller))
+    }
+}
+
+/// The file's name in `owner/name/.github/workflows/file@ref`.
+fn workflow_file(workflow_ref: &str) -> Option<String> {
+    let (_, file) = workflow_ref.split_once("/.github/workflows/")?;
+    file.split('@').next().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims(payload: &str) -> Claims {
+        Claims::of(&Secret::new(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(payload)), 1..=9_999).unwrap())
+    }
+
+    #[test]
+    fn a_called_workflow_defines_the_job_if_it_is_of_the_same_repository() {
+        let called = |repository: &str| {
+            let job = format!("{repository}/.github/workflows/publish.yml@refs/heads/main");
+            claims(&format!(
+                r#"{{"repository":"a/b","workflow_ref":"a/b/.github/workflows/ci.yml@x","job_workflow_ref":"{job}"}}"#
+            ))
+        };
+        assert_eq!(called("A/b").workflow().as_deref(), Some("publish.yml"));
+        assert_eq!(called("A/b").caller().as_deref(), Some("ci.yml"));
+        assert_eq!(called("a/c").workflow().as_deref(), Some("ci.yml"));
+        assert_eq!(called("a/c").caller(), None);
+    }
+
+    #[test]
+    fn what_is_no_token_has_no_claims() {
+        for token in ["x", "a.b.c", "a.!.c", "..", "e30.W10.x"] {
+            let claims = Claims::of(&Secret::new(token.to_owned(), 1..=99).unwrap());
+            assert_eq!(claims.all().count(), 0);
+        }
+        let odd = claims(r#"{"ref":7,"sub":"","iss":"a\n::error::b","workflow_ref":"nonsense"}"#);
+        assert_eq!((odd.text("ref"), odd.text("sub"), odd.workflow(), odd.caller()), (None, None, None, None));
+        assert_eq!(odd.text("iss").as_deref(), Some("a ::error::b"));
+    }
+}

@@ -1,0 +1,268 @@
+//! What a user reads when a login fails: for every message, in the state of the world that causes it, the log and the
+//! step summary as they are shown. The snapshots are to be read; `cargo insta review` accepts new ones.
+
+use std::fs;
+
+use sandbox::Sandbox;
+use sandbox::config::{Account, Config, Policy, RepositoryIds};
+use sandbox::faults::{Answer, Effect, Route};
+use sandbox::runner::render;
+use serde_json::{Value, json};
+
+use crate::job::{Job, Step};
+
+/// A job's failure as it is shown, without what differs from run to run.
+#[track_caller]
+fn shown(name: &str, sandbox: &Sandbox, step: &Step) {
+    assert_ne!(step.code, 0, "{}", step.log);
+    let host = sandbox.base_url().trim_start_matches("http://");
+    let clean = |text: &str| {
+        let text = text.replace(host, "HOST").replace(sandbox.request_token(), "***");
+        let lines = text.lines().map(|line| match line.trim_start_matches("> `").split_once(" attempt") {
+            Some((start, _)) if start.starts_with("There w") => "There were attempts: …",
+            _ => line,
+        });
+        lines.filter(|line| !line.starts_with("Attempt ")).collect::<Vec<_>>().join("\n")
+    };
+    let log = clean(&render(&step.log).join("\n"));
+    let summary = clean(&step.summary);
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!(name, format!("{log}\n\n=== summary\n\n{summary}"));
+    });
+}
+
+/// The failure of the seed job in a changed world.
+#[track_caller]
+fn world(name: &str, change: impl FnOnce(&mut Config)) {
+    let sandbox = Sandbox::with(change);
+    let step = Job::new(&sandbox).set("INPUT_TIMEOUT_SECONDS", "1").run();
+    shown(name, &sandbox, &step);
+}
+
+/// The failure of a step of the seed job.
+#[track_caller]
+fn step(name: &str, change: impl FnOnce(Job<'_>) -> Job<'_>) {
+    let sandbox = Sandbox::with(|_| {});
+    shown(name, &sandbox, &change(Job::new(&sandbox)).run());
+}
+
+/// The failure of a step that got this answer, always.
+#[track_caller]
+fn answered(name: &str, route: Route, answer: Answer) {
+    let sandbox = Sandbox::with(|_| {});
+    (1..50).for_each(|nth| sandbox.fault(route, nth, Effect::Instead(answer.clone())));
+    let step = Job::new(&sandbox).set("INPUT_TIMEOUT_SECONDS", "1").run();
+    shown(name, &sandbox, &step);
+}
+
+fn error(status: u16, message: &str) -> Answer {
+    Answer::new(status, "application/json", json!({ "error": message }).to_string())
+}
+
+fn claim(name: &str, value: Value) -> impl FnOnce(&mut Config) {
+    let name = name.to_owned();
+    move |config| drop(config.job.claims.insert(name, value))
+}
+
+fn missing(claim: &str) -> impl FnOnce(&mut Config) {
+    move |config| config.job.omit_claims.push(claim.to_owned())
+}
+
+#[test]
+fn policies() {
+    step("user_unknown", |job| job.set("INPUT_USER", "somebody-else"));
+    step("user_is_the_organization", |job| job.set("INPUT_USER", "contoso"));
+    world("repository_differs", |config| config.policies[0].repository = "contoso-cli".to_owned());
+    world("repository_was_made_anew", |config| {
+        let ids = |id: &str| RepositoryIds { repository_id: id.to_owned(), repository_owner_id: id.to_owned() };
+        config.policies[0].used_by = Some(ids("1"));
+    });
+    world("policy_expired", |config| config.policies[0].age_days = 8);
+    world("event_not_allowed", |config| config.job.event_name = "pull_request_target".to_owned());
+    world("reusable_workflow_of_another_repository", |config| {
+        let called = "contoso/workflows/.github/workflows/publish.yml@refs/heads/main";
+        config.job.job_workflow_ref = Some(called.to_owned());
+    });
+    world("reusable_workflow_of_this_repository", |config| {
+        let called = "contoso/contoso-sdk/.github/workflows/publish.yml@refs/heads/main";
+        config.job.job_workflow_ref = Some(called.to_owned());
+    });
+    world("workflow_differs", |config| config.policies[0].workflow = "publish.yml".to_owned());
+    world("environment_missing", |config| config.policies[0].environment = "production".to_owned());
+    world("environment_differs", |config| {
+        config.policies[0].environment = "production".to_owned();
+        config.job.environment = Some("staging".to_owned());
+    });
+    world("several_policies", |config| {
+        let policy = |name: &str, workflow: &str, environment: &str| Policy {
+            name: name.to_owned(),
+            workflow: workflow.to_owned(),
+            environment: environment.to_owned(),
+            ..Config::default().policies[0].clone()
+        };
+        config.policies = vec![
+            policy("nightly", "nightly.yml", ""),
+            policy("release", "release.yml", "production"),
+            Policy { age_days: 9, ..policy("old", "release.yml", "") },
+        ];
+    });
+    for name in ["repository", "repository_owner", "repository_owner_id", "repository_id", "event_name"] {
+        world(&format!("claim_missing_{name}"), missing(name));
+    }
+    world("claim_missing_job_workflow_ref", missing("job_workflow_ref"));
+}
+
+#[test]
+fn accounts() {
+    world("user_locked", |config| config.users[0].locked = true);
+    world("user_unconfirmed", |config| config.users[0].confirmed = false);
+    world("user_deleted", |config| config.users[0].deleted = true);
+    world("organization_locked", |config| config.organizations[0].locked = true);
+    world("organization_unconfirmed", |config| config.organizations[0].confirmed = false);
+    world("organization_deleted", |config| config.organizations[0].deleted = true);
+    world("membership_lost", |config| {
+        let admin = Account { name: "contoso-admin".to_owned(), ..config.users[0].clone() };
+        config.users.push(admin);
+        config.organizations[0].members = vec!["contoso-admin".to_owned()];
+    });
+    // In the service's source, but not to be reached today.
+    answered(
+        "organization_as_user",
+        Route::TokenService,
+        error(
+            400,
+            "Generating fetching tokens directly for organizations is not supported. The trust policy is created on the \
+             profile of one of the organization's administrators and is scoped to the organization in the policy.",
+        ),
+    );
+    answered("account_deleted", Route::TokenService, error(400, "The organization 'contoso' is deleted."));
+}
+
+#[test]
+fn id_tokens() {
+    world("issuer_not_supported", |config| {
+        config.job.issuer = Some("https://github.contoso.example/_services/token".into())
+    });
+    world("issuer_of_an_enterprise", |config| {
+        config.job.issuer = Some("https://token.actions.githubusercontent.com/contoso".to_owned());
+    });
+    world("issuer_not_https", claim("iss", json!("http://token.actions.githubusercontent.com")));
+    world("issuer_missing", missing("iss"));
+    world("audience_missing", claim("aud", json!("")));
+    world("audiences_several", claim("aud", json!(["https://www.nuget.org", "https://other.example"])));
+    step("audience_differs", |job| job.set("INPUT_AUDIENCE", "https://nuget.contoso.example"));
+    world("jti_missing", missing("jti"));
+    world("token_expired", |config| {
+        config.job.claims.insert("nbf".to_owned(), json!(1_600_000_000));
+        config.job.claims.insert("exp".to_owned(), json!(1_600_000_300));
+    });
+    world("token_not_yet_valid", |config| {
+        config.job.claims.insert("nbf".to_owned(), json!(4_000_000_000_u64));
+        config.job.claims.insert("exp".to_owned(), json!(4_000_000_300_u64));
+    });
+    world("token_not_validated", missing("exp"));
+
+    let issued = |value: &str| Answer::new(200, "application/json", json!({ "value": value }).to_string());
+    let sandbox = Sandbox::with(|_| {});
+    for nth in 1..3 {
+        let token = sandbox.forge("https://www.nuget.org", |_| {});
+        let (signed, _) = token.rsplit_once('.').unwrap();
+        let forged = issued(&format!("{signed}.{}", "A".repeat(342)));
+        sandbox.fault(Route::IdToken, nth, Effect::Instead(forged));
+    }
+    shown("signature_invalid", &sandbox, &Job::new(&sandbox).run());
+    answered("token_no_json_web_token", Route::IdToken, issued("not.a.token"));
+
+    // A cache between the job and GitHub gives the same ID tokens again and again.
+    let sandbox = Sandbox::with(|_| {});
+    let tokens = [(); 3].map(|()| sandbox.forge("https://www.nuget.org", |_| {}));
+    for (nth, token) in (1..).zip(tokens.iter().chain(&tokens).chain(&tokens[..1])) {
+        sandbox.fault(Route::IdToken, nth, Effect::Instead(issued(token)));
+    }
+    for _ in &tokens {
+        Job::new(&sandbox).run().api_key();
+    }
+    let job = tokens.iter().fold(Job::new(&sandbox), |job, token| job.secret(token));
+    let step = job.run();
+    shown("token_repeated", &sandbox, &step);
+    let used = "This bearer token has already been used. A new bearer token must be used for each request.";
+    answered("token_used_already", Route::TokenService, error(401, used));
+}
+
+#[test]
+fn requests_that_something_changed_on_the_way() {
+    for (name, status, message) in [
+        ("header_missing", 401, "The Authorization header is missing."),
+        ("header_twice", 401, "Only one Authorization header is allowed."),
+        ("header_not_bearer", 401, "The Authorization header value must start with 'Bearer '."),
+        ("header_empty", 401, "The bearer token is missing from the Authorization header."),
+        ("header_cookie", 401, "Only Bearer token authentication is accepted."),
+        ("content_type", 415, "The request must have a Content-Type of 'application/json'."),
+        ("user_agent", 400, "A User-Agent header is required."),
+        ("username_missing", 400, "The username property in the request body is required."),
+        ("token_type", 400, "The tokenType property in the request body is required and must set to 'ApiKey'."),
+        ("not_authenticated", 401, "The request could not be authenticated."),
+    ] {
+        answered(&format!("request_{name}"), Route::TokenService, error(status, message));
+    }
+}
+
+#[test]
+fn services() {
+    world("token_service_switched_off", |config| config.service.enabled = false);
+    let sandbox = Sandbox::with(|config| config.service.seconds_between_keys = 30.0);
+    Job::new(&sandbox).run().api_key();
+    let again = Job::new(&sandbox).set("INPUT_TIMEOUT_SECONDS", "1").run();
+    shown("too_many_requests", &sandbox, &again);
+
+    let page = |status| Answer::new(status, "text/html", "<html><body>Blocked by Contoso Shield</body></html>");
+    answered("page_instead_of_a_key", Route::TokenService, page(200));
+    answered("page_instead_of_an_id_token", Route::IdToken, page(403));
+    answered("service_unavailable", Route::TokenService, Answer::new(503, "text/plain", ""));
+    answered(
+        "redirect",
+        Route::TokenService,
+        Answer::new(302, "text/plain", "").with("Location", "https://x.example/"),
+    );
+    answered("message_not_known", Route::TokenService, error(401, "Your request was not nice."));
+    step("request_token_wrong", |job| job.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "wrong-token"));
+    let pending = json!({ "message": "Can't issue ID_TOKEN for job in 'Pending' state." }).to_string();
+    answered("job_pending", Route::IdToken, Answer::new(403, "application/json", pending));
+}
+
+#[test]
+fn jobs_without_the_right_to_ask() {
+    step("permission_missing", |job| job.unset("ACTIONS_ID_TOKEN_REQUEST_URL"));
+    step("dependabot", |job| job.unset("ACTIONS_ID_TOKEN_REQUEST_URL").set("GITHUB_ACTOR", "dependabot[bot]"));
+    for (name, head) in [
+        ("fork", json!({ "full_name": "octocat/contoso-sdk" })),
+        ("fork_deleted", Value::Null),
+        ("pull_request_of_this_repository", json!({ "full_name": "contoso/contoso-sdk" })),
+    ] {
+        step(name, |job| {
+            let base = json!({ "repo": { "full_name": "contoso/contoso-sdk", "fork": false } });
+            let event = json!({ "number": 7, "pull_request": { "head": { "repo": head }, "base": base } });
+            let file = job.directory().join("event.json");
+            fs::write(&file, event.to_string()).unwrap();
+            job.unset("ACTIONS_ID_TOKEN_REQUEST_URL").set("GITHUB_EVENT_PATH", file)
+        });
+    }
+    step("user_empty", |job| job.set("INPUT_USER", ""));
+    step("user_an_e_mail_address", |job| job.set("INPUT_USER", "me@contoso.example").unset("INPUT_TOKEN_SERVICE_URL"));
+}
+
+#[test]
+fn every_message_of_a_service_is_explained() {
+    // What the snapshots show, in one sentence: nobody is left with the service's words alone.
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/outside/snapshots");
+    let unexplained = ["message_not_known.snap"];
+    for file in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
+        let name = file.file_name().into_string().unwrap();
+        if name.ends_with(".snap") && !unexplained.contains(&name.as_str()) {
+            let text = fs::read_to_string(file.path()).unwrap();
+            let (_, summary) = text.split_once("### NuGet login failed").unwrap();
+            let (advice, _) = summary.split_once("What happened:").unwrap_or((summary, ""));
+            assert!(advice.trim().len() > 40, "{name}: {advice}");
+        }
+    }
+}

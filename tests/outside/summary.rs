@@ -1,0 +1,178 @@
+//! Whatever claims and messages hold: the log has no command of theirs in it, and the summary is the Markdown that we
+//! meant, read by a parser of GitHub's dialect.
+
+use fastrand::Rng;
+use pulldown_cmark::{Event, Options, Parser, Tag};
+use sandbox::Sandbox;
+use sandbox::faults::{Answer, Effect, Route};
+use serde_json::json;
+
+use crate::job::{Job, Step};
+
+/// Pieces of attacks, to be put together at random.
+const PIECES: &[&str] = &[
+    "|",
+    "\\|",
+    "\\",
+    "`",
+    "``",
+    "```",
+    "\n",
+    "\r\n",
+    "\n\n",
+    "\n| a | b |\n|---|---|\n",
+    "<b>",
+    "</td></table>",
+    "<!--",
+    "<script>alert(1)</script>",
+    "![x](https://evil.example/x.png)",
+    "[x](javascript:x)",
+    "https://evil.example",
+    "www.evil.example",
+    "@octocat",
+    "# ",
+    "\n# heading\n",
+    "> ",
+    "* ",
+    "_x_",
+    "**x**",
+    "~~",
+    "&lt;",
+    "&#124;",
+    "***",
+    "'",
+    "::error::x",
+    "\n::set-output name=a::b",
+    "##[group]",
+    "\u{202e}",
+    "\u{200b}",
+    "\u{0}",
+    "\u{1b}[31m",
+    " ",
+    "  \n",
+    "release.yml",
+    "é",
+    "}",
+    "{user}",
+    "\t",
+    "    code",
+    "Workflow mismatch for policy 'x': expected 'y', actual 'z'",
+];
+
+fn attack(random: &mut Rng) -> String {
+    "x".to_owned() + &(0..random.usize(1..8)).map(|_| *random.choice(PIECES).unwrap()).collect::<String>()
+}
+
+/// What the summary holds besides text and code.
+#[track_caller]
+fn assert_intact(step: &Step) {
+    let mut tables = Vec::new();
+    let mut headings = 0;
+    let mut cells = 0;
+    for event in Parser::new_ext(&step.summary, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH) {
+        match event {
+            Event::Html(html) | Event::InlineHtml(html) => panic!("HTML: {html}\n{}", step.summary),
+            Event::Start(Tag::Image { dest_url, .. }) => panic!("an image: {dest_url}\n{}", step.summary),
+            Event::Start(Tag::Link { dest_url, .. }) => {
+                assert_eq!(dest_url.as_ref(), "https://www.nuget.org/account/trustedpublishing", "{}", step.summary);
+            }
+            Event::Start(Tag::Heading { .. }) => headings += 1,
+            Event::Start(Tag::Table(columns)) => tables.push(columns.len()),
+            Event::Start(Tag::TableCell) => cells += 1,
+            Event::Start(Tag::CodeBlock(_) | Tag::Item | Tag::Strikethrough) => panic!("{}", step.summary),
+            _ => {}
+        }
+    }
+    assert_eq!(headings, 1, "{}", step.summary);
+    assert!(tables.is_empty() || (tables == [2] && cells == 12), "{tables:?} {cells}\n{}", step.summary);
+    assert!(!step.summary.contains(|c: char| c.is_control() && c != '\n'), "{}", step.summary);
+    assert!(step.summary.len() < 64 * 1024);
+}
+
+#[test]
+fn claims_can_not_break_log_or_summary() {
+    let mut random = Rng::with_seed(1);
+    for _ in 0..120 {
+        let mut attack = || attack(&mut random);
+        let sandbox = Sandbox::with(|config| {
+            for claim in ["repository", "repository_owner", "workflow_ref", "job_workflow_ref", "environment", "ref"] {
+                config.job.claims.insert(claim.to_owned(), json!(attack()));
+            }
+            config.job.claims.insert("repository".to_owned(), json!(format!("{}/{}", attack(), attack())));
+            let file = format!("a/b/.github/workflows/{}@x", attack());
+            config.job.claims.insert("job_workflow_ref".to_owned(), json!(file));
+        });
+        let step = Job::new(&sandbox).run();
+        step.failed(1);
+        assert!(step.summary.contains("| Repository owner |"), "{}", step.summary);
+        assert_intact(&step);
+    }
+}
+
+#[test]
+fn messages_can_not_break_log_or_summary() {
+    let mut random = Rng::with_seed(2);
+    for _ in 0..120 {
+        let message = match random.u8(..4) {
+            0 => attack(&mut random),
+            1 => {
+                let (policy, file) = (attack(&mut random), attack(&mut random));
+                format!("Workflow mismatch for policy '{policy}': expected '{file}', actual '{}'", attack(&mut random))
+            }
+            2 => format!("The GitHub Actions event '{}' is not allowed.", attack(&mut random)),
+            _ => format!("Environment mismatch for policy '{}': expected 'x', actual ''", attack(&mut random)),
+        };
+        let sandbox = Sandbox::with(|_| {});
+        let body = json!({ "error": message }).to_string();
+        sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::new(400, "application/json", body)));
+        let step = Job::new(&sandbox).set("INPUT_USER", format!("x{}", attack(&mut random).replace('\0', ""))).run();
+        step.failed(1);
+        assert_intact(&step);
+    }
+}
+
+#[test]
+fn a_hundred_kilobytes_are_cut_and_two_hundred_policies_summed_up() {
+    for message in [
+        "|<b>`\n".repeat(20_000),
+        (0..200).map(|n| format!("Workflow mismatch for policy 'p{n}': expected 'a.yml', actual 'b.yml'. ")).collect(),
+    ] {
+        let sandbox = Sandbox::with(|_| {});
+        let body = json!({ "error": message }).to_string();
+        sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::new(401, "application/json", body)));
+        let step = Job::new(&sandbox).run();
+        assert!(step.failed(1).len() < 2_000, "{}", step.log);
+        assert!(step.log.len() < 16_000 && step.summary.len() < 8_000, "{}", step.log);
+        assert_intact(&step);
+        if message.contains("p199") {
+            assert!(
+                step.summary.contains("`p0`") && step.summary.contains("192 more are not shown."),
+                "{}",
+                step.summary
+            );
+        }
+    }
+}
+
+#[test]
+fn a_summary_holds_no_secret_that_a_service_echoes() {
+    let sandbox = Sandbox::with(|_| {});
+    let token = sandbox.request_token().to_owned();
+    let body =
+        json!({ "error": format!("Workflow mismatch for policy '{token}': expected '{token}', actual '{token}'") });
+    let answer = Answer::new(401, "application/json", body.to_string());
+    sandbox.fault(Route::TokenService, 1, Effect::Instead(answer));
+    // [`Job::run`] looks for it.
+    let step = Job::new(&sandbox).run();
+    assert!(step.summary.contains("***"), "{}", step.summary);
+}
+
+#[test]
+fn without_a_summary_file_a_failure_is_told_in_the_log_alone() {
+    for path in ["", "/nowhere/summary"] {
+        let sandbox = Sandbox::with(|_| {});
+        let step = Job::new(&sandbox).set("GITHUB_STEP_SUMMARY", path).set("INPUT_USER", "somebody").run();
+        assert!(step.failed(1).contains("No matching trust policy"), "{}", step.log);
+        assert!(step.text().iter().any(|line| line.contains("Repository owner")), "{}", step.log);
+    }
+}
