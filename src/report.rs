@@ -1,6 +1,6 @@
 //! How a failure is shown: a short annotation, the whole of it in the log, and the same in the step summary.
 
-use crate::advice::{Explanation, Facts};
+use crate::advice::{Explanation, Facts, Policy};
 use crate::markdown::{cell, code};
 
 /// nuget.org's page for policies.
@@ -12,34 +12,24 @@ pub const FAILED: &str = "NuGet login failed";
 /// So many causes stand in the annotation.
 const ANNOTATED: usize = 3;
 
-/// The annotation: the causes, and what happened; the mend too, where what happened is the cause.
+/// The annotation: what it means, and what happened.
 pub fn annotation(explanation: &Explanation) -> String {
-    let causes = explanation.causes.iter().map(|it| it.cause.as_str()).filter(|cause| !cause.is_empty());
-    let mut lines: Vec<&str> = causes.take(ANNOTATED).collect();
-    lines.push(&explanation.error);
-    if lines.len() == 1 {
-        lines.extend(explanation.causes.first().map(|it| it.mend.as_str()));
-    }
-    lines.join("\n")
+    let causes = explanation.causes.iter().take(ANNOTATED).map(|it| it.cause.as_str());
+    causes.chain([explanation.error.as_str()]).collect::<Vec<_>>().join("\n")
 }
 
-/// The lines of the log behind the annotation; none if that says it all.
+/// The lines of the log behind the annotation; none if that says all we know.
 pub fn log(explanation: &Explanation, facts: &Facts) -> Vec<String> {
-    if explanation.causes.iter().all(|it| it.cause.is_empty()) {
-        return Vec::new();
-    }
-    let mut lines: Vec<String> = Vec::new();
+    let mut lines = Vec::from_iter(several(explanation));
     for cause in &explanation.causes {
         lines.extend([cause.cause.clone(), cause.mend.clone()]);
     }
-    lines.extend(several(explanation));
-    if let Some(policy) = policy(explanation, facts) {
-        lines.push("The policy that this job needs, in the words of nuget.org's form:".to_owned());
+    if let Some(policy) = Form::of(explanation, facts) {
+        lines.push(format!("{}:", policy.heading));
         let width = policy.fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 1;
-        lines.extend(
-            policy.fields.iter().map(|(name, value)| format!("    {:width$} {}", format!("{name}:"), value.plain())),
-        );
-        lines.extend([policy.token, policy.note.to_owned(), format!("Policies are at {TRUSTED_PUBLISHING}")]);
+        let fields = policy.fields.iter();
+        lines.extend(fields.map(|(name, value)| format!("    {:width$} {}", format!("{name}:"), value.plain())));
+        lines.extend([policy.run, policy.note.to_owned(), format!("Policies are at {TRUSTED_PUBLISHING}")]);
     }
     lines.retain(|line| !line.is_empty());
     lines
@@ -48,25 +38,19 @@ pub fn log(explanation: &Explanation, facts: &Facts) -> Vec<String> {
 /// The same for the step summary, in Markdown.
 pub fn summary(explanation: &Explanation, facts: &Facts) -> String {
     let mut paragraphs = vec![format!("### {FAILED}")];
-    let happened = explanation.error.lines().map(|line| format!("> {}", code(line))).collect::<Vec<_>>().join("\\\n");
-    let is_the_cause = explanation.causes.iter().all(|it| it.cause.is_empty());
-    if is_the_cause {
-        paragraphs.push(happened.clone());
-    }
-    for cause in &explanation.causes {
-        paragraphs.extend([cause.cause.clone(), cause.mend.clone()]);
-    }
     paragraphs.extend(several(explanation));
-    if let Some(policy) = policy(explanation, facts) {
-        let page = format!("[Trusted Publishing]({TRUSTED_PUBLISHING})");
-        paragraphs.push(format!("The policy that this job needs, in the words of nuget.org's form ({page}):"));
+    for cause in &explanation.causes {
+        paragraphs.extend([format!("**{}**", cause.cause), cause.mend.clone()]);
+    }
+    if let Some(policy) = Form::of(explanation, facts) {
+        paragraphs.push(format!("{} ([Trusted Publishing]({TRUSTED_PUBLISHING})):", policy.heading));
         let rows = policy.fields.iter().map(|(name, value)| format!("\n| {name} | {} |", value.cell()));
-        paragraphs.push(format!("| Field | For this job |\n|---|---|{}", rows.collect::<String>()));
-        paragraphs.extend([policy.token, policy.note.to_owned()]);
+        paragraphs.push(format!("| Field on nuget.org | Value |\n|---|---|{}", rows.collect::<String>()));
+        paragraphs.extend([policy.run, policy.note.to_owned()]);
     }
-    if !is_the_cause {
-        paragraphs.extend(["What happened:".to_owned(), happened]);
-    }
+    let happened = explanation.error.lines().filter(|line| !line.trim().is_empty()).map(code);
+    paragraphs.push("What happened:".to_owned());
+    paragraphs.push(happened.map(|line| format!("> {line}")).collect::<Vec<_>>().join("\\\n"));
     paragraphs.retain(|paragraph| !paragraph.is_empty());
     paragraphs.join("\n\n") + "\n\n"
 }
@@ -75,14 +59,19 @@ fn several(explanation: &Explanation) -> Option<String> {
     let more = match explanation.more {
         0 if explanation.causes.len() < 2 => return None,
         0 => String::new(),
-        more => format!(" {more} more are not shown."),
+        more => format!(" ({more} more are not shown.)"),
     };
-    Some(format!("Each of these is about one policy; only the one that is meant for this job has to match.{more}"))
+    Some(format!(
+        "nuget.org compared several policies, and none matches. Find the one that is meant for this job, and mend that one \
+         only.{more}"
+    ))
 }
 
-struct Policy {
+/// nuget.org's form for a policy, filled in for the job.
+struct Form {
+    heading: &'static str,
     fields: [(&'static str, Value); 5],
-    token: String,
+    run: String,
     note: &'static str,
 }
 
@@ -99,6 +88,11 @@ impl Value {
         }
     }
 
+    /// What did not come from us.
+    fn outside(&self) -> &str {
+        if let Value::Outside(text) = self { text } else { "" }
+    }
+
     fn cell(&self) -> String {
         match self {
             Value::Ours(text) => (*text).to_owned(),
@@ -107,31 +101,32 @@ impl Value {
     }
 }
 
-/// The policy that the job needs, if one could be the cause and the ID token could be read.
-fn policy(explanation: &Explanation, facts: &Facts) -> Option<Policy> {
-    let value = |name, absent| facts.get(name).cloned().map_or(Value::Ours(absent), Value::Outside);
-    facts.get("repository owner").filter(|_| explanation.policy)?;
-    let said = |name| code(facts.get(name).map_or("?", String::as_str));
-    let fields = [
-        ("Package owner", Value::Ours("yours to choose: you, or an organization of yours")),
-        ("Repository owner", value("repository owner", "?")),
-        ("Repository", value("repository", "?")),
-        ("Workflow file", value("workflow", "?")),
-        ("Environment", value("environment", "empty: this job names none")),
-    ];
-    let user = facts.get("user").map(|user| user.to_lowercase()).unwrap_or_default();
-    let hidden = fields.iter().any(|(_, value)| value.plain().to_lowercase().contains(&user));
-    let note = match hidden {
-        true => {
-            "If a field reads ***, `user` is kept in a secret, which hides the word wherever it stands: use a variable."
-        }
-        false => "",
-    };
-    let token = format!(
-        "This job's ID token is of the event {}, the ref {} and the issuer {}.",
-        said("event"),
-        said("ref"),
-        said("issuer")
-    );
-    Some(Policy { fields, token, note })
+impl Form {
+    /// Empty forms are not shown: one that could not be the cause, or of an ID token that could not be read.
+    fn of(explanation: &Explanation, facts: &Facts) -> Option<Form> {
+        let heading = match explanation.policy {
+            Policy::None => return None,
+            Policy::AsItIs => "The policy that the job needs as it is now (change the policy or the job, not both)",
+            Policy::OnceMoved => "The policy that the job needs once it is moved",
+        };
+        facts.get("repository owner")?;
+        let value = |name, absent| facts.get(name).cloned().map_or(Value::Ours(absent), Value::Outside);
+        let fields = [
+            ("Package owner", Value::Ours("whoever owns the packages on nuget.org: you, or your organization")),
+            ("Repository owner", value("repository owner", "?")),
+            ("Repository", value("repository", "?")),
+            ("Workflow file", value("workflow", "?")),
+            ("Environment", value("environment", "leave empty: the job names none")),
+        ];
+        let said = |name| code(facts.get(name).map_or("?", String::as_str));
+        let run = format!("This run: event {}, ref {}, issuer {}.", said("event"), said("ref"), said("issuer"));
+        let user = facts.get("user").map(|user| user.to_lowercase()).unwrap_or_default();
+        let note = match fields.iter().any(|(_, value)| value.outside().to_lowercase().contains(&user)) {
+            true => {
+                "If a field reads ***, `user` is kept in a secret, which hides the word wherever it stands: use a variable."
+            }
+            false => "",
+        };
+        Some(Form { heading, fields, run, note })
+    }
 }

@@ -39,7 +39,7 @@ pub struct TrustError {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Untrusted {
     /// Nobody that is trusted has issued it.
-    #[error("the certificate of {server} is issued by {}, which is not trusted here", issuer.as_deref().unwrap_or("somebody"))]
+    #[error("the certificate of {server} is issued by {}, which is not trusted here (NODE_EXTRA_CA_CERTS adds to what is trusted, SSL_CERT_FILE and SSL_CERT_DIR replace it)", issuer.as_deref().unwrap_or("somebody"))]
     Issuer {
         server: String,
         /// The issuer that is not known: its name, made safe to show.

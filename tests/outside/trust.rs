@@ -55,9 +55,9 @@ fn an_unknown_issuer_is_named_with_what_to_do() {
     let front = Front::new(&Authority::new("Contoso Proxy Root"));
     let error = front.refused(&front.job().run());
     assert!(
-        error.starts_with(
+        error.contains(
             "no API key from the token service: cannot connect to HOST: the certificate of localhost is issued by \
-             'O=Contoso, CN=Contoso Proxy Root', which is not trusted here\n"
+             'O=Contoso, CN=Contoso Proxy Root', which is not trusted here (NODE_EXTRA_CA_CERTS adds"
         ),
         "{error}"
     );
@@ -80,7 +80,7 @@ fn the_issuer_that_is_nearest_to_the_root_is_named() {
 fn a_server_that_is_its_own_authority_is_refused_with_the_same_words() {
     let authority = Authority::new("localhost");
     let front = Front::served(authority.as_server());
-    assert!(front.refused(&front.job().run()).contains("CN=localhost', which is not trusted here\n"));
+    assert!(front.refused(&front.job().run()).contains("CN=localhost', which is not trusted here"));
 }
 
 #[test]
