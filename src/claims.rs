@@ -5,17 +5,23 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use crate::outside::one_line;
-use crate::secret::Secret;
+use crate::secret::{Masked, Secret};
 
 /// What an ID token says of its job.
 #[derive(Debug, Default)]
 pub struct Claims(Map<String, Value>);
 
 impl Claims {
-    /// The claims of a token; none if they can't be read.
-    pub fn of(id_token: &Secret) -> Claims {
+    /// The claims of a token, without what is masked; none if they can't be read.
+    pub fn of(id_token: &Secret, masked: &Masked) -> Claims {
         let payload = id_token.reveal().split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-        Claims(payload.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default())
+        let mut claims: Map<_, _> = payload.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
+        for value in claims.values_mut() {
+            if let Value::String(text) = value {
+                *text = masked.strike_out(text);
+            }
+        }
+        Claims(claims)
     }
 
     /// A claim that is a text with something in it, made safe to show.
@@ -56,7 +62,10 @@ mod tests {
     use super::*;
 
     fn claims(payload: &str) -> Claims {
-        Claims::of(&Secret::new(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(payload)), 1..=9_999).unwrap())
+        Claims::of(
+            &Secret::new(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(payload)), 1..=9_999).unwrap(),
+            &Masked::default(),
+        )
     }
 
     #[test]
@@ -76,7 +85,7 @@ mod tests {
     #[test]
     fn what_is_no_token_has_no_claims() {
         for token in ["x", "a.b.c", "a.!.c", "..", "e30.W10.x"] {
-            let claims = Claims::of(&Secret::new(token.to_owned(), 1..=99).unwrap());
+            let claims = Claims::of(&Secret::new(token.to_owned(), 1..=99).unwrap(), &Masked::default());
             assert_eq!(claims.all().count(), 0);
         }
         let odd = claims(r#"{"ref":7,"sub":"","iss":"a\n::error::b","workflow_ref":"nonsense"}"#);

@@ -111,7 +111,7 @@ pub enum UsageError {
     #[error("the input `user` (flag --user, variable INPUT_USER) is empty")]
     NoUser,
     /// `user` is no name that nuget.org knows. (Its names are of letters, digits, `.`, `_` and `-`.)
-    #[error("the input `user` is '{0}': that is an e-mail address, which nuget.org's token service does not know")]
+    #[error("the input `user` is '{0}', but there is no @ in the user names of nuget.org")]
     EmailAddress(String),
     /// `token-service-url` can't be used.
     #[error("the input `token-service-url` {0}")]

@@ -25,7 +25,7 @@ use crate::failure::{Body, Failure, Head, Rejection};
 use crate::outside::{folded, one_line};
 use crate::proxy::Proxy;
 use crate::retry::{Seconds, retry_after};
-use crate::secret::Secret;
+use crate::secret::{Masked, Secret};
 use crate::trust::Untrusted;
 
 /// Longest body that is read, in bytes. Real answers take a few kilobytes. (hyper bounds the head.)
@@ -43,13 +43,14 @@ pub struct Http<'a, C> {
     tls: ClientConfig,
     proxy: Option<Proxy>,
     clock: &'a C,
+    masked: Masked,
     network: Network,
 }
 
 impl<'a, C: Clock> Http<'a, C> {
-    /// Sets the client up; opens nothing.
-    pub fn new(tls: ClientConfig, proxy: Option<Proxy>, clock: &'a C) -> anyhow::Result<Self> {
-        Ok(Http { tls, proxy, clock, network: Network::start()? })
+    /// Sets the client up; opens nothing. What is `masked` is struck out of what a service says.
+    pub fn new(tls: ClientConfig, proxy: Option<Proxy>, clock: &'a C, masked: Masked) -> anyhow::Result<Self> {
+        Ok(Http { tls, proxy, clock, masked, network: Network::start()? })
     }
 
     /// `GET` with a bearer token. `limit` bounds the whole of it, from the connection to the end of the body.
@@ -91,7 +92,9 @@ impl<'a, C: Clock> Http<'a, C> {
         let no_answer = |problem| Failure::NoAnswer { host: host.clone(), head, problem };
         match (fetched, head) {
             (None, _) => Err(no_answer(format!("did not come completely within {}", Seconds(limit)))),
-            (Some(Ok((body, framed))), Some(head)) => Ok(Answer { host, head, framed, body }),
+            (Some(Ok((body, framed))), Some(head)) => {
+                Ok(Answer { host, head, framed, body, masked: self.masked.clone() })
+            }
             (Some(Err(Some(error))), None) => {
                 let left = limit.saturating_sub(self.clock.now() - began);
                 Err(self.failure(error, endpoint, limit, left).await)
@@ -259,16 +262,17 @@ pub struct Answer {
     /// Whether the answer itself says where it ends.
     framed: bool,
     body: Vec<u8>,
+    masked: Masked,
 }
 
 impl Answer {
     /// What the JSON body of a 200 holds; `wanted` names it for the failure. Any other status is a [`Rejection`] in the
-    /// service's words; `bearer`, which the request carried, is struck out of them.
-    pub fn accepted<T: DeserializeOwned>(self, wanted: &str, bearer: &Secret) -> Result<T, Failure> {
-        let Answer { host, head, framed, body } = self;
+    /// service's words.
+    pub fn accepted<T: DeserializeOwned>(self, wanted: &str) -> Result<T, Failure> {
+        let Answer { host, head, framed, body, masked } = self;
         if head.status != StatusCode::OK {
             let body = match words(&body) {
-                Some(words) => Body::Words(folded(&bearer.strike_out(&words))),
+                Some(words) => Body::Words(folded(&masked.strike_out(&words))),
                 None if is_page(&body) => Body::Page,
                 None => Body::Other,
             };

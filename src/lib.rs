@@ -32,7 +32,7 @@ use cli::{Arguments, Settings, UsageError};
 use clock::Clock;
 use environment::Environment;
 use http::Http;
-use identity::GitHub;
+use identity::{GitHub, IdentityError};
 use login::GaveUp;
 use proxy::Proxy;
 pub use report::FAILED;
@@ -50,7 +50,9 @@ pub fn run<W: Write>(
     let outcome = arguments.map_err(anyhow::Error::from);
     let outcome = outcome.and_then(|given| log_in(given, environment, clock, runner, &mut facts));
     let Err(error) = outcome else { return 0 };
-    facts.extend(advice::of_place(environment));
+    if error.is::<IdentityError>() {
+        facts.extend(advice::of_place(environment));
+    }
     if let Some(claims) = error.downcast_ref::<GaveUp>().and_then(|gave_up| gave_up.cause.claims()) {
         facts.extend(advice::of_claims(claims));
     }
@@ -74,7 +76,7 @@ fn log_in<W: Write>(
     facts.extend(advice::of_settings(&settings));
     let github = GitHub::from_environment(environment)?;
     let mut outputs = Outputs::open(environment)?;
-    let http = Http::new(trust::tls(environment)?, Proxy::from_environment(environment)?, clock)?;
+    let http = Http::new(trust::tls(environment)?, Proxy::from_environment(environment)?, clock, runner.masked())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -166,7 +166,7 @@ async fn attempt<W: Write, C: Clock>(
         return Err(NoIdToken(github.unusable("the `value` in its answer is one that was used before")).into());
     }
     if runner.debugs() {
-        for claim in Claims::of(&id_token).all() {
+        for claim in Claims::of(&id_token, &runner.masked()).all() {
             runner.debug(&format!("claim {claim}"))?;
         }
     }
@@ -177,7 +177,7 @@ async fn attempt<W: Write, C: Clock>(
         runner.mask(&api_key.key)?;
     }
     runner.debug(&request("POST", &settings.token_service, &api_key, clock.now() - began))?;
-    api_key.map_err(|error| AttemptError::NoApiKey { error, claims: Claims::of(&id_token) })
+    api_key.map_err(|error| AttemptError::NoApiKey { error, claims: Claims::of(&id_token, &runner.masked()) })
 }
 
 /// A request in one line, for debugging.

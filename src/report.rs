@@ -52,7 +52,7 @@ pub fn summary(explanation: &Explanation, facts: &Facts) -> String {
     paragraphs.push("What happened:".to_owned());
     paragraphs.push(happened.map(|line| format!("> {line}")).collect::<Vec<_>>().join("\\\n"));
     paragraphs.retain(|paragraph| !paragraph.is_empty());
-    paragraphs.join("\n\n") + "\n\n"
+    paragraphs.join("\n\n")
 }
 
 fn several(explanation: &Explanation) -> Option<String> {

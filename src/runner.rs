@@ -8,40 +8,39 @@ use std::path::{Path, PathBuf};
 use crate::environment::Environment;
 use crate::outside::{shortened, tame};
 use crate::random::random;
-use crate::secret::Secret;
+use crate::secret::{Masked, Secret};
 
 /// The runner cuts an annotation's text at 4,096 characters (actions/runner, `ExecutionContext.cs`).
 const LONGEST_ANNOTATION: usize = 4_000;
-
-/// So many masked values are remembered: the request token, and the last ones of a run that may ask for hundreds.
-const REMEMBERED: usize = 16;
 
 /// Where a step's words go.
 pub struct Runner<W> {
     log: W,
     reads_commands: bool,
     debugs: bool,
-    masked: Vec<Secret>,
+    masked: Masked,
 }
 
 impl<W: Write> Runner<W> {
     /// GitHub's runner, which reads commands out of what is printed.
     pub fn github(log: W) -> Runner<W> {
-        Runner { log, reads_commands: true, debugs: false, masked: Vec::new() }
+        Runner { log, reads_commands: true, debugs: false, masked: Masked::default() }
     }
 
     /// A person. No command is printed: nobody would obey it.
     pub fn terminal(log: W) -> Runner<W> {
-        Runner { log, reads_commands: false, debugs: false, masked: Vec::new() }
+        Runner { log, reads_commands: false, debugs: false, masked: Masked::default() }
+    }
+
+    /// What was masked so far, and will be.
+    pub fn masked(&self) -> Masked {
+        self.masked.clone()
     }
 
     /// Makes the runner replace `secret` by `***` in everything that is printed from now on. An error means that the
     /// mask may not have arrived, and that `secret` must go nowhere.
     pub fn mask(&mut self, secret: &Secret) -> io::Result<()> {
-        if self.masked.len() == REMEMBERED {
-            self.masked.remove(1);
-        }
-        self.masked.push(secret.clone());
+        self.masked.add(secret);
         if self.reads_commands {
             writeln!(self.log, "::add-mask::{}", escape_data(secret.reveal()))?;
         }
@@ -93,11 +92,13 @@ impl<W: Write> Runner<W> {
     }
 
     /// Adds Markdown to the summary of this step, which stands on the page of the run. There is none where the runner
-    /// offers no file for it. It is not masked by the runner, so that what was masked is struck out here.
+    /// offers no file for it.
     pub fn summarize(&self, environment: &Environment<'_>, markdown: &str) -> io::Result<()> {
         let path = (environment.0)("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty() && self.reads_commands);
         let Some(path) = path.map(PathBuf::from).filter(|path| path.is_file()) else { return Ok(()) };
-        OpenOptions::new().append(true).open(path)?.write_all(self.without_secrets(markdown).as_bytes())
+        let mut file = open(&path)?;
+        let start = if ends_with_newline(&mut file)? { "" } else { "\n\n" };
+        file.write_all(format!("{start}{}\n\n", self.without_secrets(markdown)).as_bytes())
     }
 
     /// Annotates the run with an error.
@@ -123,8 +124,7 @@ impl<W: Write> Runner<W> {
     /// The runner would replace them too; but a service may echo what it was sent an attempt ago, and a mask is one
     /// line of a log that others can write to.
     fn without_secrets(&self, text: &str) -> String {
-        let line = |line: &str| self.masked.iter().fold(line.to_owned(), |line, secret| secret.strike_out(&line));
-        text.lines().map(line).collect::<Vec<_>>().join("\n")
+        text.lines().map(|line| self.masked.strike_out(line)).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -1,10 +1,15 @@
 //! A value that neither `Debug` nor `Display` shows.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::rc::Rc;
 
 /// From so many characters on, the beginning of a credential is told from other words.
 const RECOGNIZED: usize = 12;
+
+/// So many secrets of a run are remembered.
+const REMEMBERED: usize = 16;
 
 /// A credential: the request token, an ID token, an API key.
 ///
@@ -54,6 +59,27 @@ impl Secret {
         let Some(at) = self.0.get(..RECOGNIZED).and_then(|beginning| text.rfind(beginning)) else { return text };
         let left = text[at..].trim_end_matches('…');
         if self.0.starts_with(left) { format!("{}***{}", &text[..at], &text[at + left.len()..]) } else { text }
+    }
+}
+
+/// The secrets of a run, as far as they are masked: nothing that holds one of them is shown. Shared by what prints and
+/// what reads from outside.
+#[derive(Clone, Default)]
+pub struct Masked(Rc<RefCell<Vec<Secret>>>);
+
+impl Masked {
+    /// Remembers a secret: the first one, and the last ones of a run that may have hundreds.
+    pub fn add(&self, secret: &Secret) {
+        let mut secrets = self.0.borrow_mut();
+        if secrets.len() == REMEMBERED {
+            secrets.remove(1);
+        }
+        secrets.push(secret.clone());
+    }
+
+    /// [`Secret::strike_out`] of all of them.
+    pub fn strike_out(&self, text: &str) -> String {
+        self.0.borrow().iter().fold(text.to_owned(), |text, secret| secret.strike_out(&text))
     }
 }
 

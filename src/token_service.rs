@@ -133,7 +133,7 @@ pub async fn exchange(
     let request =
         serde_json::to_string(&Request { username: user, token_type: "ApiKey" }).expect("two strings are always JSON");
     let answer = http.post_json(token_service, id_token, request, LIMIT.min(left)).await?;
-    let created: Created = answer.accepted("a string `apiKey`", id_token)?;
+    let created: Created = answer.accepted("a string `apiKey`")?;
     let key = Secret::new(created.api_key, KEY_LENGTH).map_err(|unfit| Failure::Unusable {
         host: token_service.host(),
         problem: format!("the `apiKey` in its answer {unfit}"),

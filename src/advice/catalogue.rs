@@ -58,8 +58,8 @@ pub enum Case {
 }
 
 impl Case {
-    /// Whether it is so.
-    pub fn holds(self, facts: &Facts) -> bool {
+    /// Whether it is so, by what is known and what the message says.
+    pub fn holds(self, facts: &Facts, blanks: &Facts) -> bool {
         let fact = |name| facts.get(name).map(String::as_str).unwrap_or_default();
         match self {
             Case::Any => true,
@@ -67,7 +67,7 @@ impl Case {
             Case::Dependabot => fact("actor") == "dependabot[bot]",
             Case::UserIsRepositoryOwner => fact("user").eq_ignore_ascii_case(fact("repository owner")),
             Case::Called => facts.contains_key("caller"),
-            Case::NoEnvironment => fact("actual").is_empty(),
+            Case::NoEnvironment => blanks.get("actual").is_some_and(String::is_empty),
             Case::EnterpriseIssuer => fact("issuer").starts_with("https://token.actions.githubusercontent.com/"),
         }
     }
@@ -116,28 +116,28 @@ pub const CATALOGUE: &[Advice] = &[
         "The input `user` is empty.",
         "Set it in the workflow file, below `with:`, to the nuget.org profile name of the person who created the trust \
          policy. If it comes from a variable or a secret (`vars.…`, `secrets.…`), check that this exists for this \
-         repository and environment; runs of forks and of Dependabot get no secrets of Actions.",
+         repository and environment; runs of forks get no secrets, and those of Dependabot get Dependabot's.",
     ),
     us(
-        "that is an e-mail address, which nuget.org's token service does not know",
+        "there is no @ in the user names of nuget.org",
         Case::Any,
-        "The input `user` is an e-mail address.",
+        "The input `user` looks like an e-mail address.",
         "Set it to the nuget.org profile name of the person who created the trust policy: what stands behind \
          https://www.nuget.org/profiles/.",
     ),
     us(
         "this job can't ask GitHub for an ID token: {variable} is not set",
         Case::Fork,
-        "This run is of a pull request from a fork ({fork}), and GitHub gives such runs no ID tokens.",
+        "This run is of a pull request from a fork ({fork}), and GitHub gives such runs no ID tokens, as a rule.",
         "Publish in a run that this repository starts: by a push, a release, or by hand. Add to the job that publishes: \
-         `if: github.event_name != 'pull_request'`.",
+         {if: github.event_name != |quoted event}.",
     ),
     us(
         "this job can't ask GitHub for an ID token: {variable} is not set",
         Case::Dependabot,
-        "Dependabot started this run, and GitHub treats such runs like those of a fork: no ID tokens.",
-        "Publish in another run, after the merge. Add to the job that publishes: \
-         `if: github.actor != 'dependabot[bot]'`.",
+        "Dependabot started this run, and it was given no right to ask for ID tokens.",
+        "Publish in another run, after the merge, and add to the job that publishes: `if: github.actor != \
+         'dependabot[bot]'`. (Where it shall publish all the same, give it `id-token: write`.)",
     ),
     us(
         "this job can't ask GitHub for an ID token: {variable} is not set",
@@ -406,10 +406,23 @@ pub const CATALOGUE: &[Advice] = &[
         "Put them into HTTPS_PROXY: `http://user:password@host:port`.",
     ),
     us(
+        "the certificate of {server} is refused: ",
+        Case::Any,
+        "The other side's certificate is not good for it.",
+        "Is the URL right, and the clock of this machine? If the certificate has expired, those who run the server renew \
+         it.",
+    ),
+    us(
         "gives no connection to {host}: it answered HTTP 4",
         Case::Any,
         "The proxy does not allow this host.",
         "Have it allowed there; or name it in NO_PROXY, where it can be reached without a proxy.",
+    ),
+    us(
+        "gives no connection to {host}: ",
+        Case::Any,
+        "The proxy in HTTPS_PROXY gives no connection.",
+        "Is it the right one, and does it run? Or name the host in NO_PROXY, where it can be reached without a proxy.",
     ),
     us(
         "no API key from the token service: {host} answered HTTP 404",
@@ -438,6 +451,13 @@ pub const CATALOGUE: &[Advice] = &[
         "A web page came back: probably a proxy or a firewall answered, or the service has an outage.",
         "On a self-hosted runner, allow the host in the firewall, or set HTTPS_PROXY. On GitHub's runners, run the job \
          again later.",
+    ),
+    us(
+        " answered HTTP 200, but ",
+        Case::Any,
+        "What answered is not the service that was asked.",
+        "Is the input `token-service-url` right? Does anything overwrite ACTIONS_ID_TOKEN_REQUEST_URL, or answer in the \
+         service's place?",
     ),
     us(
         " answered HTTP 5",

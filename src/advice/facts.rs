@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -12,8 +13,7 @@ use crate::outside::one_line;
 
 use super::template::Facts;
 
-/// Longest file of an event that is read, in bytes. GitHub delivers no larger payload (25 MB) to a webhook; those of a
-/// pull request have some 30 kB.
+/// Longest file of an event that is read, in bytes. That of a pull request has some 30 kB.
 const LONGEST_EVENT: u64 = 4 * 1024 * 1024;
 
 /// What the user chose.
@@ -43,14 +43,11 @@ pub fn of_claims(claims: &Claims) -> Facts {
 
 /// What the runner says of the run: who started it, and whether from a fork.
 pub fn of_place(environment: &Environment<'_>) -> Facts {
-    let mut facts = Facts::new();
-    if let Ok(Some(actor)) = environment.text("GITHUB_ACTOR") {
-        facts.insert("actor", one_line(&actor));
-    }
-    if let Some(fork) = fork(environment) {
-        facts.insert("fork", fork);
-    }
-    facts
+    let text = |name| environment.text(name).ok().flatten().map(|text| one_line(&text));
+    let event = text("GITHUB_EVENT_NAME").unwrap_or_default();
+    let fork = fork(environment).filter(|_| event.starts_with("pull_request") && event != "pull_request_target");
+    let facts = [("actor", text("GITHUB_ACTOR")), ("fork", fork), ("quoted event", Some(format!("'{event}'")))];
+    facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 /// The repository that a pull request comes from, if it is another one; from the file with the event.
@@ -74,7 +71,8 @@ fn fork(environment: &Environment<'_>) -> Option<String> {
         full_name: String,
     }
 
-    let path = (environment.0)("GITHUB_EVENT_PATH")?;
+    // Not a pipe, which would be waited for.
+    let path = (environment.0)("GITHUB_EVENT_PATH").map(PathBuf::from).filter(|path| path.is_file())?;
     let mut json = Vec::new();
     File::open(path).ok()?.take(LONGEST_EVENT).read_to_end(&mut json).ok()?;
     let Event { pull_request: PullRequest { head, base } } = serde_json::from_slice(&json).ok()?;

@@ -4,6 +4,8 @@ mod catalogue;
 mod facts;
 mod template;
 
+use std::collections::HashSet;
+
 use crate::cli::Settings;
 use crate::login::GaveUp;
 
@@ -11,10 +13,13 @@ pub use catalogue::Policy;
 use catalogue::{Advice, CATALOGUE, SaidBy};
 pub use facts::{of_claims, of_place, of_settings};
 pub use template::Facts;
-use template::{fill, find};
+use template::{Found, fill, find};
 
 /// So many causes of one failure are told. More come of as many policies, and the first ones tell enough.
 const MOST_CAUSES: usize = 8;
+
+/// So many bytes of a service's words are explained: more than two hundred policies can give reasons.
+const LONGEST_EXPLAINED: usize = 64 * 1024;
 
 /// An error, explained. Its texts are Markdown that reads well as plain text too; what came from outside stands in code
 /// spans.
@@ -42,52 +47,57 @@ pub struct Cause {
 /// Explains an error with what is known of the job.
 pub fn explain(error: &anyhow::Error, facts: &Facts) -> Explanation {
     let text = format!("{error:#}");
-    let words = error.downcast_ref::<GaveUp>().and_then(|gave_up| gave_up.cause.words());
-    let mut found = words.map(|words| by_service(words, facts)).unwrap_or_default();
-    if found.is_empty() {
-        // What a service says can't choose among our own messages.
-        let ours = words.and_then(|_| text.split_once(" answered HTTP ")).map_or(text.as_str(), |(before, after)| {
-            let status = after.find(": ").unwrap_or(after.len());
-            &text[..before.len() + " answered HTTP ".len() + status]
-        });
-        found.extend(by_us(ours, facts));
-    }
+    // A service's words that we don't know are passed on as they are; and they can't choose among our own messages.
+    let found = match error.downcast_ref::<GaveUp>().and_then(|gave_up| gave_up.cause.words()) {
+        Some(words) => by_service(words, facts),
+        None => Vec::from_iter(by_us(&text, facts)),
+    };
     let policy = found.iter().map(|(advice, _)| advice.policy).find(|policy| *policy != Policy::None);
     let mut causes: Vec<Cause> = Vec::new();
-    for (advice, facts) in &found {
-        let cause = Cause { cause: fill(advice.cause, facts), mend: fill(advice.mend, facts) };
-        if !causes.contains(&cause) {
-            causes.push(cause);
+    let mut seen = HashSet::new();
+    for (advice, blanks) in &found {
+        let cause = fill(advice.cause, facts, blanks);
+        if seen.insert(cause.clone()) && causes.len() < MOST_CAUSES {
+            causes.push(Cause { cause, mend: fill(advice.mend, facts, blanks) });
         }
     }
-    let more = causes.len().saturating_sub(MOST_CAUSES);
-    causes.truncate(MOST_CAUSES);
+    let more = seen.len() - causes.len();
     Explanation { error: text, causes, more, policy: policy.unwrap_or(Policy::None) }
 }
 
-/// The advice for each message of a service that stands in its words, in their order.
+/// The advice for each message of a service that stands in its words, in their order, with what stands in its blanks.
 fn by_service(words: &str, facts: &Facts) -> Vec<(&'static Advice, Facts)> {
-    let mut found: Vec<(usize, &'static Advice, Facts)> = Vec::new();
+    let mut length = words.len().min(LONGEST_EXPLAINED);
+    while !words.is_char_boundary(length) {
+        length -= 1;
+    }
+    let words = &words[..length];
+    let mut found: Vec<(Found, &'static Advice)> = Vec::new();
     for advice in CATALOGUE.iter().filter(|advice| advice.said_by == SaidBy::Service) {
         let mut from = 0;
         while let Some(place) = find(advice.message, words, from) {
             from = place.end;
-            let facts: Facts = facts.clone().into_iter().chain(place.blanks).collect();
-            let taken = found.iter().any(|(start, ..)| *start == place.start);
-            if !taken && advice.when.holds(&facts) {
-                found.push((place.start, advice, facts));
+            if advice.when.holds(facts, &place.blanks) {
+                found.push((place, advice));
             }
         }
     }
-    found.sort_by_key(|(start, ..)| *start);
-    found.into_iter().map(|(_, advice, facts)| (advice, facts)).collect()
+    // Stable, so that of two advices for one message the first stays.
+    found.sort_by_key(|(place, _)| place.start);
+    let mut end = 0;
+    found.retain(|(place, _)| {
+        place.start >= end && {
+            end = place.end;
+            true
+        }
+    });
+    found.into_iter().map(|(place, advice)| (advice, place.blanks)).collect()
 }
 
 /// The advice for a message of our own.
 fn by_us(text: &str, facts: &Facts) -> Option<(&'static Advice, Facts)> {
-    let ours = CATALOGUE.iter().filter(|advice| advice.said_by == SaidBy::Us && advice.when.holds(facts));
-    let mut found = ours.filter_map(|advice| Some((advice, find(advice.message, text, 0)?.blanks)));
-    found.next().map(|(advice, blanks)| (advice, facts.clone().into_iter().chain(blanks).collect()))
+    let ours = CATALOGUE.iter().filter(|advice| advice.said_by == SaidBy::Us && advice.when.holds(facts, facts));
+    ours.filter_map(|advice| Some((advice, find(advice.message, text, 0)?.blanks))).next()
 }
 
 /// A warning about settings that work, but that give away more than they need to.

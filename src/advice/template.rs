@@ -8,6 +8,9 @@ use crate::outside::shortened;
 /// What is known, by name: of the job, of the settings, and of the message that is explained.
 pub type Facts = BTreeMap<&'static str, String>;
 
+/// So many beginnings of a message are tried that do not go on as it does.
+const MOST_STARTS: usize = 50;
+
 /// Longest value that is put into a sentence, in characters.
 const LONGEST_VALUE: usize = 200;
 
@@ -21,24 +24,34 @@ pub struct Found {
     pub blanks: Facts,
 }
 
-/// The first place from `from` on that `template` fits. It must begin with a word, not with a blank.
+/// The first place from `from` on that `template` fits. It must begin with a word, not with a blank; and that beginning
+/// stands in no blank, since it would be of another message.
 pub fn find(template: &'static str, text: &str, from: usize) -> Option<Found> {
+    let first = template.split('{').next()?;
+    let starts = text.get(from..)?.match_indices(first).map(|(at, _)| from + at);
+    starts.take(MOST_STARTS).find_map(|start| fits(template, text, start))
+}
+
+fn fits(template: &'static str, text: &str, start: usize) -> Option<Found> {
     let mut parts = template.split(['{', '}']);
     let first = parts.next()?;
-    let start = from + text.get(from..)?.find(first)?;
     let mut end = start + first.len();
     let mut blanks = Facts::new();
     while let (Some(name), Some(literal)) = (parts.next(), parts.next()) {
         let length = if literal.is_empty() { text.len() - end } else { text[end..].find(literal)? };
-        blanks.insert(name, shortened(text[end..end + length].to_owned(), LONGEST_VALUE));
+        let blank = &text[end..end + length];
+        if blank.contains(first.trim_end_matches(['\'', ' '])) {
+            return None;
+        }
+        blanks.insert(name, shortened(blank.to_owned(), LONGEST_VALUE));
         end += length + literal.len();
     }
     Some(Found { start, end, blanks })
 }
 
-/// `template` with its blanks filled, each as a piece of code: `{name}` with the fact of that name, `{before|name}` with
-/// that behind `before`. What is not known is `?`.
-pub fn fill(template: &str, facts: &Facts) -> String {
+/// `template` with its blanks filled, each as a piece of code: `{name}` with what the message has in the blank of that
+/// name, else with the fact; `{before|name}` with that behind `before`. What is not known is `?`.
+pub fn fill(template: &str, facts: &Facts, blanks: &Facts) -> String {
     let mut filled = String::new();
     for (at, part) in template.split(['{', '}']).enumerate() {
         if at % 2 == 0 {
@@ -46,7 +59,7 @@ pub fn fill(template: &str, facts: &Facts) -> String {
             continue;
         }
         let (before, name) = part.split_once('|').unwrap_or(("", part));
-        let value = facts.get(name).map_or("?", String::as_str);
+        let value = blanks.get(name).or_else(|| facts.get(name)).map_or("?", String::as_str);
         filled.push_str(&code(&format!("{before}{value}")));
     }
     filled
@@ -68,12 +81,15 @@ mod tests {
         assert_eq!(second.end, text.len());
         assert!(find(template, text, second.end).is_none());
         assert!(find(template, "Mismatch for 'a", 0).is_none());
+        let broken = "Mismatch for 'a': expected 'x only. Mismatch for 'b': expected 'y'";
+        assert_eq!(find(template, broken, 0).unwrap().blanks["policy"], "b", "the first does not go on");
         assert_eq!(find("HTTP {rest}", "an HTTP answer", 0).unwrap().blanks["rest"], "answer");
     }
 
     #[test]
     fn blanks_are_filled_as_code() {
-        let facts = Facts::from([("a", "x`y".to_owned()), ("b", "z".to_owned())]);
-        assert_eq!(fill("{a}, {key: |b} and {c}.", &facts), "``x`y``, `key: z` and `?`.");
+        let facts = Facts::from([("a", "x`y".to_owned()), ("b", "y".to_owned())]);
+        let blanks = Facts::from([("b", "z".to_owned())]);
+        assert_eq!(fill("{a}, {key: |b} and {c}.", &facts, &blanks), "``x`y``, `key: z` and `?`.");
     }
 }

@@ -225,6 +225,14 @@ fn services() {
         Answer::new(302, "text/plain", "").with("Location", "https://x.example/"),
     );
     answered("message_not_known", Route::TokenService, error(401, "Your request was not nice."));
+    // Words that we know of ourselves only.
+    answered(
+        "not_found_in_words",
+        Route::TokenService,
+        error(404, "There is no GITHUB_OUTPUT with a web page instead of."),
+    );
+    let no_key = Answer::new(200, "application/json", r#"{"apiKey":"short"}"#);
+    answered("key_of_no_use", Route::TokenService, no_key);
     step("request_token_wrong", |job| job.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "wrong-token"));
     let pending = json!({ "message": "Can't issue ID_TOKEN for job in 'Pending' state." }).to_string();
     answered("job_pending", Route::IdToken, Answer::new(403, "application/json", pending));
@@ -234,17 +242,21 @@ fn services() {
 fn jobs_without_the_right_to_ask() {
     step("permission_missing", |job| job.unset("ACTIONS_ID_TOKEN_REQUEST_URL"));
     step("dependabot", |job| job.unset("ACTIONS_ID_TOKEN_REQUEST_URL").set("GITHUB_ACTOR", "dependabot[bot]"));
-    for (name, head) in [
-        ("fork", json!({ "full_name": "octocat/contoso-sdk" })),
-        ("fork_deleted", Value::Null),
-        ("pull_request_of_this_repository", json!({ "full_name": "contoso/contoso-sdk" })),
+    let fork = json!({ "full_name": "octocat/contoso-sdk" });
+    for (name, event_name, head) in [
+        ("fork", "pull_request", fork.clone()),
+        ("fork_reviewed", "pull_request_review", fork.clone()),
+        ("fork_with_the_rights_of_the_base", "pull_request_target", fork),
+        ("fork_deleted", "pull_request", Value::Null),
+        ("pull_request_of_this_repository", "pull_request", json!({ "full_name": "contoso/contoso-sdk" })),
     ] {
         step(name, |job| {
             let base = json!({ "repo": { "full_name": "contoso/contoso-sdk", "fork": false } });
             let event = json!({ "number": 7, "pull_request": { "head": { "repo": head }, "base": base } });
             let file = job.directory().join("event.json");
             fs::write(&file, event.to_string()).unwrap();
-            job.unset("ACTIONS_ID_TOKEN_REQUEST_URL").set("GITHUB_EVENT_PATH", file)
+            let job = job.unset("ACTIONS_ID_TOKEN_REQUEST_URL").set("GITHUB_EVENT_NAME", event_name);
+            job.set("GITHUB_EVENT_PATH", file)
         });
     }
     step("user_empty", |job| job.set("INPUT_USER", ""));
@@ -255,7 +267,7 @@ fn jobs_without_the_right_to_ask() {
 fn every_message_of_a_service_is_explained() {
     // What the snapshots show, in one sentence: nobody is left with the service's words alone.
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/outside/snapshots");
-    let unexplained = ["message_not_known.snap"];
+    let unexplained = ["message_not_known.snap", "not_found_in_words.snap", "request_token_wrong.snap"];
     for file in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
         let name = file.file_name().into_string().unwrap();
         if name.ends_with(".snap") && !unexplained.contains(&name.as_str()) {

@@ -147,8 +147,8 @@ fn a_cancelled_job_ends_at_once() {
 fn whatever_comes_16_mebibytes_of_memory_are_enough() {
     let ok = "HTTP/1.1 200 OK\r\n";
     let bad = "HTTP/1.1 400 Bad Request\r\n";
-    let full = |head: &str, start: &str, piece: &str| {
-        let body = start.to_owned() + &piece.repeat((1_048_576 - start.len()) / piece.len());
+    let full = |head: &str, start: &str, piece: &str, end: &str| {
+        let body = start.to_owned() + &piece.repeat((1_048_576 - start.len() - end.len()) / piece.len()) + end;
         Effect::Bytes(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes())
     };
     let endless = |start: String, then: &str| Effect::Endless {
@@ -164,10 +164,12 @@ fn whatever_comes_16_mebibytes_of_memory_are_enough() {
         endless(ok.to_owned(), "X-Header: x\r\n"),
         endless(format!("{ok}X-Header: "), "value "),
         endless(String::new(), "HTTP/1.1 103 Early Hints\r\n\r\n"),
-        full(ok, "{\"value\":\"a.b.c\",\"apiKey\":\"a-key-of-some-length\",\"expires\":[", "0,"),
-        full(ok, "[", "["),
-        full(bad, "{\"error\":[", "{},"),
-        full(bad, "{\"message\":\"x\"", ",\"a\":0"),
+        full(ok, "{\"value\":\"a.b.c\",\"apiKey\":\"a-key-of-some-length\",\"expires\":[", "0,", ""),
+        full(ok, "[", "[", ""),
+        full(bad, "{\"error\":[", "{},", ""),
+        full(bad, "{\"message\":\"x\"", ",\"a\":0", ""),
+        full(bad, "{\"error\":\"", "Workflow mismatch for policy '': expected '', actual ''", "\"}"),
+        full(bad, "{\"error\":\"", "The JSON web token must have a jti claim.", "\"}"),
     ];
     let fails = |effect: Effect, route| {
         let sandbox = Sandbox::with(|_| {});

@@ -25,7 +25,7 @@ fn a_wrong_request_token_is_github_saying_no() {
     let sandbox = Sandbox::with(|_| {});
     let step = Job::new(&sandbox).set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "wrong-token").secret("wrong-token").run();
     let error = step.failed(1);
-    assert!(error.contains("\nno ID token from GitHub: 127.0.0.1:"), "{error}");
+    assert!(error.starts_with("no ID token from GitHub: 127.0.0.1:"), "{error}");
     assert!(error.ends_with("answered HTTP 401 Unauthorized: The request token is missing or wrong."), "{error}");
     assert!(sandbox.requests().iter().all(|request| request.route == Route::IdToken));
 }
@@ -70,7 +70,10 @@ fn a_200_without_a_token_is_no_success() {
         ),
     ] {
         let error = answered(Route::IdToken, Answer::new(200, "application/json", body));
-        assert_eq!(error, format!("no ID token from GitHub: HOST answered HTTP 200, but {problem}"));
+        assert!(
+            error.ends_with(&format!("\nno ID token from GitHub: HOST answered HTTP 200, but {problem}")),
+            "{error}"
+        );
     }
 }
 
@@ -92,7 +95,7 @@ fn a_200_without_a_key_is_no_success() {
     ] {
         let error = answered(Route::TokenService, Answer::new(200, "application/json", body));
         let expected = format!("no API key from the token service: HOST answered HTTP 200, but {problem}");
-        assert!(error.starts_with(&expected), "{error}");
+        assert!(error.contains(&expected), "{error}");
         assert!(!error.contains("a-secret-key"), "{error}");
     }
 }

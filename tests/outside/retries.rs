@@ -223,7 +223,7 @@ fn an_earlier_id_token_is_not_shown_even_if_its_end_is_cut_off() {
     story.sandbox.fault(Route::TokenService, 2, Effect::Instead(refusal(400, &format!("before: {token}"))));
     let told = story.told();
     assert!(
-        told.step.failed(1).ends_with(": before: ***…\nThere were 2 attempts: another attempt would end the same way.")
+        told.step.failed(1).ends_with(": before: ***\nThere were 2 attempts: another attempt would end the same way.")
     );
 }
 

@@ -5,9 +5,11 @@ use fastrand::Rng;
 use pulldown_cmark::{Event, Options, Parser, Tag};
 use sandbox::Sandbox;
 use sandbox::faults::{Answer, Effect, Route};
+use sandbox::runner::Line;
 use serde_json::json;
 
 use crate::job::{Job, Step};
+use crate::scripted::{self, Scripted};
 
 /// Pieces of attacks, to be put together at random.
 const PIECES: &[&str] = &[
@@ -165,6 +167,69 @@ fn a_summary_holds_no_secret_that_a_service_echoes() {
     // [`Job::run`] looks for it.
     let step = Job::new(&sandbox).run();
     assert!(step.summary.contains("***"), "{}", step.summary);
+}
+
+#[test]
+fn no_part_of_a_secret_is_shown_wherever_it_is_cut_or_escaped() {
+    // The runner masks whole values only, so that a part of one would be seen.
+    let parts = |secret: &str| {
+        secret.as_bytes().chunks(60).map(|part| String::from_utf8(part.to_vec()).unwrap()).collect::<Vec<_>>()
+    };
+    let assert_hidden = |step: &Step, secret: &str| {
+        let shown = step.lines.iter().filter(|line| !matches!(line, Line::Mask(_))).map(|line| format!("{line:?}"));
+        let shown = shown.chain([step.summary.clone()]).collect::<String>();
+        // The first part of an ID token is its header, which is the same for all.
+        assert!(!parts(secret).iter().skip(2).any(|part| part.len() == 60 && shown.contains(part.as_str())), "{shown}");
+    };
+    for (before, after) in [("", "|"), ("", "."), (&*"x".repeat(150), ""), (&*"x ".repeat(470), "`")] {
+        // An earlier ID token, in the words of the token service.
+        let sandbox = Sandbox::with(|_| {});
+        let token = sandbox
+            .forge("https://www.nuget.org", |claims| drop(claims.insert("x".to_owned(), json!("x".repeat(900)))));
+        let issued = Answer::new(200, "application/json", json!({ "value": token }).to_string());
+        sandbox.fault(Route::IdToken, 1, Effect::Instead(issued));
+        sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::new(503, "text/html", "")));
+        let words = format!(
+            "The policy '{before}{token}{after}' has expired. Sign in and renew the trust policy on the Trusted Publishing page."
+        );
+        let answer = Answer::new(401, "application/json", json!({ "error": words }).to_string());
+        sandbox.fault(Route::TokenService, 2, Effect::Instead(answer));
+        let step = Job::new(&sandbox).set("RUNNER_DEBUG", "1").run();
+        step.failed(1);
+        assert_hidden(&step, &token);
+
+        // The request token, in a claim.
+        let sandbox = Sandbox::with(|_| {});
+        let request_token = "r3quest-t0ken.".repeat(40);
+        let token = sandbox.forge("https://www.nuget.org", |claims| {
+            claims.insert("environment".to_owned(), json!(format!("{before}{request_token}{after}")));
+            claims.insert("repository".to_owned(), json!("contoso/other"));
+        });
+        let github = Scripted::start(vec![scripted::json(&json!({ "value": token }).to_string())]);
+        let job = Job::new(&sandbox).set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", &request_token).set("RUNNER_DEBUG", "1");
+        let step = job.set("ACTIONS_ID_TOKEN_REQUEST_URL", format!("http://{}/", github.host)).run();
+        assert!(step.failed(1).contains("No matching trust policy"), "{}", step.log);
+        let shown = step.summary.clone() + &step.text().join("\n");
+        assert!(!shown.contains("t0ken.r3quest") && !shown.contains("t0ken&#46;"), "{shown}");
+    }
+}
+
+#[test]
+fn a_summary_begins_on_a_line_of_its_own() {
+    let sandbox = Sandbox::with(|_| {});
+    let job = Job::new(&sandbox).set("INPUT_USER", "somebody");
+    std::fs::write(job.directory().join("summary"), "before").unwrap();
+    assert!(job.run().summary.starts_with("before\n\n### NuGet login failed\n"));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_where_a_file_belongs_is_not_waited_for() {
+    let sandbox = Sandbox::with(|_| {});
+    let job = Job::new(&sandbox).unset("ACTIONS_ID_TOKEN_REQUEST_URL").set("GITHUB_EVENT_NAME", "pull_request");
+    let pipe = job.directory().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    job.set("GITHUB_EVENT_PATH", &pipe).set("GITHUB_STEP_SUMMARY", &pipe).run().failed(1);
 }
 
 #[test]
