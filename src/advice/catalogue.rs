@@ -220,6 +220,16 @@ pub const CATALOGUE: &[Advice] = &[
          `schedule` work too. (Anybody's pull request starts `pull_request_target`, with this repository's rights.)",
     ),
     service(
+        "Ref mismatch for policy '{policy}': expected '{expected}', actual '{actual}'",
+        "The policy {policy} is for the ref {expected}; this job runs on {actual}.",
+        "Run the job on {expected}; or set the ref of the policy to {actual} on nuget.org. Upper and lower case count.",
+    ),
+    service(
+        "Ref '{ref}' for policy '{policy}' must be a branch.",
+        "The policy {policy} is for a branch, and this job runs on {ref}, which is none.",
+        "Run the job on the policy's branch; or create a policy for this ref on nuget.org.",
+    ),
+    service(
         "The JSON Web Token is missing the required claim '{claim}'.",
         "The ID token does not say its {claim}, which nuget.org needs.",
         "GitHub's own ID tokens do; this one is of {issuer}. If that is https://token.actions.githubusercontent.com, run \

@@ -112,6 +112,17 @@ fn policies() {
     world("claim_missing_job_workflow_ref", missing("job_workflow_ref"));
 }
 
+/// Of GitLab's policies, which the sandbox does not have.
+#[test]
+fn refs() {
+    for (name, message) in [
+        ("ref_differs", "Ref mismatch for policy 'contoso-sdk': expected 'main', actual 'Main'"),
+        ("ref_no_branch", "Ref 'v1.0.0' for policy 'contoso-sdk' must be a branch."),
+    ] {
+        answered(name, Route::TokenService, error(401, message));
+    }
+}
+
 #[test]
 fn accounts() {
     world("user_locked", |config| config.users[0].locked = true);
