@@ -48,6 +48,20 @@ pub struct Arguments {
     /// [variable: INPUT_TIMEOUT_SECONDS]
     #[arg(long, value_name = "SECONDS", verbatim_doc_comment)]
     timeout_seconds: Option<String>,
+
+    /// Only find out whether a trust policy matches: do the whole exchange, and throw the key away
+    ///
+    /// A new policy becomes permanent by this, as by any login.
+    /// [variable: INPUT_CHECK_ONLY]
+    #[arg(long, verbatim_doc_comment)]
+    check_only: bool,
+
+    /// Hand the key to all later steps of the job too, as the variable NUGET_API_KEY
+    ///
+    /// NuGet 7.6 and later read it by themselves; so can everything else that runs in them.
+    /// [variable: INPUT_EXPORT_ENV]
+    #[arg(long, verbatim_doc_comment)]
+    export_env: bool,
 }
 
 const AFTER_HELP: &str = "\
@@ -58,6 +72,7 @@ Reads from the job's environment:
   ACTIONS_ID_TOKEN_REQUEST_TOKEN  are there when the job has `permissions: id-token: write`
   GITHUB_ACTIONS                  must be `true`: elsewhere nothing could mask the key
   GITHUB_OUTPUT                   the file that takes the outputs
+  GITHUB_ENV                      the file that takes variables, for --export-env
   GITHUB_STEP_SUMMARY             the file that takes the explanation of a failure
   GITHUB_ACTOR, GITHUB_EVENT_PATH who and what started the run, to explain a failure
   RUNNER_DEBUG                    `1` for more words in the log
@@ -69,11 +84,12 @@ Reads from the job's environment:
   SSL_CERT_FILE, SSL_CERT_DIR     certificates to trust instead of those
 
 Outputs, written to the file in GITHUB_OUTPUT:
-  NUGET_API_KEY  the API key, masked in the log
-  expires-at     when it expires, if the token service says so in RFC 3339
+  NUGET_API_KEY   the API key, masked in the log
+  expires-at      when it expires, if the token service says so in RFC 3339
+  policy-matches  `true` after --check-only, which writes nothing else
 
 Exit codes:
-  0  the key is in the outputs
+  0  the key is in the outputs; with --check-only, a policy matches
   1  the login failed; nothing was written; an error annotation says why
   2  wrong usage: an argument or an input, or not a GitHub Actions job";
 
@@ -93,6 +109,19 @@ pub struct Settings {
     pub audience: String,
     /// Time for everything: all attempts and the waits between them.
     pub timeout: Duration,
+    /// What becomes of the key.
+    pub delivery: Delivery,
+}
+
+/// What becomes of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// It is thrown away: a policy matches, and that was the question.
+    CheckOnly,
+    /// It goes to the step's outputs.
+    Outputs,
+    /// It goes there, and into the environment of all later steps.
+    OutputsAndEnvironment,
 }
 
 /// An argument, an input or a place that the program can't work with. Ends in exit code 2.
@@ -119,6 +148,12 @@ pub enum UsageError {
     /// `timeout-seconds` is no number, or not a sensible one.
     #[error("the input `timeout-seconds` is '{0}'; give whole seconds from 1 to {LONGEST_TIMEOUT}")]
     TimeoutSeconds(String),
+    /// An input that is true or false is neither.
+    #[error("the input `{0}` is '{1}'; give true or false")]
+    Boolean(&'static str, String),
+    /// There would be no key to export.
+    #[error("the inputs `check-only` and `export-env` exclude each other: a check throws its key away")]
+    CheckOnlyExports,
     /// A variable's value is not Unicode.
     #[error(transparent)]
     NotUnicode(#[from] NotUnicode),
@@ -153,7 +188,20 @@ impl Settings {
             Some(value) => seconds(&value).ok_or_else(|| UsageError::TimeoutSeconds(one_line(&value)))?,
             None => DEFAULT_TIMEOUT,
         };
-        Ok(Settings { user, token_service, audience, timeout })
+        let is = |flag: bool, name, variable| match environment.text(variable)? {
+            _ if flag => Ok(true),
+            None => Ok(false),
+            Some(value) => boolean(&value).ok_or_else(|| UsageError::Boolean(name, one_line(&value))),
+        };
+        let check_only = is(arguments.check_only, "check-only", "INPUT_CHECK_ONLY")?;
+        let export_env = is(arguments.export_env, "export-env", "INPUT_EXPORT_ENV")?;
+        let delivery = match (check_only, export_env) {
+            (true, true) => return Err(UsageError::CheckOnlyExports),
+            (true, false) => Delivery::CheckOnly,
+            (false, true) => Delivery::OutputsAndEnvironment,
+            (false, false) => Delivery::Outputs,
+        };
+        Ok(Settings { user, token_service, audience, timeout, delivery })
     }
 
     /// Whether the token service could redeem this job's ID token at nuget.org: it is somebody else's host, and the
@@ -161,6 +209,15 @@ impl Settings {
     pub fn lends_nuget_org_audience(&self) -> bool {
         let others = !self.token_service.is_nuget_org() && !self.token_service.is_loopback();
         others && self.audience.trim_end_matches('/') == NUGET_ORG_AUDIENCE
+    }
+}
+
+/// `true` or `false`, in the forms that YAML has for them (actions/toolkit, `getBooleanInput`).
+fn boolean(value: &str) -> Option<bool> {
+    match value {
+        "true" | "True" | "TRUE" => Some(true),
+        "false" | "False" | "FALSE" => Some(false),
+        _ => None,
     }
 }
 

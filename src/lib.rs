@@ -33,10 +33,10 @@ use clock::Clock;
 use environment::Environment;
 use http::Http;
 use identity::{GitHub, IdentityError};
-use login::GaveUp;
+use login::{Files, GaveUp};
 use proxy::Proxy;
 pub use report::FAILED;
-use runner::{Outputs, Runner};
+use runner::Runner;
 
 /// Runs the program, and gives its exit code: 0 for a key in the outputs, 1 for a failure, 2 for wrong usage.
 pub fn run<W: Write>(
@@ -75,13 +75,13 @@ fn log_in<W: Write>(
     let settings = Settings::resolve(arguments, environment)?;
     facts.extend(advice::of_settings(&settings));
     let github = GitHub::from_environment(environment)?;
-    let mut outputs = Outputs::open(environment)?;
+    let files = Files::open(settings.delivery, environment)?;
     let http = Http::new(trust::tls(environment)?, Proxy::from_environment(environment)?, clock, runner.masked())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the asynchronous runtime can't be set up")?;
-    let outcome = runtime.block_on(login::login(&settings, &github, &http, clock, runner, &mut outputs));
+    let outcome = runtime.block_on(login::login(&settings, &github, &http, clock, runner, &files));
     // Without waiting: a name that is still being resolved would hold the process up.
     runtime.shutdown_background();
     outcome

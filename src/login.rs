@@ -10,14 +10,15 @@ use anyhow::Context;
 
 use crate::advice;
 use crate::claims::Claims;
-use crate::cli::Settings;
+use crate::cli::{Delivery, Settings};
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
+use crate::environment::Environment;
 use crate::http::Http;
 use crate::identity::{GitHub, NoIdToken};
 use crate::outside::one_line;
 use crate::retry::{Attempts, End, Retry, Seconds};
-use crate::runner::{Outputs, Runner};
+use crate::runner::{Records, RecordsError, Runner};
 use crate::secret::Secret;
 use crate::token_service::{ApiKey, Expiry, NoApiKey, exchange};
 
@@ -99,7 +100,7 @@ pub async fn login<W: Write, C: Clock>(
     http: &Http<'_, C>,
     clock: &C,
     runner: &mut Runner<W>,
-    outputs: &mut Outputs,
+    files: &Files,
 ) -> anyhow::Result<()> {
     runner.mask(github.request_token()).map_err(AttemptError::NotMasked)?;
     let mut attempts = Attempts::begin(clock, settings.timeout);
@@ -122,11 +123,7 @@ pub async fn login<W: Write, C: Clock>(
         clock.sleep(wait).await;
     };
 
-    let mut records = vec![("NUGET_API_KEY", api_key.key.reveal())];
-    if let Expiry::At(_, said) = &api_key.expires {
-        records.push(("expires-at", said));
-    }
-    outputs.append(&records).context("the API key can't be written to the file in GITHUB_OUTPUT")?;
+    files.deliver(&api_key)?;
 
     let host = settings.token_service.host();
     let user = one_line(&settings.user);
@@ -136,6 +133,14 @@ pub async fn login<W: Write, C: Clock>(
         failed => format!(" It took {} attempts.", failed + 1),
     };
     // The key is delivered; a log that ends early does not undo that.
+    if settings.delivery == Delivery::CheckOnly {
+        let _ = runner.say(&format!(
+            "A trust policy that {user} created at {host} matches this job: it gave an API key, which is thrown \
+             away.{attempts}\nIf the policy was new, it is permanent from now on. A push may still be outside of its \
+             scopes and package globs.",
+        ));
+        return Ok(());
+    }
     let _ =
         runner.say(&format!("Logged in to {host} as {user}: NUGET_API_KEY holds an API key, valid {valid}.{attempts}"));
     if api_key.expires.left(clock.date()).is_some_and(|left| left < SOON) {
@@ -143,6 +148,41 @@ pub async fn login<W: Write, C: Clock>(
         let _ = runner.warning("NuGet login", &text);
     }
     Ok(())
+}
+
+/// Where the key goes.
+pub struct Files {
+    outputs: Records,
+    environment: Option<Records>,
+    delivery: Delivery,
+}
+
+impl Files {
+    /// Opens the files that a delivery needs.
+    pub fn open(delivery: Delivery, environment: &Environment<'_>) -> Result<Files, RecordsError> {
+        let outputs = Records::open("GITHUB_OUTPUT", environment)?;
+        let exported = delivery == Delivery::OutputsAndEnvironment;
+        let environment = exported.then(|| Records::open("GITHUB_ENV", environment)).transpose()?;
+        Ok(Files { outputs, environment, delivery })
+    }
+
+    /// Writes the key to all of them, or to none.
+    fn deliver(&self, api_key: &ApiKey) -> anyhow::Result<()> {
+        let mut records = vec![("NUGET_API_KEY", api_key.key.reveal())];
+        if let Expiry::At(_, said) = &api_key.expires {
+            records.push(("expires-at", said));
+        }
+        if self.delivery == Delivery::CheckOnly {
+            records = vec![("policy-matches", "true")];
+        }
+        let exported = self.environment.as_ref().map(|file| file.append(&records[..1])).transpose();
+        let exported = exported.context("the API key can't be written to the file in GITHUB_ENV")?;
+        let written = self.outputs.append(&records);
+        if let (Err(_), Some(exported)) = (&written, exported) {
+            exported.take_back();
+        }
+        written.context("the API key can't be written to the file in GITHUB_OUTPUT").map(drop)
+    }
 }
 
 /// One fresh ID token and one exchange.

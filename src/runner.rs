@@ -153,20 +153,22 @@ fn escape_property(text: &str) -> String {
     escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// The file that takes this step's outputs, tried before anything was sent.
-pub struct Outputs {
+/// A file of the runner's that takes names and values: GITHUB_OUTPUT or GITHUB_ENV. Tried before anything was sent.
+pub struct Records {
     path: PathBuf,
 }
 
-/// Why outputs can't be delivered.
+/// Why nothing can be delivered.
 #[derive(Debug, thiserror::Error)]
-pub enum OutputError {
+pub enum RecordsError {
     /// The variable is unset or empty.
-    #[error("GITHUB_OUTPUT is not set, so the API key could not be handed to the next step")]
-    Unset,
+    #[error("{0} is not set, so the API key could not be handed to the next step")]
+    Unset(&'static str),
     /// The file can't be opened, or is no regular file (a key written to a terminal or a pipe would be shown).
-    #[error("the file in GITHUB_OUTPUT ({}) can't take the API key: {cause}", path.display())]
+    #[error("the file in {variable} ({}) can't take the API key: {cause}", path.display())]
     Unwritable {
+        /// Which variable.
+        variable: &'static str,
         /// What the variable holds.
         path: PathBuf,
         /// Why not.
@@ -174,22 +176,22 @@ pub enum OutputError {
     },
 }
 
-impl Outputs {
-    /// Opens the file that the runner made for this step. It is not created: a runner that did not make it would not
-    /// read it.
-    pub fn open(environment: &Environment<'_>) -> Result<Outputs, OutputError> {
-        let path: Option<OsString> = (environment.0)("GITHUB_OUTPUT");
-        let path = path.filter(|path| !path.is_empty()).map(PathBuf::from).ok_or(OutputError::Unset)?;
+impl Records {
+    /// Opens the file that the runner made for this step, and named in `variable`. It is not created: a runner that did
+    /// not make it would not read it.
+    pub fn open(variable: &'static str, environment: &Environment<'_>) -> Result<Records, RecordsError> {
+        let path: Option<OsString> = (environment.0)(variable);
+        let path = path.filter(|path| !path.is_empty()).map(PathBuf::from).ok_or(RecordsError::Unset(variable))?;
         match open(&path) {
-            Ok(_) => Ok(Outputs { path }),
-            Err(cause) => Err(OutputError::Unwritable { path, cause }),
+            Ok(_) => Ok(Records { path }),
+            Err(cause) => Err(RecordsError::Unwritable { variable, path, cause }),
         }
     }
 
     /// Appends records in one write, so that a step that is killed leaves all of them or none; after an error the file
-    /// is as it was. What a value holds can't end its record or begin another: the delimiter is random, and checked not
+    /// is as it was. Gives what can take them back. What a value holds can't end its record or begin another: the delimiter is random, and checked not
     /// to stand in it.
-    pub fn append(&self, records: &[(&str, &str)]) -> io::Result<()> {
+    pub fn append(&self, records: &[(&str, &str)]) -> io::Result<Appended> {
         // Once more: the runner reads the file that is there in the end.
         let mut file = open(&self.path)?;
         let mut text = String::new();
@@ -206,10 +208,29 @@ impl Outputs {
             text.push_str(&format!("{name}<<{delimiter}\n{value}\n{delimiter}\n"));
         }
         let before = file.metadata()?.len();
-        file.write_all(text.as_bytes()).inspect_err(|_| {
-            // Half a record may be there, where a disk is full. If even this fails, there is nothing left to try.
-            let _ = file.set_len(before);
-        })
+        let written = file.write_all(text.as_bytes());
+        let appended = Appended { file, before };
+        match written {
+            Ok(()) => Ok(appended),
+            Err(error) => {
+                // Half a record may be there, where a disk is full.
+                appended.take_back();
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Records that were appended.
+pub struct Appended {
+    file: File,
+    before: u64,
+}
+
+impl Appended {
+    /// Makes the file what it was before. If this fails, there is nothing left to try.
+    pub fn take_back(self) {
+        let _ = self.file.set_len(self.before);
     }
 }
 

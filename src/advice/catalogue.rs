@@ -400,6 +400,12 @@ pub const CATALOGUE: &[Advice] = &[
         "The API key could not be handed to the next step.",
         "The runner sets GITHUB_OUTPUT for each step and makes the file: leave both as they are.",
     ),
+    us(
+        "GITHUB_ENV",
+        Case::Any,
+        "The API key could not be handed to the later steps.",
+        "The runner sets GITHUB_ENV for each step and makes the file: leave both as they are.",
+    ),
     // The network.
     us(
         "is issued by {whom}, which is not trusted here",

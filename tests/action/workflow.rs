@@ -75,6 +75,7 @@ fn a_workflow_logs_in_with_an_installed_and_with_a_downloaded_binary_and_pushes(
         assert!(sandbox.has_package(&format!("my-sdk.{name}"), "1.0.0"), "{log}");
     }
     assert_eq!(log.matches("pushed with a key of 84 characters that expires at 20").count(), 2, "{log}");
+    assert!(log.contains("checked=true, and a key of 0 characters"), "{log}");
     assert!(log.contains(&format!("Using {}, SHA-256 ", installed.display())), "{log}");
     assert_eq!(mirror.asked(), [asset_path()]);
     // act shows a mask line as it came; nothing else may show what it masks.

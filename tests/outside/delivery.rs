@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sandbox::Sandbox;
 use sandbox::faults::{Answer, Effect, Fault, Route};
+use sandbox::runner::read_outputs;
 use serde_json::json;
 
 use crate::job::Job;
@@ -179,4 +180,60 @@ fn a_file_that_is_gone_when_the_key_comes_is_no_success() {
     assert_eq!(ran.status.code(), Some(1));
     let log = String::from_utf8(ran.stdout).unwrap();
     assert!(log.contains("the API key can't be written to the file in GITHUB_OUTPUT: "), "{log}");
+}
+
+/// A job with a file for the environment of later steps.
+fn exporting<'a>(sandbox: &'a Sandbox, before: &str) -> (Job<'a>, std::path::PathBuf) {
+    let job = Job::new(sandbox).set("INPUT_EXPORT_ENV", "true");
+    let file = job.directory().join("env");
+    fs::write(&file, before).unwrap();
+    (job.set("GITHUB_ENV", &file), file)
+}
+
+#[test]
+fn export_env_hands_the_key_to_later_steps_too() {
+    for before in ["", "OTHER=1\n", "OTHER=1"] {
+        let sandbox = Sandbox::with(|_| {});
+        let (mut job, file) = exporting(&sandbox, before);
+        assert!(job.execute().status.success());
+        let written = fs::read_to_string(&file).unwrap();
+        let records: Vec<_> = read_outputs(written.strip_prefix(before).unwrap().trim_start()).unwrap();
+        assert_eq!(records, [("NUGET_API_KEY".to_owned(), sandbox.api_keys()[0].clone())]);
+        assert!(fs::read_to_string(job.output()).unwrap().contains(&sandbox.api_keys()[0]));
+    }
+}
+
+#[test]
+fn without_export_env_nothing_is_exported() {
+    for value in ["false", ""] {
+        let sandbox = Sandbox::with(|_| {});
+        let (job, file) = exporting(&sandbox, "OTHER=1\n");
+        let mut job = job.set("INPUT_EXPORT_ENV", value);
+        assert!(job.execute().status.success());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "OTHER=1\n");
+    }
+}
+
+#[test]
+fn without_a_file_to_export_to_nothing_is_sent() {
+    let sandbox = Sandbox::with(|_| {});
+    for path in ["", "/nowhere/env"] {
+        let step = Job::new(&sandbox).arguments(["--export-env"]).set("GITHUB_ENV", path).run();
+        assert!(step.failed(1).contains("GITHUB_ENV"), "{}", step.log);
+    }
+    assert!(sandbox.requests().is_empty());
+}
+
+#[test]
+fn a_key_is_in_both_files_or_in_none() {
+    let sandbox = Sandbox::with(|_| {});
+    sandbox.fault(Route::TokenService, 1, Fault { delay: Duration::from_millis(700), effect: Effect::Answered });
+    let (mut job, file) = exporting(&sandbox, "OTHER=1\n");
+    let child = job.spawn();
+    while sandbox.requests().len() < 2 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    fs::remove_file(job.output()).unwrap();
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(1));
+    assert_eq!(fs::read_to_string(file).unwrap(), "OTHER=1\n");
 }

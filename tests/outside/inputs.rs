@@ -209,3 +209,15 @@ fn a_timeout_is_whole_seconds_up_to_a_day() {
         Job::new(&sandbox).set("INPUT_TIMEOUT_SECONDS", value).run().api_key();
     }
 }
+
+#[test]
+fn what_is_true_or_false_is_one_of_both() {
+    for (name, variable) in [("check-only", "INPUT_CHECK_ONLY"), ("export-env", "INPUT_EXPORT_ENV")] {
+        for value in ["yes", "1", "tRue", "on"] {
+            let error = refused(2, |job| job.set(variable, value));
+            assert_eq!(error, format!("the input `{name}` is '{value}'; give true or false"));
+        }
+    }
+    let error = refused(2, |job| job.set("INPUT_CHECK_ONLY", "true").arguments(["--export-env"]));
+    assert!(error.starts_with("the inputs `check-only` and `export-env` exclude each other"), "{error}");
+}

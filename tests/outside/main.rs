@@ -1,5 +1,6 @@
 //! The built binary, from outside: as a step of a job runs it.
 
+mod check_only;
 mod delivery;
 mod explanations;
 mod fast_clock;
