@@ -34,6 +34,13 @@ pub struct Arguments {
     #[arg(long, value_name = "URL", verbatim_doc_comment)]
     token_service_url: Option<String>,
 
+    /// V3 service index of the registry, which names its token service; instead of the URL above
+    ///
+    /// https, or http to a loopback host. Needs an --audience of its own, except at nuget.org.
+    /// [variable: INPUT_SOURCE]
+    #[arg(long, value_name = "URL", verbatim_doc_comment)]
+    source: Option<String>,
+
     /// Audience of the ID token, as the token service expects it [default: https://www.nuget.org]
     ///
     /// A token service other than nuget.org's should have an audience of its own: with nuget.org's
@@ -104,13 +111,31 @@ pub struct Settings {
     /// The nuget.org user that created the trust policy.
     pub user: String,
     /// Where ID tokens are exchanged for API keys.
-    pub token_service: Endpoint,
+    pub service: Service,
     /// The `aud` claim to ask for.
     pub audience: String,
     /// Time for everything: all attempts and the waits between them.
     pub timeout: Duration,
     /// What becomes of the key.
     pub delivery: Delivery,
+}
+
+/// Where ID tokens are exchanged for API keys.
+#[derive(Debug)]
+pub enum Service {
+    /// At this token service.
+    At(Endpoint),
+    /// At the one that this service index names.
+    IndexedBy(Endpoint),
+}
+
+impl Service {
+    /// What the user named: the token service, or the index.
+    pub fn named(&self) -> &Endpoint {
+        match self {
+            Service::At(endpoint) | Service::IndexedBy(endpoint) => endpoint,
+        }
+    }
 }
 
 /// What becomes of the key.
@@ -145,6 +170,18 @@ pub enum UsageError {
     /// `token-service-url` can't be used.
     #[error("the input `token-service-url` {0}")]
     TokenServiceUrl(NotAnEndpoint),
+    /// `source` can't be used.
+    #[error("the input `source` {0}")]
+    Source(NotAnEndpoint),
+    /// Both say where the token service is.
+    #[error("the inputs `source` and `token-service-url` exclude each other: give one of them")]
+    SourceAndTokenService,
+    /// The ID token would be made out to nuget.org, and go to somebody else.
+    #[error(
+        "the input `source` is of {0}, which could redeem an ID token for nuget.org there: set the input `audience` to \
+         what its token service expects"
+    )]
+    SourceAudience(String),
     /// `timeout-seconds` is no number, or not a sensible one.
     #[error("the input `timeout-seconds` is '{0}'; give whole seconds from 1 to {LONGEST_TIMEOUT}")]
     TimeoutSeconds(String),
@@ -177,13 +214,24 @@ impl Settings {
             None => environment.text(variable),
         };
         let user = input(arguments.user, "INPUT_USER")?.ok_or(UsageError::NoUser)?;
-        let token_service = input(arguments.token_service_url, "INPUT_TOKEN_SERVICE_URL")?
-            .unwrap_or_else(|| NUGET_ORG_TOKEN_SERVICE.to_owned());
-        let token_service = Endpoint::parse(&token_service).map_err(UsageError::TokenServiceUrl)?;
-        if token_service.is_nuget_org() && user.contains('@') {
+        let token_service = input(arguments.token_service_url, "INPUT_TOKEN_SERVICE_URL")?;
+        let service = match (input(arguments.source, "INPUT_SOURCE")?, token_service) {
+            (Some(_), Some(_)) => return Err(UsageError::SourceAndTokenService),
+            (Some(source), None) => Service::IndexedBy(Endpoint::parse(&source).map_err(UsageError::Source)?),
+            (None, url) => {
+                let url = url.unwrap_or_else(|| NUGET_ORG_TOKEN_SERVICE.to_owned());
+                Service::At(Endpoint::parse(&url).map_err(UsageError::TokenServiceUrl)?)
+            }
+        };
+        if service.named().is_nuget_org() && user.contains('@') {
             return Err(UsageError::EmailAddress(one_line(&user)));
         }
         let audience = input(arguments.audience, "INPUT_AUDIENCE")?.unwrap_or_else(|| NUGET_ORG_AUDIENCE.to_owned());
+        if let Service::IndexedBy(index) = &service
+            && lends_nuget_org_audience(&audience, index)
+        {
+            return Err(UsageError::SourceAudience(index.host()));
+        }
         let timeout = match input(arguments.timeout_seconds, "INPUT_TIMEOUT_SECONDS")? {
             Some(value) => seconds(&value).ok_or_else(|| UsageError::TimeoutSeconds(one_line(&value)))?,
             None => DEFAULT_TIMEOUT,
@@ -201,15 +249,15 @@ impl Settings {
             (false, true) => Delivery::OutputsAndEnvironment,
             (false, false) => Delivery::Outputs,
         };
-        Ok(Settings { user, token_service, audience, timeout, delivery })
+        Ok(Settings { user, service, audience, timeout, delivery })
     }
+}
 
-    /// Whether the token service could redeem this job's ID token at nuget.org: it is somebody else's host, and the
-    /// ID token would be made out to nuget.org.
-    pub fn lends_nuget_org_audience(&self) -> bool {
-        let others = !self.token_service.is_nuget_org() && !self.token_service.is_loopback();
-        others && self.audience.trim_end_matches('/') == NUGET_ORG_AUDIENCE
-    }
+/// Whether a host could redeem an ID token of this audience at nuget.org: it is somebody else's, and the ID token would be
+/// made out to nuget.org.
+pub fn lends_nuget_org_audience(audience: &str, to: &Endpoint) -> bool {
+    let others = !to.is_nuget_org() && !to.is_loopback();
+    others && audience.trim_end_matches('/') == NUGET_ORG_AUDIENCE
 }
 
 /// `true` or `false`, in the forms that YAML has for them (actions/toolkit, `getBooleanInput`).

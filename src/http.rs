@@ -53,8 +53,8 @@ impl<'a, C: Clock> Http<'a, C> {
         Ok(Http { tls, proxy, clock, masked, network: Network::start()? })
     }
 
-    /// `GET` with a bearer token. `limit` bounds the whole of it, from the connection to the end of the body.
-    pub async fn get(&self, from: &Endpoint, bearer: &Secret, limit: Duration) -> Result<Answer, Failure> {
+    /// `GET`, with a bearer token where there is one. `limit` bounds the whole of it, from the connection to the end of the body.
+    pub async fn get(&self, from: &Endpoint, bearer: Option<&Secret>, limit: Duration) -> Result<Answer, Failure> {
         self.send(from, bearer, limit, |client| client.get(from.url())).await
     }
 
@@ -67,13 +67,13 @@ impl<'a, C: Clock> Http<'a, C> {
         limit: Duration,
     ) -> Result<Answer, Failure> {
         let post = |client: Client| client.post(to.url()).header(CONTENT_TYPE, "application/json").body(json);
-        self.send(to, bearer, limit, post).await
+        self.send(to, Some(bearer), limit, post).await
     }
 
     async fn send(
         &self,
         endpoint: &Endpoint,
-        bearer: &Secret,
+        bearer: Option<&Secret>,
         limit: Duration,
         request: impl FnOnce(Client) -> RequestBuilder,
     ) -> Result<Answer, Failure> {
@@ -83,7 +83,11 @@ impl<'a, C: Clock> Http<'a, C> {
             host: host.clone(),
             problem: format!("the client can't be set up: {}", innermost(&error)),
         })?;
-        let request = request(client).bearer_auth(bearer.reveal()).header(ACCEPT, "application/json");
+        let mut request = request(client);
+        if let Some(bearer) = bearer {
+            request = request.bearer_auth(bearer.reveal());
+        }
+        let request = request.header(ACCEPT, "application/json");
         // Known as soon as it came, for the case that the body does not.
         let head = Arc::new(OnceLock::new());
         let fetched = self.network.run(fetch(request, self.clock.date(), Arc::clone(&head)));

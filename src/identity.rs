@@ -102,7 +102,7 @@ impl GitHub {
         }
 
         let route = self.request_url.with_query("audience", audience);
-        let answer = http.get(&route, &self.request_token, LIMIT.min(left)).await?;
+        let answer = http.get(&route, Some(&self.request_token), LIMIT.min(left)).await?;
         let issued: Issued = answer.accepted("a string `value`")?;
         let parts = issued.value.split('.').count();
         let id_token = Secret::new(issued.value, 1..=LONGEST_TOKEN)

@@ -20,6 +20,7 @@ mod random;
 mod report;
 mod retry;
 mod secret;
+mod service_index;
 mod token_service;
 mod trust;
 

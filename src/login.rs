@@ -10,7 +10,7 @@ use anyhow::Context;
 
 use crate::advice;
 use crate::claims::Claims;
-use crate::cli::{Delivery, Settings};
+use crate::cli::{Delivery, Service, Settings, lends_nuget_org_audience};
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::environment::Environment;
@@ -20,6 +20,7 @@ use crate::outside::one_line;
 use crate::retry::{Attempts, End, Retry, Seconds};
 use crate::runner::{Records, RecordsError, Runner};
 use crate::secret::Secret;
+use crate::service_index::{self, NoTokenService};
 use crate::token_service::{ApiKey, Expiry, NoApiKey, exchange};
 
 /// A key that is valid for less than this may not live to see a push that follows a build.
@@ -28,6 +29,9 @@ const SOON: Duration = Duration::from_secs(5 * 60);
 /// Why an attempt brought no API key.
 #[derive(Debug, thiserror::Error)]
 pub enum AttemptError {
+    /// It is not known where to.
+    #[error(transparent)]
+    NoTokenService(#[from] NoTokenService),
     /// There was nothing to exchange.
     #[error(transparent)]
     NoIdToken(#[from] NoIdToken),
@@ -47,6 +51,7 @@ pub enum AttemptError {
 impl AttemptError {
     fn retry(&self) -> Retry {
         match self {
+            AttemptError::NoTokenService(error) => error.retry(),
             AttemptError::NoIdToken(error) => error.retry(),
             AttemptError::NoApiKey { error, .. } => error.retry(),
             AttemptError::NotMasked(_) => Retry::Never,
@@ -59,7 +64,8 @@ impl AttemptError {
             AttemptError::NoIdToken(NoIdToken(failure)) | AttemptError::NoApiKey { error: NoApiKey(failure), .. } => {
                 failure.words()
             }
-            AttemptError::NotMasked(_) => None,
+            AttemptError::NoTokenService(NoTokenService::Failed(failure)) => failure.words(),
+            AttemptError::NoTokenService(_) | AttemptError::NotMasked(_) => None,
         }
     }
 
@@ -105,11 +111,22 @@ pub async fn login<W: Write, C: Clock>(
     runner.mask(github.request_token()).map_err(AttemptError::NotMasked)?;
     let mut attempts = Attempts::begin(clock, settings.timeout);
     let mut used = UsedTokens::default();
+    let mut token_service = match &settings.service {
+        Service::At(token_service) => Some(token_service.clone()),
+        Service::IndexedBy(_) => None,
+    };
     if let Some(warning) = advice::warning(settings) {
         runner.warning("NuGet login", &warning)?;
     }
     let api_key = loop {
-        let cause = match attempt(settings, github, http, clock, runner, &attempts, &mut used).await {
+        let attempt = async {
+            let token_service = match &mut token_service {
+                Some(known) => known,
+                unknown => unknown.insert(indexed(settings, http, runner, attempts.left()).await?),
+            };
+            attempt(settings, token_service, github, http, clock, runner, &attempts, &mut used).await
+        };
+        let cause = match attempt.await {
             Ok(api_key) => break api_key,
             Err(cause) => cause,
         };
@@ -125,7 +142,7 @@ pub async fn login<W: Write, C: Clock>(
 
     files.deliver(&api_key)?;
 
-    let host = settings.token_service.host();
+    let host = token_service.as_ref().unwrap_or(settings.service.named()).host();
     let user = one_line(&settings.user);
     let valid = api_key.expires.in_words();
     let attempts = match attempts.failed() {
@@ -185,9 +202,27 @@ impl Files {
     }
 }
 
+/// The token service that the service index names.
+async fn indexed<W: Write, C: Clock>(
+    settings: &Settings,
+    http: &Http<'_, C>,
+    runner: &mut Runner<W>,
+    left: Duration,
+) -> Result<Endpoint, AttemptError> {
+    let index = settings.service.named();
+    let found = service_index::token_service(http, index, left).await?;
+    if lends_nuget_org_audience(&settings.audience, &found) {
+        return Err(NoTokenService::Audience { host: index.host(), found: found.host() }.into());
+    }
+    runner.say(&format!("The token service of {} is {}.", index.host(), found.without_query()))?;
+    Ok(found)
+}
+
 /// One fresh ID token and one exchange.
+#[expect(clippy::too_many_arguments, reason = "all of the journey's parts meet here, and nowhere else")]
 async fn attempt<W: Write, C: Clock>(
     settings: &Settings,
+    token_service: &Endpoint,
     github: &GitHub,
     http: &Http<'_, C>,
     clock: &C,
@@ -212,11 +247,11 @@ async fn attempt<W: Write, C: Clock>(
     }
 
     let began = clock.now();
-    let api_key = exchange(http, &settings.token_service, &settings.user, &id_token, attempts.left()).await;
+    let api_key = exchange(http, token_service, &settings.user, &id_token, attempts.left()).await;
     if let Ok(api_key) = &api_key {
         runner.mask(&api_key.key)?;
     }
-    runner.debug(&request("POST", &settings.token_service, &api_key, clock.now() - began))?;
+    runner.debug(&request("POST", token_service, &api_key, clock.now() - began))?;
     api_key.map_err(|error| AttemptError::NoApiKey { error, claims: Claims::of(&id_token, &runner.masked()) })
 }
 

@@ -441,6 +441,19 @@ pub const CATALOGUE: &[Advice] = &[
         "Is it the right one, and does it run? Or name the host in NO_PROXY, where it can be reached without a proxy.",
     ),
     us(
+        "names no TokenService/1.0.0; it has ",
+        Case::Any,
+        "The registry's service index names no token service.",
+        "Ask those who run the registry whether it has trusted publishing, and for the URL of its token service: that goes \
+         into `token-service-url`. For nuget.org leave `source` out: its index does not name its token service yet.",
+    ),
+    us(
+        "no service index: {host} answered HTTP 404",
+        Case::Any,
+        "There is no service index at the input `source`.",
+        "Give the URL that `dotnet nuget push --source` takes; it ends in `index.json` as a rule.",
+    ),
+    us(
         "no API key from the token service: {host} answered HTTP 404",
         Case::Any,
         "{service} answered that there is nothing there.",

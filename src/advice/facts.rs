@@ -21,7 +21,7 @@ pub fn of_settings(settings: &Settings) -> Facts {
     Facts::from([
         ("user", one_line(&settings.user)),
         ("audience", one_line(&settings.audience)),
-        ("service", settings.token_service.without_query()),
+        ("service", settings.service.named().without_query()),
     ])
 }
 

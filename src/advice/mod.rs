@@ -6,7 +6,7 @@ mod template;
 
 use std::collections::HashSet;
 
-use crate::cli::Settings;
+use crate::cli::{Service, Settings, lends_nuget_org_audience};
 use crate::login::GaveUp;
 
 pub use catalogue::Policy;
@@ -102,11 +102,12 @@ fn by_us(text: &str, facts: &Facts) -> Option<(&'static Advice, Facts)> {
 
 /// A warning about settings that work, but that give away more than they need to.
 pub fn warning(settings: &Settings) -> Option<String> {
-    settings.lends_nuget_org_audience().then(|| {
+    let Service::At(token_service) = &settings.service else { return None };
+    lends_nuget_org_audience(&settings.audience, token_service).then(|| {
         format!(
             "The ID token for {} is made out to nuget.org (audience {}): whoever runs that host could redeem it at \
              nuget.org. Set the input `audience` to one of its own.",
-            settings.token_service.host(),
+            token_service.host(),
             settings.audience,
         )
     })

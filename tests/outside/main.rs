@@ -16,6 +16,7 @@ mod random_faults;
 mod rejection;
 mod retries;
 mod scripted;
+mod source;
 mod summary;
 mod tls_world;
 mod trust;

@@ -76,6 +76,8 @@ fn help_names_every_input_variable_output_and_exit_code() {
         "INPUT_EXPORT_ENV",
         "GITHUB_ENV",
         "policy-matches",
+        "--source <URL>",
+        "INPUT_SOURCE",
         "HTTPS_PROXY",
         "NODE_EXTRA_CA_CERTS",
         "SSL_CERT_FILE",
