@@ -1,5 +1,6 @@
 //! Arguments and `INPUT_*` variables become one validated [`Settings`].
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::endpoint::{Endpoint, NotAnEndpoint};
@@ -17,27 +18,47 @@ pub const NUGET_ORG_AUDIENCE: &str = "https://www.nuget.org";
 /// temporary API key (nuget.org's lives about an hour), masks the key in the log and writes it to
 /// the step's outputs.
 #[derive(Debug, clap::Parser)]
-#[allow(rustdoc::bare_urls, reason = "these comments are the text of `--help`")]
 #[command(version, verbatim_doc_comment, after_long_help = AFTER_HELP)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Subcommand>,
+
+    #[command(flatten)]
+    options: Options,
+
+    /// Only find out whether a trust policy matches: do the whole exchange, and throw the key away
+    ///
+    /// A new policy becomes permanent by this, as by any login.
+    #[arg(long, verbatim_doc_comment)]
+    check_only: bool,
+
+    /// Hand the key to all later steps of the job too, as the variable NUGET_API_KEY
+    ///
+    /// NuGet 7.6 and later read it by themselves; so can everything else that runs in them.
+    #[arg(long, verbatim_doc_comment)]
+    export_env: bool,
+}
+
+/// What a login needs to know, however the key is delivered.
+#[derive(Debug, clap::Args)]
+#[allow(rustdoc::bare_urls, reason = "these comments are the text of `--help`")]
+struct Options {
     /// nuget.org profile name of the person who created the trust policy (required)
     ///
     /// Not an organization, not the package owner, not an e-mail address.
-    /// [variable: INPUT_USER]
     #[arg(long, value_name = "NAME", verbatim_doc_comment)]
     user: Option<String>,
 
     /// URL of the token service [default: https://www.nuget.org/api/v2/token]
     ///
     /// https, or http to a loopback host.
-    /// [variable: INPUT_TOKEN_SERVICE_URL]
     #[arg(long, value_name = "URL", verbatim_doc_comment)]
     token_service_url: Option<String>,
 
     /// V3 service index of the registry, which names its token service; instead of the URL above
     ///
     /// https, or http to a loopback host. Needs an --audience of its own, except at nuget.org.
-    /// [variable: INPUT_SOURCE]
     #[arg(long, value_name = "URL", verbatim_doc_comment)]
     source: Option<String>,
 
@@ -45,34 +66,48 @@ pub struct Arguments {
     ///
     /// A token service other than nuget.org's should have an audience of its own: with nuget.org's
     /// it could redeem the ID token at nuget.org.
-    /// [variable: INPUT_AUDIENCE]
     #[arg(long, value_name = "AUDIENCE", verbatim_doc_comment)]
     audience: Option<String>,
 
     /// Time for everything, retries included, in whole seconds [default: 120]
     ///
     /// What passes (a busy server, a lost connection) is tried again until then.
-    /// [variable: INPUT_TIMEOUT_SECONDS]
     #[arg(long, value_name = "SECONDS", verbatim_doc_comment)]
     timeout_seconds: Option<String>,
+}
 
-    /// Only find out whether a trust policy matches: do the whole exchange, and throw the key away
+#[derive(Debug, clap::Subcommand)]
+enum Subcommand {
+    /// Log in right before a command, and give it the key as NUGET_API_KEY
     ///
-    /// A new policy becomes permanent by this, as by any login.
-    /// [variable: INPUT_CHECK_ONLY]
-    #[arg(long, verbatim_doc_comment)]
-    check_only: bool,
+    /// The key is in the command's environment and nowhere else: arguments would show it to other
+    /// processes. To put it there all the same, let a shell do it:
+    ///   nuget-login exec --user NAME -- sh -c 'push --key "$NUGET_API_KEY"'
+    /// Output, signals and exit code are the command's; the words of the login go to standard error.
+    /// Only flags count here, no INPUT_ variables: an earlier step could have set those.
+    /// Outside of a job this works against a sandbox on loopback.
+    #[command(verbatim_doc_comment)]
+    Exec {
+        #[command(flatten)]
+        options: Options,
 
-    /// Hand the key to all later steps of the job too, as the variable NUGET_API_KEY
-    ///
-    /// NuGet 7.6 and later read it by themselves; so can everything else that runs in them.
-    /// [variable: INPUT_EXPORT_ENV]
-    #[arg(long, verbatim_doc_comment)]
-    export_env: bool,
+        /// The command and its arguments
+        #[arg(last = true, required = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
+    },
+}
+
+impl Arguments {
+    /// Whether a command of the user's gets standard output, so that it is not ours.
+    pub fn runs_a_command(&self) -> bool {
+        self.command.is_some()
+    }
 }
 
 const AFTER_HELP: &str = "\
 A flag wins over its variable. Empty or blank means absent; surrounding white space is ignored.
+The variables are INPUT_USER, INPUT_TOKEN_SERVICE_URL, INPUT_SOURCE, INPUT_AUDIENCE,
+INPUT_TIMEOUT_SECONDS, INPUT_CHECK_ONLY and INPUT_EXPORT_ENV.
 
 Reads from the job's environment:
   ACTIONS_ID_TOKEN_REQUEST_URL    where GitHub issues ID tokens, and the token to ask with; both
@@ -98,7 +133,8 @@ Outputs, written to the file in GITHUB_OUTPUT:
 Exit codes:
   0  the key is in the outputs; with --check-only, a policy matches
   1  the login failed; nothing was written; an error annotation says why
-  2  wrong usage: an argument or an input, or not a GitHub Actions job";
+  2  wrong usage: an argument or an input, or not a GitHub Actions job
+  Those of `exec` are the command's; 126 and 127 mean that it could not be run";
 
 /// Time for everything, where nothing is said.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
@@ -139,8 +175,10 @@ impl Service {
 }
 
 /// What becomes of the key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Delivery {
+    /// It goes to a command, alone.
+    Command(Vec<OsString>),
     /// It is thrown away: a policy matches, and that was the question.
     CheckOnly,
     /// It goes to the step's outputs.
@@ -161,6 +199,12 @@ pub enum UsageError {
          log, so none is made"
     )]
     NotGitHubActions,
+    /// Neither a job nor a sandbox.
+    #[error(
+        "this is not a GitHub Actions job (GITHUB_ACTIONS is not `true`), and {0} is not on loopback: outside of a job \
+         `exec` works against a sandbox only"
+    )]
+    NoSandbox(String),
     /// `user` is absent.
     #[error("the input `user` (flag --user, variable INPUT_USER) is empty")]
     NoUser,
@@ -206,16 +250,23 @@ impl From<clap::Error> for UsageError {
 impl Settings {
     /// Checks the place and every input; nothing is sent or written. A flag wins over its variable.
     pub fn resolve(arguments: Arguments, environment: &Environment<'_>) -> Result<Settings, UsageError> {
-        if !environment.is_github_actions() {
+        let Arguments { command, options, check_only, export_env } = arguments;
+        if command.is_none() && !environment.is_github_actions() {
             return Err(UsageError::NotGitHubActions);
         }
+        let (options, command) = match command {
+            Some(Subcommand::Exec { options, command }) => (options, Some(command)),
+            None => (options, None),
+        };
+        let from_variables = command.is_none();
         let input = |flag: Option<String>, variable| match flag.as_deref().and_then(given) {
             Some(value) => Ok(Some(value)),
-            None => environment.text(variable),
+            None if from_variables => environment.text(variable),
+            None => Ok(None),
         };
-        let user = input(arguments.user, "INPUT_USER")?.ok_or(UsageError::NoUser)?;
-        let token_service = input(arguments.token_service_url, "INPUT_TOKEN_SERVICE_URL")?;
-        let service = match (input(arguments.source, "INPUT_SOURCE")?, token_service) {
+        let user = input(options.user, "INPUT_USER")?.ok_or(UsageError::NoUser)?;
+        let token_service = input(options.token_service_url, "INPUT_TOKEN_SERVICE_URL")?;
+        let service = match (input(options.source, "INPUT_SOURCE")?, token_service) {
             (Some(_), Some(_)) => return Err(UsageError::SourceAndTokenService),
             (Some(source), None) => Service::IndexedBy(Endpoint::parse(&source).map_err(UsageError::Source)?),
             (None, url) => {
@@ -226,13 +277,13 @@ impl Settings {
         if service.named().is_nuget_org() && user.contains('@') {
             return Err(UsageError::EmailAddress(one_line(&user)));
         }
-        let audience = input(arguments.audience, "INPUT_AUDIENCE")?.unwrap_or_else(|| NUGET_ORG_AUDIENCE.to_owned());
+        let audience = input(options.audience, "INPUT_AUDIENCE")?.unwrap_or_else(|| NUGET_ORG_AUDIENCE.to_owned());
         if let Service::IndexedBy(index) = &service
             && lends_nuget_org_audience(&audience, index)
         {
             return Err(UsageError::SourceAudience(index.host()));
         }
-        let timeout = match input(arguments.timeout_seconds, "INPUT_TIMEOUT_SECONDS")? {
+        let timeout = match input(options.timeout_seconds, "INPUT_TIMEOUT_SECONDS")? {
             Some(value) => seconds(&value).ok_or_else(|| UsageError::TimeoutSeconds(one_line(&value)))?,
             None => DEFAULT_TIMEOUT,
         };
@@ -241,13 +292,18 @@ impl Settings {
             None => Ok(false),
             Some(value) => boolean(&value).ok_or_else(|| UsageError::Boolean(name, one_line(&value))),
         };
-        let check_only = is(arguments.check_only, "check-only", "INPUT_CHECK_ONLY")?;
-        let export_env = is(arguments.export_env, "export-env", "INPUT_EXPORT_ENV")?;
-        let delivery = match (check_only, export_env) {
-            (true, true) => return Err(UsageError::CheckOnlyExports),
-            (true, false) => Delivery::CheckOnly,
-            (false, true) => Delivery::OutputsAndEnvironment,
-            (false, false) => Delivery::Outputs,
+        let delivery = match command {
+            Some(command) => Delivery::Command(command),
+            None => {
+                let check_only = is(check_only, "check-only", "INPUT_CHECK_ONLY")?;
+                let export_env = is(export_env, "export-env", "INPUT_EXPORT_ENV")?;
+                match (check_only, export_env) {
+                    (true, true) => return Err(UsageError::CheckOnlyExports),
+                    (true, false) => Delivery::CheckOnly,
+                    (false, true) => Delivery::OutputsAndEnvironment,
+                    (false, false) => Delivery::Outputs,
+                }
+            }
         };
         Ok(Settings { user, service, audience, timeout, delivery })
     }

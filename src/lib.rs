@@ -9,6 +9,7 @@ pub mod runner;
 mod advice;
 mod claims;
 mod endpoint;
+mod exec;
 mod failure;
 mod http;
 mod identity;
@@ -29,9 +30,10 @@ use std::io::Write;
 use anyhow::Context;
 
 use advice::Facts;
-use cli::{Arguments, Settings, UsageError};
+use cli::{Arguments, Delivery, Settings, UsageError};
 use clock::Clock;
 use environment::Environment;
+use exec::ExecError;
 use http::Http;
 use identity::{GitHub, IdentityError};
 use login::{Files, GaveUp};
@@ -39,7 +41,8 @@ use proxy::Proxy;
 pub use report::FAILED;
 use runner::Runner;
 
-/// Runs the program, and gives its exit code: 0 for a key in the outputs, 1 for a failure, 2 for wrong usage.
+/// Runs the program, and gives its exit code: 0 for a key in the outputs, 1 for a failure, 2 for wrong usage; the code of
+/// the command that got the key, where it can't be left to that.
 pub fn run<W: Write>(
     arguments: Result<Arguments, UsageError>,
     environment: &Environment<'_>,
@@ -50,7 +53,10 @@ pub fn run<W: Write>(
     let mut facts = Facts::new();
     let outcome = arguments.map_err(anyhow::Error::from);
     let outcome = outcome.and_then(|given| log_in(given, environment, clock, runner, &mut facts));
-    let Err(error) = outcome else { return 0 };
+    let error = match outcome {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
     if error.is::<IdentityError>() {
         facts.extend(advice::of_place(environment));
     }
@@ -62,7 +68,11 @@ pub fn run<W: Write>(
     let _ = runner.error(FAILED, &report::annotation(&explanation));
     let _ = runner.group("What it means, and what to do", &report::log(&explanation, &facts));
     let _ = runner.summarize(environment, &report::summary(&explanation, &facts));
-    if error.is::<UsageError>() { 2 } else { 1 }
+    match error.downcast_ref::<ExecError>() {
+        Some(error) => error.code(),
+        None if error.is::<UsageError>() => 2,
+        None => 1,
+    }
 }
 
 /// Checks everything that can be checked, then logs in.
@@ -72,18 +82,31 @@ fn log_in<W: Write>(
     clock: &impl Clock,
     runner: &mut Runner<W>,
     facts: &mut Facts,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<u8> {
     let settings = Settings::resolve(arguments, environment)?;
     facts.extend(advice::of_settings(&settings));
     let github = GitHub::from_environment(environment)?;
-    let files = Files::open(settings.delivery, environment)?;
+    let files = match &settings.delivery {
+        // A command's key is in no file; and outside of a job, there are none.
+        Delivery::Command(_) if environment.is_github_actions() || github.request_url().is_loopback() => None,
+        Delivery::Command(_) => return Err(UsageError::NoSandbox(github.request_url().host()).into()),
+        delivery => Some(Files::open(delivery, environment)?),
+    };
     let http = Http::new(trust::tls(environment)?, Proxy::from_environment(environment)?, clock, runner.masked())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the asynchronous runtime can't be set up")?;
-    let outcome = runtime.block_on(login::login(&settings, &github, &http, clock, runner, &files));
+    let login = runtime.block_on(login::login(&settings, &github, &http, clock, runner));
     // Without waiting: a name that is still being resolved would hold the process up.
     runtime.shutdown_background();
-    outcome
+    let login = login?;
+    if let Some(files) = files {
+        files.deliver(&login.api_key)?;
+    }
+    login.tell(&settings, clock, runner);
+    match &settings.delivery {
+        Delivery::Command(command) => Ok(exec::exec(command, &login.api_key.key)?),
+        _ => Ok(0),
+    }
 }

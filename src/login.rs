@@ -97,17 +97,25 @@ impl fmt::Display for GaveUp {
     }
 }
 
-/// Gets an ID token, exchanges it for an API key and hands that to the next steps, with as many attempts as can help
-/// before the deadline. Each credential is masked before anything else happens to it; nothing is written to the outputs
-/// unless everything went well.
+/// What a login brought.
+pub struct Login {
+    /// The key.
+    pub api_key: ApiKey,
+    /// Who gave it.
+    host: String,
+    /// How many attempts brought nothing.
+    failed: u32,
+}
+
+/// Gets an ID token and exchanges it for an API key, with as many attempts as can help before the deadline. Each
+/// credential is masked before anything else happens to it.
 pub async fn login<W: Write, C: Clock>(
     settings: &Settings,
     github: &GitHub,
     http: &Http<'_, C>,
     clock: &C,
     runner: &mut Runner<W>,
-    files: &Files,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Login> {
     runner.mask(github.request_token()).map_err(AttemptError::NotMasked)?;
     let mut attempts = Attempts::begin(clock, settings.timeout);
     let mut used = UsedTokens::default();
@@ -140,56 +148,63 @@ pub async fn login<W: Write, C: Clock>(
         clock.sleep(wait).await;
     };
 
-    files.deliver(&api_key)?;
-
     let host = token_service.as_ref().unwrap_or(settings.service.named()).host();
-    let user = one_line(&settings.user);
-    let valid = api_key.expires.in_words();
-    let attempts = match attempts.failed() {
-        0 => String::new(),
-        failed => format!(" It took {} attempts.", failed + 1),
-    };
-    // The key is delivered; a log that ends early does not undo that.
-    if settings.delivery == Delivery::CheckOnly {
-        let _ = runner.say(&format!(
-            "A trust policy that {user} created at {host} matches this job: it gave an API key, which is thrown \
-             away.{attempts}\nIf the policy was new, it is permanent from now on. A push may still be outside of its \
-             scopes and package globs.",
-        ));
-        return Ok(());
-    }
-    let _ =
-        runner.say(&format!("Logged in to {host} as {user}: NUGET_API_KEY holds an API key, valid {valid}.{attempts}"));
-    if api_key.expires.left(clock.date()).is_some_and(|left| left < SOON) {
-        let text = format!("The API key is valid {valid}, which is soon: log in right before the push.");
-        let _ = runner.warning("NuGet login", &text);
-    }
-    Ok(())
+    Ok(Login { api_key, host, failed: attempts.failed() })
 }
 
-/// Where the key goes.
+impl Login {
+    /// Says in the log what happened, once the key is delivered: a log that ends early does not undo that.
+    pub fn tell<W: Write>(&self, settings: &Settings, clock: &impl Clock, runner: &mut Runner<W>) {
+        let Login { api_key, host, failed } = self;
+        let user = one_line(&settings.user);
+        let valid = api_key.expires.in_words();
+        let attempts = match failed {
+            0 => String::new(),
+            failed => format!(" It took {} attempts.", failed + 1),
+        };
+        let what = match &settings.delivery {
+            Delivery::CheckOnly => {
+                let _ = runner.say(&format!(
+                    "A trust policy that {user} created at {host} matches this job: it gave an API key, which is thrown \
+                     away.{attempts}\nIf the policy was new, it is permanent from now on. A push may still be outside of \
+                     its scopes and package globs.",
+                ));
+                return;
+            }
+            Delivery::Command(_) => "the command gets an API key as NUGET_API_KEY",
+            Delivery::Outputs | Delivery::OutputsAndEnvironment => "NUGET_API_KEY holds an API key",
+        };
+        let _ = runner.say(&format!("Logged in to {host} as {user}: {what}, valid {valid}.{attempts}"));
+        if api_key.expires.left(clock.date()).is_some_and(|left| left < SOON) {
+            let text = format!("The API key is valid {valid}, which is soon: log in right before the push.");
+            let _ = runner.warning("NuGet login", &text);
+        }
+    }
+}
+
+/// The runner's files that the key goes to.
 pub struct Files {
     outputs: Records,
     environment: Option<Records>,
-    delivery: Delivery,
+    check_only: bool,
 }
 
 impl Files {
     /// Opens the files that a delivery needs.
-    pub fn open(delivery: Delivery, environment: &Environment<'_>) -> Result<Files, RecordsError> {
+    pub fn open(delivery: &Delivery, environment: &Environment<'_>) -> Result<Files, RecordsError> {
         let outputs = Records::open("GITHUB_OUTPUT", environment)?;
-        let exported = delivery == Delivery::OutputsAndEnvironment;
+        let exported = *delivery == Delivery::OutputsAndEnvironment;
         let environment = exported.then(|| Records::open("GITHUB_ENV", environment)).transpose()?;
-        Ok(Files { outputs, environment, delivery })
+        Ok(Files { outputs, environment, check_only: *delivery == Delivery::CheckOnly })
     }
 
     /// Writes the key to all of them, or to none.
-    fn deliver(&self, api_key: &ApiKey) -> anyhow::Result<()> {
+    pub fn deliver(&self, api_key: &ApiKey) -> anyhow::Result<()> {
         let mut records = vec![("NUGET_API_KEY", api_key.key.reveal())];
         if let Expiry::At(_, said) = &api_key.expires {
             records.push(("expires-at", said));
         }
-        if self.delivery == Delivery::CheckOnly {
+        if self.check_only {
             records = vec![("policy-matches", "true")];
         }
         let exported = self.environment.as_ref().map(|file| file.append(&records[..1])).transpose();

@@ -22,8 +22,15 @@ fn main() -> ExitCode {
         }
         arguments => arguments.map_err(UsageError::from),
     };
+    let stdout_is_ours = !arguments.as_ref().is_ok_and(Arguments::runs_a_command);
     ExitCode::from(if !environment.is_github_actions() {
         nuget_login::run(arguments, &environment, &SystemClock, &mut Runner::terminal(io::stderr()))
+    } else if !stdout_is_ours && !is_discarded(&io::stderr()) {
+        nuget_login::run(arguments, &environment, &SystemClock, &mut Runner::github(io::stderr()))
+    } else if !stdout_is_ours {
+        let text = "standard error is closed or discarded, so nothing could be masked: leave it to the runner";
+        let _ = Runner::github(io::stdout()).error(nuget_login::FAILED, text);
+        1
     } else if is_discarded(&io::stdout()) {
         // The runner reads commands from both streams, so that it learns of this at least.
         let text = "standard output is closed or discarded, so nothing could be masked: leave it to the runner";

@@ -46,7 +46,8 @@ impl Secret {
         }
     }
 
-    /// The value itself, for a request header, a mask or the output file, and for nothing else.
+    /// The value itself, for a request header, a mask, the runner's files or a command's environment, and for nothing
+    /// else.
     pub fn reveal(&self) -> &str {
         &self.0
     }

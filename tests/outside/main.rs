@@ -2,6 +2,7 @@
 
 mod check_only;
 mod delivery;
+mod exec;
 mod explanations;
 mod fast_clock;
 mod hostile;

@@ -29,10 +29,10 @@ fn arguments_that_are_not_known_are_wrong_usage() {
     let step = Job::new(&sandbox).arguments(["--usr", "x"]).run();
     assert_eq!(
         step.failed(2),
-        "unexpected argument '--usr' found\n\nUsage: nuget-login [OPTIONS]\n\nFor more information, try '--help'."
+        "unexpected argument '--usr' found\n\nUsage: nuget-login [OPTIONS]\n       nuget-login <COMMAND>\n\nFor more information, try '--help'."
     );
     let step = Job::new(&sandbox).arguments(["surplus\n::error::forged ##[error]x"]).run();
-    assert!(step.failed(2).starts_with("unexpected argument 'surplus\n: :error::forged ## [error]x' found"));
+    assert!(step.failed(2).starts_with("unrecognized subcommand 'surplus\n: :error::forged ## [error]x'"));
     let step = Job::new(&sandbox).unset("GITHUB_ACTIONS").arguments(["--usr"]).run();
     assert_eq!(step.code, 2);
     assert_eq!(step.text()[0], "error: unexpected argument '--usr' found");

@@ -1,0 +1,164 @@
+//! `exec`: a command gets the key, in its environment and nowhere else.
+
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Output, Stdio};
+
+use sandbox::Sandbox;
+use sandbox::runner::{Line, read_log};
+
+use crate::job::Job;
+
+/// A job that runs a shell's words as the command, with flags for everything.
+fn job<'a>(sandbox: &'a Sandbox, words: &str) -> Job<'a> {
+    let flags =
+        ["exec", "--user", "contoso-bot", "--token-service-url", &sandbox.token_service_url()].map(str::to_owned);
+    let job = Job::new(sandbox).set("PATH", std::env::var_os("PATH").unwrap()).arguments(flags);
+    // Only flags count: what an earlier step may have set is nothing here.
+    let job = job.set("INPUT_USER", "somebody").set("INPUT_TOKEN_SERVICE_URL", "https://evil.example/token");
+    let job = job.set("INPUT_AUDIENCE", "https://evil.example").set("INPUT_CHECK_ONLY", "true");
+    job.arguments(["--", "sh", "-c", words])
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Runs it, and sees that the key and the tokens are where they may be.
+#[track_caller]
+fn run(sandbox: &Sandbox, mut job: Job<'_>) -> Output {
+    let ran = job.execute();
+    let lines = read_log(&text(&ran.stderr));
+    for secret in sandbox.api_keys().iter().chain(&sandbox.id_tokens()).chain([&sandbox.request_token().to_owned()]) {
+        let shown = lines.iter().any(|line| !matches!(line, Line::Mask(_)) && format!("{line:?}").contains(secret));
+        assert!(!shown, "{lines:?}");
+    }
+    assert_eq!(fs::read_to_string(job.output()).unwrap(), "");
+    ran
+}
+
+#[test]
+fn the_command_gets_the_key_in_its_environment_and_standard_output_alone() {
+    let sandbox = Sandbox::with(|_| {});
+    let ran = run(&sandbox, job(&sandbox, "printf %s \"$NUGET_API_KEY\"; echo to the side >&2"));
+    assert!(ran.status.success(), "{ran:?}");
+    assert_eq!(text(&ran.stdout), sandbox.api_keys()[0]);
+    let stderr = text(&ran.stderr);
+    assert!(stderr.contains(&format!("::add-mask::{}\n", sandbox.api_keys()[0])), "{stderr}");
+    assert!(stderr.contains("as contoso-bot: the command gets an API key as NUGET_API_KEY, valid until "), "{stderr}");
+    assert!(stderr.ends_with("\nto the side\n"), "{stderr}");
+}
+
+#[test]
+fn outside_of_a_job_no_mask_is_printed_for_it_would_show_the_key() {
+    let sandbox = Sandbox::with(|_| {});
+    let job = job(&sandbox, "printf %s \"${#NUGET_API_KEY}\"").unset("GITHUB_ACTIONS").unset("GITHUB_OUTPUT");
+    let ran = run(&sandbox, job);
+    assert_eq!(text(&ran.stdout), "84", "{ran:?}");
+    assert!(read_log(&text(&ran.stderr)).iter().all(|line| matches!(line, Line::Text(_))), "{ran:?}");
+}
+
+#[test]
+fn outside_of_a_job_it_works_against_a_sandbox_only() {
+    let sandbox = Sandbox::with(|_| {});
+    let job = job(&sandbox, "echo ran").unset("GITHUB_ACTIONS");
+    let ran = run(&sandbox, job.set("ACTIONS_ID_TOKEN_REQUEST_URL", "https://token.actions.example/x"));
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(text(&ran.stderr).contains("and token.actions.example is not on loopback"), "{ran:?}");
+    assert!(ran.stdout.is_empty() && sandbox.requests().is_empty());
+}
+
+#[test]
+fn exit_code_and_signals_are_the_commands() {
+    let sandbox = Sandbox::with(|_| {});
+    assert_eq!(run(&sandbox, job(&sandbox, "exit 7")).status.code(), Some(7));
+    assert_eq!(run(&sandbox, job(&sandbox, "kill -TERM $$")).status.signal(), Some(15));
+    // The program has become the command: nothing stands between.
+    let mut child = job(&sandbox, "echo $$; read line; echo \"$line\"").stdout(Stdio::piped()).spawn();
+    let pid = child.id().to_string();
+    let mut said = String::new();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut stdout, &mut said).unwrap();
+    child.wait().unwrap();
+    assert_eq!(said.trim(), pid);
+}
+
+#[test]
+fn the_key_is_in_no_argument() {
+    let sandbox = Sandbox::with(|_| {});
+    let ran = run(&sandbox, job(&sandbox, "ps -o args= -p $$ 2>/dev/null || tr '\\0' ' ' < /proc/$$/cmdline"));
+    assert!(!ran.stdout.is_empty());
+    assert!(!text(&ran.stdout).contains(&sandbox.api_keys()[0]));
+}
+
+#[test]
+fn without_a_key_the_command_does_not_run() {
+    let sandbox = Sandbox::with(|config| config.policies[0].workflow = "publish.yml".to_owned());
+    let ran = run(&sandbox, job(&sandbox, "echo ran"));
+    assert_eq!((ran.status.code(), ran.stdout.len()), (Some(1), 0));
+    assert!(
+        text(&ran.stderr).contains("::error title=NuGet login failed::The policy `contoso-sdk release` names"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_command_that_can_not_be_run_is_told_as_a_shell_tells_it() {
+    let sandbox = Sandbox::with(|_| {});
+    let flags = |program: &str| {
+        let url = sandbox.token_service_url();
+        let arguments = ["exec", "--user=contoso-bot", "--token-service-url", &url, "--", program, "secret-argument"];
+        run(&sandbox, Job::new(&sandbox).arguments(arguments))
+    };
+    for (program, code) in [("/nowhere/command", 127), ("/", 126)] {
+        let ran = flags(program);
+        assert_eq!(ran.status.code(), Some(code), "{ran:?}");
+        assert!(text(&ran.stderr).contains(&format!("the command '{program}' can't be run: ")), "{ran:?}");
+        assert!(!text(&ran.stderr).contains("secret-argument"));
+    }
+}
+
+#[test]
+fn flags_alone_count_and_a_command_is_needed() {
+    let sandbox = Sandbox::with(|_| {});
+    let ran = run(&sandbox, Job::new(&sandbox).arguments(["exec", "--", "true"]));
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(text(&ran.stderr).contains("the input `user` (flag --user, variable INPUT_USER) is empty"), "{ran:?}");
+    for arguments in [&["exec", "--user", "x"][..], &["exec", "true"], &["--user", "x", "exec", "--", "true"]] {
+        let ran = Job::new(&sandbox).arguments(arguments.iter().copied()).execute();
+        assert_eq!(ran.status.code(), Some(2), "{ran:?}");
+    }
+    assert!(sandbox.requests().is_empty());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_key_that_can_not_be_masked_goes_nowhere() {
+    let sandbox = Sandbox::with(|_| {});
+    let url = sandbox.token_service_url();
+    let words = format!("\"$0\" exec --user contoso-bot --token-service-url {url} -- echo ran 2>/dev/null");
+    let mut job =
+        Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap()).through("sh").arguments(["-c", &words]);
+    let ran = job.execute();
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(text(&ran.stdout).contains("standard error is closed or discarded, so nothing could be masked"), "{ran:?}");
+    assert!(sandbox.requests().is_empty());
+}
+
+#[test]
+fn help_says_what_it_does_with_the_key() {
+    let sandbox = Sandbox::with(|_| {});
+    let help = text(&Job::new(&sandbox).arguments(["exec", "--help"]).execute().stdout);
+    for words in [
+        "NUGET_API_KEY",
+        "nowhere else",
+        "--user <NAME>",
+        "sh -c 'push --key \"$NUGET_API_KEY\"'",
+        "no INPUT_ variables",
+    ] {
+        assert!(help.contains(words), "{words}: {help}");
+    }
+    assert!(!help.contains("check-only") && help.lines().all(|line| line.len() <= 105), "{help}");
+}
