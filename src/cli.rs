@@ -84,8 +84,10 @@ enum Subcommand {
     /// processes. To put it there all the same, let a shell do it:
     ///   nuget-login exec --user NAME -- sh -c 'push --key "$NUGET_API_KEY"'
     /// Output, signals and exit code are the command's; the words of the login go to standard error.
-    /// Only flags count here, no INPUT_ variables: an earlier step could have set those.
-    /// Outside of a job this works against a sandbox on loopback.
+    /// In a job leave standard error alone: the runner reads the mask for the key there.
+    /// Only flags count here, no INPUT_ variables: an earlier step could have set those. Outside of a
+    /// job this works against a sandbox on loopback.
+    /// Exit codes: the command's; 126 and 127 if it can't be run; 1 and 2 if there is no key.
     #[command(verbatim_doc_comment)]
     Exec {
         #[command(flatten)]
@@ -95,13 +97,6 @@ enum Subcommand {
         #[arg(last = true, required = true, value_name = "COMMAND")]
         command: Vec<OsString>,
     },
-}
-
-impl Arguments {
-    /// Whether a command of the user's gets standard output, so that it is not ours.
-    pub fn runs_a_command(&self) -> bool {
-        self.command.is_some()
-    }
 }
 
 const AFTER_HELP: &str = "\
@@ -202,9 +197,12 @@ pub enum UsageError {
     /// Neither a job nor a sandbox.
     #[error(
         "this is not a GitHub Actions job (GITHUB_ACTIONS is not `true`), and {0} is not on loopback: outside of a job \
-         `exec` works against a sandbox only"
+         `exec` works against a sandbox only, with its --token-service-url or --source"
     )]
     NoSandbox(String),
+    /// There is no command to run.
+    #[error("the command behind `--` is empty")]
+    EmptyCommand,
     /// `user` is absent.
     #[error("the input `user` (flag --user, variable INPUT_USER) is empty")]
     NoUser,
@@ -258,15 +256,24 @@ impl Settings {
             Some(Subcommand::Exec { options, command }) => (options, Some(command)),
             None => (options, None),
         };
+        if command.as_ref().is_some_and(|command| command[0].is_empty()) {
+            return Err(UsageError::EmptyCommand);
+        }
         let from_variables = command.is_none();
+        // A flag wins over the variable of what it excludes, too.
+        let named = options.source.is_some() || options.token_service_url.is_some();
+        let where_to = |flag: Option<String>, variable| match flag.as_deref().and_then(given) {
+            None if from_variables && !named => environment.text(variable),
+            flag => Ok(flag),
+        };
         let input = |flag: Option<String>, variable| match flag.as_deref().and_then(given) {
             Some(value) => Ok(Some(value)),
             None if from_variables => environment.text(variable),
             None => Ok(None),
         };
         let user = input(options.user, "INPUT_USER")?.ok_or(UsageError::NoUser)?;
-        let token_service = input(options.token_service_url, "INPUT_TOKEN_SERVICE_URL")?;
-        let service = match (input(options.source, "INPUT_SOURCE")?, token_service) {
+        let token_service = where_to(options.token_service_url, "INPUT_TOKEN_SERVICE_URL")?;
+        let service = match (where_to(options.source, "INPUT_SOURCE")?, token_service) {
             (Some(_), Some(_)) => return Err(UsageError::SourceAndTokenService),
             (Some(source), None) => Service::IndexedBy(Endpoint::parse(&source).map_err(UsageError::Source)?),
             (None, url) => {
@@ -287,8 +294,9 @@ impl Settings {
             Some(value) => seconds(&value).ok_or_else(|| UsageError::TimeoutSeconds(one_line(&value)))?,
             None => DEFAULT_TIMEOUT,
         };
+        let delivered = check_only || export_env;
         let is = |flag: bool, name, variable| match environment.text(variable)? {
-            _ if flag => Ok(true),
+            _ if delivered => Ok(flag),
             None => Ok(false),
             Some(value) => boolean(&value).ok_or_else(|| UsageError::Boolean(name, one_line(&value))),
         };

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::process::Command;
 
+use crate::outside::one_line;
 use crate::secret::Secret;
 
 /// The command can't be run. Its arguments are not shown: they may hold anything.
@@ -21,24 +22,24 @@ impl ExecError {
     }
 }
 
-/// Runs `command` with the key as `NUGET_API_KEY`, and gives its exit code. On Unix this program becomes the command, so
-/// that nothing stands between it and its signals, and this does not return.
-pub fn exec(command: &[OsString], api_key: &Secret) -> Result<u8, ExecError> {
+/// Runs `command` with the key as `NUGET_API_KEY`, and ends with its exit code; returns only if it can't be run. On Unix
+/// this program becomes the command, so that nothing stands between it and its signals.
+pub fn exec(command: &[OsString], api_key: &Secret) -> ExecError {
     let (program, arguments) = command.split_first().expect("clap asks for one at least");
     let mut command = Command::new(program);
     command.args(arguments).env("NUGET_API_KEY", api_key.reveal());
-    run(&mut command)
-        .map_err(|cause| ExecError { program: crate::outside::one_line(&program.to_string_lossy()), cause })
+    ExecError { program: one_line(&program.to_string_lossy()), cause: run(&mut command) }
 }
 
 #[cfg(unix)]
-fn run(command: &mut Command) -> io::Result<u8> {
-    Err(std::os::unix::process::CommandExt::exec(command))
+fn run(command: &mut Command) -> io::Error {
+    std::os::unix::process::CommandExt::exec(command)
 }
 
 #[cfg(not(unix))]
-fn run(command: &mut Command) -> io::Result<u8> {
-    let code = command.status()?.code().unwrap_or(1);
-    // What a caller can see of it; only nothing is success.
-    Ok(u8::try_from(code).unwrap_or(1))
+fn run(command: &mut Command) -> io::Error {
+    match command.status() {
+        Ok(status) => std::process::exit(status.code().unwrap_or(1)),
+        Err(error) => error,
+    }
 }

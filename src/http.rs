@@ -282,8 +282,10 @@ impl Answer {
             };
             return Err(Rejection { host, head, body }.into());
         }
+        // A file that is served as it lies there may begin with a byte order mark.
+        let json = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
         // serde's own message would quote what it found, which may be a credential.
-        serde_json::from_slice(&body).map_err(|error| {
+        serde_json::from_slice(json).map_err(|error| {
             // Nothing may be all there was to come; half a text is not.
             if error.is_eof() && !(framed && body.is_empty()) {
                 Failure::NoAnswer { host, head: Some(head), problem: "ends in the middle of its JSON".to_owned() }

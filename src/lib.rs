@@ -41,8 +41,8 @@ use proxy::Proxy;
 pub use report::FAILED;
 use runner::Runner;
 
-/// Runs the program, and gives its exit code: 0 for a key in the outputs, 1 for a failure, 2 for wrong usage; the code of
-/// the command that got the key, where it can't be left to that.
+/// Runs the program, and gives its exit code: 0 for a key in the outputs, 1 for a failure, 2 for wrong usage. Does not
+/// return where a command gets the key.
 pub fn run<W: Write>(
     arguments: Result<Arguments, UsageError>,
     environment: &Environment<'_>,
@@ -53,10 +53,7 @@ pub fn run<W: Write>(
     let mut facts = Facts::new();
     let outcome = arguments.map_err(anyhow::Error::from);
     let outcome = outcome.and_then(|given| log_in(given, environment, clock, runner, &mut facts));
-    let error = match outcome {
-        Ok(code) => return code,
-        Err(error) => error,
-    };
+    let Err(error) = outcome else { return 0 };
     if error.is::<IdentityError>() {
         facts.extend(advice::of_place(environment));
     }
@@ -82,14 +79,19 @@ fn log_in<W: Write>(
     clock: &impl Clock,
     runner: &mut Runner<W>,
     facts: &mut Facts,
-) -> anyhow::Result<u8> {
+) -> anyhow::Result<()> {
     let settings = Settings::resolve(arguments, environment)?;
     facts.extend(advice::of_settings(&settings));
     let github = GitHub::from_environment(environment)?;
     let files = match &settings.delivery {
         // A command's key is in no file; and outside of a job, there are none.
-        Delivery::Command(_) if environment.is_github_actions() || github.request_url().is_loopback() => None,
-        Delivery::Command(_) => return Err(UsageError::NoSandbox(github.request_url().host()).into()),
+        Delivery::Command(_) => {
+            let elsewhere = [github.request_url(), settings.service.named()].into_iter().find(|it| !it.is_loopback());
+            if let Some(elsewhere) = elsewhere.filter(|_| !environment.is_github_actions()) {
+                return Err(UsageError::NoSandbox(elsewhere.host()).into());
+            }
+            None
+        }
         delivery => Some(Files::open(delivery, environment)?),
     };
     let http = Http::new(trust::tls(environment)?, Proxy::from_environment(environment)?, clock, runner.masked())?;
@@ -106,7 +108,7 @@ fn log_in<W: Write>(
     }
     login.tell(&settings, clock, runner);
     match &settings.delivery {
-        Delivery::Command(command) => Ok(exec::exec(command, &login.api_key.key)?),
-        _ => Ok(0),
+        Delivery::Command(command) => Err(exec::exec(command, &login.api_key.key).into()),
+        _ => Ok(()),
     }
 }

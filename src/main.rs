@@ -22,7 +22,8 @@ fn main() -> ExitCode {
         }
         arguments => arguments.map_err(UsageError::from),
     };
-    let stdout_is_ours = !arguments.as_ref().is_ok_and(Arguments::runs_a_command);
+    // Told by the word alone, so that it holds for arguments that can't be parsed, too.
+    let stdout_is_ours = env::args_os().nth(1).is_none_or(|word| word != "exec");
     ExitCode::from(if !environment.is_github_actions() {
         nuget_login::run(arguments, &environment, &SystemClock, &mut Runner::terminal(io::stderr()))
     } else if !stdout_is_ours && !is_discarded(&io::stderr()) {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::clock::Clock;
 use crate::endpoint::{Endpoint, NotAnEndpoint};
@@ -60,7 +61,8 @@ impl NoTokenService {
 
 #[derive(Deserialize)]
 struct Index {
-    resources: Vec<Resource>,
+    /// Each by itself, since one that is odd does not make the others so.
+    resources: Vec<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -96,7 +98,9 @@ pub async fn token_service(
 ) -> Result<Endpoint, NoTokenService> {
     let host = index.host();
     let Index { resources } = http.get(index, None, LIMIT.min(left)).await?.accepted("a list of `resources`")?;
-    let found = resources.iter().find(|resource| resource.kinds().iter().any(|kind| kind == TOKEN_SERVICE));
+    let resources: Vec<Resource> = resources.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect();
+    let is_token_service = |kind: &String| kind.eq_ignore_ascii_case(TOKEN_SERVICE);
+    let found = resources.iter().find(|resource| resource.kinds().iter().any(is_token_service));
     let Some(found) = found else {
         let mut kinds: Vec<_> = resources.iter().flat_map(Resource::kinds).map(String::as_str).collect();
         kinds.sort_unstable();

@@ -448,6 +448,30 @@ pub const CATALOGUE: &[Advice] = &[
          into `token-service-url`. For nuget.org leave `source` out: its index does not name its token service yet.",
     ),
     us(
+        "no service index: {host} answered HTTP 401",
+        Case::Any,
+        "The service index asks for credentials, and a login has none to show.",
+        "Give the URL of the registry's token service instead: `token-service-url`.",
+    ),
+    us(
+        "no service index: {host} answered HTTP {status}, a redirect, which is never followed",
+        Case::Any,
+        "The service index is somewhere else, or something on the way redirects.",
+        "Set the input `source` to the final address; or find out what redirects.",
+    ),
+    us(
+        "no service index: {host} answered HTTP 200, but ",
+        Case::Any,
+        "What is at the input `source` is no service index.",
+        "Give the URL that `dotnet nuget push --source` takes; it ends in `index.json` as a rule.",
+    ),
+    us(
+        "the TokenService/1.0.0 in the service index of {host} ",
+        Case::Any,
+        "The service index names a token service that no credential may be sent to.",
+        "Those who run the registry have to give an https URL there.",
+    ),
+    us(
         "no service index: {host} answered HTTP 404",
         Case::Any,
         "There is no service index at the input `source`.",

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use sandbox::Sandbox;
 use sandbox::runner::{Line, read_log};
@@ -18,6 +18,7 @@ fn job<'a>(sandbox: &'a Sandbox, words: &str) -> Job<'a> {
     let job = Job::new(sandbox).set("PATH", std::env::var_os("PATH").unwrap()).arguments(flags);
     // Only flags count: what an earlier step may have set is nothing here.
     let job = job.set("INPUT_USER", "somebody").set("INPUT_TOKEN_SERVICE_URL", "https://evil.example/token");
+    let job = job.set("INPUT_SOURCE", "https://evil.example/index.json").set("INPUT_TIMEOUT_SECONDS", "nonsense");
     let job = job.set("INPUT_AUDIENCE", "https://evil.example").set("INPUT_CHECK_ONLY", "true");
     job.arguments(["--", "sh", "-c", words])
 }
@@ -67,6 +68,18 @@ fn outside_of_a_job_it_works_against_a_sandbox_only() {
     let ran = run(&sandbox, job.set("ACTIONS_ID_TOKEN_REQUEST_URL", "https://token.actions.example/x"));
     assert_eq!(ran.status.code(), Some(2));
     assert!(text(&ran.stderr).contains("and token.actions.example is not on loopback"), "{ran:?}");
+    let flags = [
+        &[][..],
+        &["--token-service-url", "https://www.nuget.org/api/v2/token"],
+        &["--source=https://nuget.example/i"],
+    ];
+    for flags in flags {
+        let arguments =
+            ["exec", "--user=me", "--audience=x"].iter().chain(flags).chain(&["--", "echo", "ran"]).copied();
+        let ran = run(&sandbox, Job::new(&sandbox).unset("GITHUB_ACTIONS").arguments(arguments));
+        assert_eq!(ran.status.code(), Some(2));
+        assert!(text(&ran.stderr).contains(" is not on loopback") && ran.stdout.is_empty(), "{ran:?}");
+    }
     assert!(ran.stdout.is_empty() && sandbox.requests().is_empty());
 }
 
@@ -83,6 +96,33 @@ fn exit_code_and_signals_are_the_commands() {
     std::io::BufRead::read_line(&mut stdout, &mut said).unwrap();
     child.wait().unwrap();
     assert_eq!(said.trim(), pid);
+}
+
+#[test]
+fn the_command_inherits_what_it_would_have_without_the_login() {
+    let sandbox = Sandbox::with(|_| {});
+    // A pipe that nobody reads any more ends a program by its signal, and no file of ours is left open.
+    let words =
+        "cd \"$HOME\"; (yes; echo $? >&2) 2>status | head -n 1; cat status; cd /proc/self/fd 2>/dev/null && echo *";
+    let job = job(&sandbox, words);
+    let home = job.directory();
+    let ran = run(&sandbox, job.set("HOME", &home));
+    fs::create_dir_all(&home).unwrap();
+    let plain =
+        Command::new("sh").args(["-c", words]).env("HOME", &home).stdin(Stdio::null()).stderr(Stdio::piped()).output();
+    assert_eq!(text(&ran.stdout), text(&plain.unwrap().stdout));
+    fs::remove_dir_all(&home).unwrap();
+}
+
+#[test]
+fn a_registry_can_be_named_by_its_service_index() {
+    let sandbox = Sandbox::with(|_| {});
+    let index = sandbox.service_index_url();
+    let arguments = ["exec", "--user=contoso-bot", "--source", &index, "--", "printenv", "NUGET_API_KEY"];
+    let job = Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap()).arguments(arguments);
+    let ran = run(&sandbox, job.set("RUNNER_DEBUG", "1"));
+    assert_eq!(text(&ran.stdout).trim(), sandbox.api_keys()[0]);
+    assert!(text(&ran.stderr).contains("::debug::POST "), "{ran:?}");
 }
 
 #[test]
@@ -126,10 +166,17 @@ fn flags_alone_count_and_a_command_is_needed() {
     let ran = run(&sandbox, Job::new(&sandbox).arguments(["exec", "--", "true"]));
     assert_eq!(ran.status.code(), Some(2));
     assert!(text(&ran.stderr).contains("the input `user` (flag --user, variable INPUT_USER) is empty"), "{ran:?}");
-    for arguments in [&["exec", "--user", "x"][..], &["exec", "true"], &["--user", "x", "exec", "--", "true"]] {
+    for arguments in [
+        &["exec", "--user", "x"][..],
+        &["exec", "true"],
+        &["exec", "--usr", "x", "--", "true"],
+        &["exec", "--user", "x", "--", ""],
+    ] {
         let ran = Job::new(&sandbox).arguments(arguments.iter().copied()).execute();
-        assert_eq!(ran.status.code(), Some(2), "{ran:?}");
+        assert_eq!((ran.status.code(), ran.stdout.len()), (Some(2), 0), "{ran:?}");
+        assert!(text(&ran.stderr).starts_with("::error title=NuGet login failed::"), "{ran:?}");
     }
+    assert_eq!(Job::new(&sandbox).arguments(["--user", "x", "exec", "--", "true"]).run().code, 2);
     assert!(sandbox.requests().is_empty());
 }
 

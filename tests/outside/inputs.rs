@@ -218,6 +218,6 @@ fn what_is_true_or_false_is_one_of_both() {
             assert_eq!(error, format!("the input `{name}` is '{value}'; give true or false"));
         }
     }
-    let error = refused(2, |job| job.set("INPUT_CHECK_ONLY", "true").arguments(["--export-env"]));
+    let error = refused(2, |job| job.set("INPUT_CHECK_ONLY", "true").set("INPUT_EXPORT_ENV", "true"));
     assert!(error.starts_with("the inputs `check-only` and `export-env` exclude each other"), "{error}");
 }

@@ -44,8 +44,7 @@ fn a_connection_gets_10_seconds() {
         .set("INPUT_TIMEOUT_SECONDS", "11")
         .run();
     step.failed(1);
-    let first = step.text()[0];
-    assert!(first.ends_with(&format!(": cannot connect to {host}: no connection within 10 seconds")), "{}", step.log);
+    assert!(step.log.contains(&format!(": cannot connect to {host}: no connection within 10 seconds")), "{}", step.log);
     assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sandbox::Sandbox;
-use sandbox::faults::{Answer, Effect, Route};
+use sandbox::faults::{Answer, Effect, Fault, Route};
 use serde_json::json;
 
 use crate::fast_clock::FastClock;
@@ -48,10 +48,14 @@ fn one_or_several_types_are_understood() {
     let id = sandbox.token_service_url();
     let index = json!({ "resources": [
         { "@id": "x", "@type": "PackagePublish/2.0.0", "comment": { "deep": [] } },
-        { "@id": id, "@type": ["Something", "TokenService/1.0.0"] },
+        { "@id": null, "@type": "TokenService/1.0.0" }, { "@type": 7 }, "odd", null,
+        { "@id": format!("{id}?hidden=in-the-log"), "@type": ["Something", "tokenservice/1.0.0"] },
     ]});
-    sandbox.fault(Route::Other, 1, Effect::Instead(Answer::new(200, "application/json", index.to_string())));
-    job(&sandbox).run().api_key();
+    let index = format!("\u{feff}{index}");
+    sandbox.fault(Route::Other, 1, Effect::Instead(Answer::new(200, "application/json", index)));
+    let step = job(&sandbox).run();
+    step.api_key();
+    assert!(!step.log.contains("hidden"), "{}", step.log);
 }
 
 #[test]
@@ -78,7 +82,10 @@ fn an_index_without_a_token_service_is_told_with_what_it_has() {
     let expected = "the service index of HOST names no TokenService/1.0.0; it has PackagePublish/2.0.0, SearchQueryService ::error::x";
     assert!(error.ends_with(expected), "{error}");
     assert!(refused(json!({ "resources": [] })).ends_with("names no TokenService/1.0.0; it has nothing"));
-    for odd in [json!([]), json!({}), json!({ "resources": 7 }), json!({ "resources": [{ "@type": "x" }] })] {
+    let many: Vec<_> = (10..90).map(|n| json!({ "@id": "x", "@type": format!("T{n}") })).collect();
+    let error = refused(json!({ "resources": many }));
+    assert!(error.ends_with(", T48, T49"), "{error}");
+    for odd in [json!([]), json!({}), json!({ "resources": 7 })] {
         assert!(refused(odd).contains("answered HTTP 200, but the answer is not JSON with a list of `resources`"));
     }
 }
@@ -113,6 +120,35 @@ fn an_index_of_another_machine_can_not_name_this_one() {
         step.log
     );
     assert!(sandbox.id_tokens().is_empty());
+}
+
+#[test]
+fn an_index_that_hangs_ends_with_the_deadline_and_one_that_refuses_at_once() {
+    let sandbox = Sandbox::with(|_| {});
+    (1..9).for_each(|nth| {
+        sandbox.fault(Route::Other, nth, Fault { delay: Duration::from_secs(3_600), effect: Effect::Answered })
+    });
+    let clock = FastClock::impatient(&sandbox);
+    let step = job(&sandbox).set("INPUT_TIMEOUT_SECONDS", "7").run_by(&clock);
+    assert!(step.failed(1).contains("no service index: "), "{}", step.log);
+    assert!(clock.elapsed() <= Duration::from_secs(8), "{:?}", clock.elapsed());
+    for (status, words) in [(401, "asks for credentials"), (302, "somewhere else"), (404, "There is no service index")]
+    {
+        let sandbox = Sandbox::with(|_| {});
+        sandbox.fault(Route::Other, 1, Effect::Instead(Answer::new(status, "text/plain", "").with("Location", "/x")));
+        let step = job(&sandbox).run();
+        assert!(step.failed(1).contains(words), "{}", step.log);
+        assert_eq!(sandbox.requests().len(), 1);
+    }
+}
+
+#[test]
+fn a_flag_silences_the_variable_of_what_it_excludes() {
+    let sandbox = Sandbox::with(|_| {});
+    Job::new(&sandbox).arguments(["--source", &sandbox.service_index_url()]).run().api_key();
+    job(&sandbox).arguments(["--token-service-url", &sandbox.token_service_url()]).run().api_key();
+    let step = Job::new(&sandbox).set("INPUT_EXPORT_ENV", "true").arguments(["--check-only"]).run();
+    assert_eq!(step.outputs["policy-matches"], "true");
 }
 
 #[test]
