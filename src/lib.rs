@@ -8,6 +8,7 @@ pub mod runner;
 
 mod advice;
 mod claims;
+mod delivery;
 mod endpoint;
 mod exec;
 mod failure;
@@ -32,11 +33,12 @@ use anyhow::Context;
 use advice::Facts;
 use cli::{Arguments, Delivery, Settings, UsageError};
 use clock::Clock;
+use delivery::Files;
 use environment::Environment;
 use exec::ExecError;
 use http::Http;
 use identity::{GitHub, IdentityError};
-use login::{Files, GaveUp};
+use login::GaveUp;
 use proxy::Proxy;
 pub use report::FAILED;
 use runner::Runner;
@@ -106,7 +108,7 @@ fn log_in<W: Write>(
     if let Some(files) = files {
         files.deliver(&login.api_key)?;
     }
-    login.tell(&settings, clock, runner);
+    delivery::tell(&login, &settings, clock, runner);
     match &settings.delivery {
         Delivery::Command(command) => Err(exec::exec(command, &login.api_key.key).into()),
         _ => Ok(()),
