@@ -261,16 +261,14 @@ impl Settings {
         }
         let from_variables = command.is_none();
         // A flag wins over the variable of what it excludes, too.
-        let named = options.source.is_some() || options.token_service_url.is_some();
-        let where_to = |flag: Option<String>, variable| match flag.as_deref().and_then(given) {
-            None if from_variables && !named => environment.text(variable),
+        let named =
+            [&options.source, &options.token_service_url].iter().any(|flag| flag.as_deref().and_then(given).is_some());
+        let either = |flag: Option<String>, variable, reads_variable| match flag.as_deref().and_then(given) {
+            None if reads_variable => environment.text(variable),
             flag => Ok(flag),
         };
-        let input = |flag: Option<String>, variable| match flag.as_deref().and_then(given) {
-            Some(value) => Ok(Some(value)),
-            None if from_variables => environment.text(variable),
-            None => Ok(None),
-        };
+        let where_to = |flag, variable| either(flag, variable, from_variables && !named);
+        let input = |flag, variable| either(flag, variable, from_variables);
         let user = input(options.user, "INPUT_USER")?.ok_or(UsageError::NoUser)?;
         let token_service = where_to(options.token_service_url, "INPUT_TOKEN_SERVICE_URL")?;
         let service = match (where_to(options.source, "INPUT_SOURCE")?, token_service) {

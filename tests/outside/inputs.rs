@@ -42,6 +42,8 @@ fn empty_and_blank_mean_absent() {
     let sandbox = Sandbox::with(|_| {});
     let step = Job::new(&sandbox).set("INPUT_AUDIENCE", " ").arguments(["--user", "", "--audience", " \n"]).run();
     step.api_key();
+    // A flag that holds nothing silences no variable either.
+    Job::new(&sandbox).arguments(["--source=", "--token-service-url", " "]).run().api_key();
 }
 
 #[test]
