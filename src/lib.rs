@@ -97,14 +97,10 @@ fn log_in<W: Write>(
         delivery => Some(Files::open(delivery, environment)?),
     };
     let http = Http::new(trust::tls(environment)?, Proxy::from_environment(environment)?, clock, runner.masked())?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the asynchronous runtime can't be set up")?;
-    let login = runtime.block_on(login::login(&settings, &github, &http, clock, runner));
-    // Without waiting: a name that is still being resolved would hold the process up.
-    runtime.shutdown_background();
-    let login = login?;
+    // For the clock alone: the sockets have a runtime of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.context("the asynchronous runtime can't be set up")?;
+    let login = runtime.block_on(login::login(&settings, &github, &http, clock, runner))?;
     if let Some(files) = files {
         files.deliver(&login.api_key)?;
     }
