@@ -1,10 +1,14 @@
 //! What a config file can say; `contoso.toml` beside this file is its documentation and its default.
 
+mod gitlab;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 use serde_json::Value;
+
+pub use gitlab::{GitLabJob, GitLabPolicy, ProjectIds};
 
 /// The seed story: user `contoso-bot`, repository `contoso/contoso-sdk`, workflow `release.yml`.
 const SEED: &str = include_str!("contoso.toml");
@@ -15,15 +19,20 @@ const SEED: &str = include_str!("contoso.toml");
 pub struct Config {
     /// The job that GitHub's side issues ID tokens for.
     pub job: Job,
+    /// The job of GitLab's side, if there is one.
+    pub gitlab_job: Option<GitLabJob>,
     /// Users of nuget.org.
     #[serde(default, rename = "user")]
     pub users: Vec<Account>,
     /// Organizations of nuget.org.
     #[serde(default, rename = "organization")]
     pub organizations: Vec<Account>,
-    /// Trust policies, oldest first.
+    /// Trust policies for GitHub Actions, oldest first.
     #[serde(default, rename = "policy")]
     pub policies: Vec<Policy>,
+    /// Trust policies for GitLab CI, oldest first.
+    #[serde(default, rename = "gitlab_policy")]
+    pub gitlab_policies: Vec<GitLabPolicy>,
     /// Packages that were pushed before.
     #[serde(default, rename = "package")]
     pub packages: Vec<Package>,
@@ -49,10 +58,12 @@ impl Config {
         );
         let pause = config.service.seconds_between_keys;
         ensure!((0.0..1e9).contains(&pause), "seconds_between_keys is {pause}; it must be a time");
-        for policy in &config.policies {
-            config.account(&policy.created_by).with_context(|| {
-                format!("policy '{}': its creator '{}' is no user or organization", policy.name, policy.created_by)
-            })?;
+        let policies = config.policies.iter().map(|policy| (&policy.name, &policy.created_by));
+        let gitlab_policies = config.gitlab_policies.iter().map(|policy| (&policy.name, &policy.created_by));
+        for (name, creator) in policies.chain(gitlab_policies) {
+            config
+                .account(creator)
+                .with_context(|| format!("policy '{name}': its creator '{creator}' is no user or organization"))?;
         }
         Ok(config)
     }
@@ -137,7 +148,7 @@ impl Job {
     }
 }
 
-/// A trust policy of nuget.org.
+/// A trust policy for GitHub Actions.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {

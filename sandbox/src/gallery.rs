@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::api_key;
 use crate::clock::Clock;
-use crate::config::{Account, Config, Kind, Policy, Scope};
+use crate::config::{Account, Config, GitLabPolicy, Kind, Policy, Scope};
 
 /// A policy that was never used ends this long after it was created or renewed.
 const FIRST_USE_WITHIN: Duration = Duration::days(7);
@@ -18,8 +18,10 @@ pub struct Gallery {
     pub config: Config,
     /// The time it goes by.
     pub clock: Arc<Clock>,
-    /// Policies, oldest first, each with the end of its time for a first use.
+    /// Policies for GitHub Actions, oldest first, each with the end of its time for a first use.
     pub policies: Vec<(Policy, OffsetDateTime)>,
+    /// The same for GitLab CI.
+    pub gitlab_policies: Vec<(GitLabPolicy, OffsetDateTime)>,
     /// The `jti` of each ID token that bought a key.
     pub used_tokens: HashSet<String>,
     /// When each user (in lower case) got its last key.
@@ -29,15 +31,31 @@ pub struct Gallery {
     keys: HashMap<String, Key>,
 }
 
-/// An API key's rights.
+/// What a policy gives to its keys.
 #[derive(Debug, Clone)]
-pub struct Key {
+pub struct Grant {
     /// The account whose packages it may touch.
     pub owner: String,
     /// What it may do with them.
     pub scopes: Vec<Scope>,
     /// Globs of package IDs.
     pub packages: Vec<String>,
+}
+
+impl From<&Policy> for Grant {
+    fn from(Policy { owner, scopes, packages, .. }: &Policy) -> Grant {
+        Grant { owner: owner.clone(), scopes: scopes.clone(), packages: packages.clone() }
+    }
+}
+
+impl From<&GitLabPolicy> for Grant {
+    fn from(GitLabPolicy { owner, scopes, packages, .. }: &GitLabPolicy) -> Grant {
+        Grant { owner: owner.clone(), scopes: scopes.clone(), packages: packages.clone() }
+    }
+}
+
+struct Key {
+    grant: Grant,
     valid_until: OffsetDateTime,
 }
 
@@ -53,8 +71,10 @@ pub struct Registration {
 impl Gallery {
     /// The memory that `config` describes.
     pub fn new(config: Config, clock: Arc<Clock>) -> Gallery {
-        let deadline = |policy: &Policy| clock.now() - Duration::days(policy.age_days.into()) + FIRST_USE_WITHIN;
-        let policies = config.policies.iter().map(|policy| (policy.clone(), deadline(policy))).collect();
+        let deadline = |age_days: u32| clock.now() - Duration::days(age_days.into()) + FIRST_USE_WITHIN;
+        let policies = config.policies.iter().map(|policy| (policy.clone(), deadline(policy.age_days))).collect();
+        let gitlab_policies = config.gitlab_policies.iter();
+        let gitlab_policies = gitlab_policies.map(|policy| (policy.clone(), deadline(policy.age_days))).collect();
         let packages = config.packages.iter().map(|package| {
             let versions = package.versions.iter().map(|version| normalized(version)).collect();
             (package.id.to_ascii_lowercase(), Registration { owner: package.owner.clone(), versions })
@@ -62,6 +82,7 @@ impl Gallery {
         Gallery {
             packages: packages.collect(),
             policies,
+            gitlab_policies,
             used_tokens: HashSet::new(),
             last_key: HashMap::new(),
             keys: HashMap::new(),
@@ -75,29 +96,23 @@ impl Gallery {
         self.config.account(name).filter(|(_, account)| !account.deleted)
     }
 
-    /// Makes a key for a policy. Gives it, and when the service says that it expires.
-    pub fn mint(&mut self, policy: &Policy) -> (String, OffsetDateTime) {
+    /// Makes a key with a policy's grant. Gives it, and when the service says that it expires.
+    pub fn mint(&mut self, grant: Grant) -> (String, OffsetDateTime) {
         let now = self.clock.now();
         let minutes = self.config.service.key_lifetime_minutes;
         let lifetime = Duration::minutes(minutes.into());
         let accounts = self.config.users.iter().chain(&self.config.organizations);
-        let number = accounts.take_while(|account| !account.name.eq_ignore_ascii_case(&policy.owner)).count() + 1;
+        let number = accounts.take_while(|account| !account.name.eq_ignore_ascii_case(&grant.owner)).count() + 1;
         let key = api_key::create(now, number.try_into().expect("few accounts"), minutes);
         // The key holds the minute that it was made in, and the push endpoint counts from there.
         let made = now - Duration::seconds(now.second().into()) - Duration::nanoseconds(now.nanosecond().into());
-        let rights = Key {
-            owner: policy.owner.clone(),
-            scopes: policy.scopes.clone(),
-            packages: policy.packages.clone(),
-            valid_until: made + lifetime,
-        };
-        self.keys.insert(key.clone(), rights);
+        self.keys.insert(key.clone(), Key { grant, valid_until: made + lifetime });
         (key, now + lifetime)
     }
 
-    /// A key that was made here and is still valid.
-    pub fn key(&self, key: &str) -> Option<&Key> {
-        self.keys.get(key).filter(|key| self.clock.now() <= key.valid_until)
+    /// What a key may do, if it was made here and is still valid.
+    pub fn grant(&self, key: &str) -> Option<&Grant> {
+        self.keys.get(key).filter(|key| self.clock.now() <= key.valid_until).map(|key| &key.grant)
     }
 
     /// Every key that was ever made.

@@ -1,5 +1,6 @@
-//! GitHub's ID-token issuer: a key, its metadata and JSON web tokens signed with it.
+//! The issuers of ID tokens: each has a key, its metadata, and JSON web tokens that are signed with it.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use base64::Engine;
@@ -12,45 +13,96 @@ use rsa::{BigUint, RsaPrivateKey, RsaPublicKey};
 use serde_json::{Map, Value, json};
 use time::{Duration, OffsetDateTime};
 
-use crate::config::Job;
+use crate::config::{GitLabJob, Job};
 
-/// The `iss` claim of github.com's tokens.
-pub const GITHUB_ISSUER: &str = "https://token.actions.githubusercontent.com";
+/// How long an ID token of GitHub's is valid.
+const GITHUB_LIFETIME: Duration = Duration::minutes(5);
 
-/// How long an ID token is valid.
-const LIFETIME: Duration = Duration::minutes(5);
+/// How long one of GitLab's is: as long as the job may run (docs.gitlab.com, "ID token authentication").
+const GITLAB_LIFETIME: Duration = Duration::hours(1);
 
-/// The key's name in the JWKS and in each token's header.
-const KEY_ID: &str = "38826b17-6a30-5f9b-b169-8beb8202f723";
-
-/// Made once a process: it takes a fraction of a second.
-fn private_key() -> &'static RsaPrivateKey {
-    static KEY: OnceLock<RsaPrivateKey> = OnceLock::new();
-    KEY.get_or_init(|| RsaPrivateKey::new(&mut rand::thread_rng(), 2048).expect("2048 bits are a valid size"))
+/// Who issues ID tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Issuer {
+    /// GitHub, for jobs of GitHub Actions.
+    GitHub,
+    /// gitlab.com, for jobs of GitLab CI.
+    GitLab,
 }
 
-/// The OpenID Connect metadata of an issuer that is reached at `base`.
-pub fn openid_configuration(base: &str) -> Value {
-    json!({
-        "issuer": GITHUB_ISSUER,
-        "jwks_uri": format!("{base}/.well-known/jwks"),
-        "subject_types_supported": ["public", "pairwise"],
-        "response_types_supported": ["id_token"],
-        "id_token_signing_alg_values_supported": ["RS256"],
-        "scopes_supported": ["openid"],
-    })
+impl Issuer {
+    /// The one that a URL's host is of.
+    pub fn at(host: &str) -> Option<Issuer> {
+        [Issuer::GitHub, Issuer::GitLab].into_iter().find(|it| it.url()["https://".len()..].eq_ignore_ascii_case(host))
+    }
+
+    /// The `iss` claim of its tokens.
+    pub fn url(self) -> &'static str {
+        match self {
+            Issuer::GitHub => "https://token.actions.githubusercontent.com",
+            Issuer::GitLab => "https://gitlab.com",
+        }
+    }
+
+    /// What its routes begin with in the sandbox, which has both issuers on one port.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Issuer::GitHub => "",
+            Issuer::GitLab => "/gitlab",
+        }
+    }
+
+    /// The key's name in the JWKS and in each token's header.
+    fn key_id(self) -> &'static str {
+        match self {
+            Issuer::GitHub => "38826b17-6a30-5f9b-b169-8beb8202f723",
+            Issuer::GitLab => "4i3sFE7sxqNPOT7FdvcGA1ZVGGI_r-tsDXnEuYT4ZqE",
+        }
+    }
+
+    /// Made once a process: it takes a fraction of a second.
+    fn private_key(self) -> &'static RsaPrivateKey {
+        static GITHUB: OnceLock<RsaPrivateKey> = OnceLock::new();
+        static GITLAB: OnceLock<RsaPrivateKey> = OnceLock::new();
+        let key = match self {
+            Issuer::GitHub => &GITHUB,
+            Issuer::GitLab => &GITLAB,
+        };
+        key.get_or_init(|| RsaPrivateKey::new(&mut rand::thread_rng(), 2048).expect("2048 bits are a valid size"))
+    }
+
+    /// The OpenID Connect metadata, for a sandbox that is reached at `base`.
+    pub fn openid_configuration(self, base: &str) -> Value {
+        json!({
+            "issuer": self.url(),
+            "jwks_uri": format!("{base}{}/.well-known/jwks", self.folder()),
+            "subject_types_supported": ["public", "pairwise"],
+            "response_types_supported": ["id_token"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "scopes_supported": ["openid"],
+        })
+    }
+
+    /// The public keys, as a relying party fetches them.
+    pub fn jwks(self) -> Value {
+        let key = self.private_key().to_public_key();
+        let number = |number: &BigUint| URL_SAFE_NO_PAD.encode(number.to_bytes_be());
+        let (n, e) = (number(key.n()), number(key.e()));
+        json!({ "keys": [{ "kty": "RSA", "alg": "RS256", "use": "sig", "kid": self.key_id(), "n": n, "e": e }] })
+    }
+
+    /// A JSON web token with these claims, signed with RS256 by the key in [`Issuer::jwks`].
+    pub fn sign(self, claims: &Map<String, Value>) -> String {
+        let header = json!({ "typ": "JWT", "alg": "RS256", "kid": self.key_id() });
+        let part = |json: String| URL_SAFE_NO_PAD.encode(json);
+        let signed = format!("{}.{}", part(header.to_string()), part(Value::Object(claims.clone()).to_string()));
+        let signature = SigningKey::<Sha256>::new(self.private_key().clone()).sign(signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
+    }
 }
 
-/// The public keys, as a relying party fetches them.
-pub fn jwks() -> Value {
-    let key = private_key().to_public_key();
-    let number = |number: &BigUint| URL_SAFE_NO_PAD.encode(number.to_bytes_be());
-    let (n, e) = (number(key.n()), number(key.e()));
-    json!({ "keys": [{ "kty": "RSA", "alg": "RS256", "use": "sig", "kid": KEY_ID, "n": n, "e": e }] })
-}
-
-/// The claims of an ID token for `job`, issued at `now` to `audience`.
-pub fn claims(job: &Job, audience: &str, now: OffsetDateTime) -> Map<String, Value> {
+/// The claims of an ID token of GitHub's for `job`, issued at `now` to `audience`.
+pub fn github_claims(job: &Job, audience: &str, now: OffsetDateTime) -> Map<String, Value> {
     let workflow_ref = format!("{}/.github/workflows/{}@{}", job.repository, job.workflow, job.r#ref);
     let subject = match &job.environment {
         Some(environment) => format!("repo:{}:environment:{environment}", job.repository),
@@ -83,27 +135,64 @@ pub fn claims(job: &Job, audience: &str, now: OffsetDateTime) -> Map<String, Val
         "workflow_ref": workflow_ref,
         "job_workflow_ref": job.job_workflow_ref.as_ref().unwrap_or(&workflow_ref),
         "runner_environment": "github-hosted",
-        "iss": job.issuer.as_deref().unwrap_or(GITHUB_ISSUER),
+        "iss": job.issuer.as_deref().unwrap_or(Issuer::GitHub.url()),
         "nbf": now - 600,
-        "exp": now + LIFETIME.whole_seconds(),
+        "exp": now + GITHUB_LIFETIME.whole_seconds(),
         "iat": now,
     });
-    let Value::Object(mut claims) = claims else { unreachable!("the literal is an object") };
-    if let Some(environment) = &job.environment {
-        claims.insert("environment".to_owned(), json!(environment));
-    }
-    claims.extend(job.claims.clone());
-    claims.retain(|name, _| !job.omit_claims.contains(name));
-    claims
+    changed(claims, job.environment.as_ref(), &job.claims, &job.omit_claims)
 }
 
-/// A JSON web token with these claims, signed with RS256 by the key in [`jwks`].
-pub fn sign(claims: &Map<String, Value>) -> String {
-    let header = json!({ "typ": "JWT", "alg": "RS256", "kid": KEY_ID });
-    let part = |json: String| URL_SAFE_NO_PAD.encode(json);
-    let signed = format!("{}.{}", part(header.to_string()), part(Value::Object(claims.clone()).to_string()));
-    let signature = SigningKey::<Sha256>::new(private_key().clone()).sign(signed.as_bytes());
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
+/// The claims of an ID token of GitLab's for `job`, issued at `now` to `audience` (docs.gitlab.com, "ID token
+/// authentication").
+pub fn gitlab_claims(job: &GitLabJob, audience: &str, now: OffsetDateTime) -> Map<String, Value> {
+    let GitLabJob { project_path, project_id, namespace_id, r#ref, ref_type, .. } = job;
+    let refs = if ref_type == "tag" { "tags" } else { "heads" };
+    let now = now.unix_timestamp();
+    let claims = json!({
+        "namespace_id": namespace_id,
+        "namespace_path": job.namespace_path(),
+        "project_id": project_id,
+        "project_path": project_path,
+        "user_id": "1189467",
+        "user_login": "octocat",
+        "user_email": "octocat@contoso.example",
+        "user_access_level": "owner",
+        "pipeline_id": "1302847561",
+        "pipeline_source": "push",
+        "job_id": "6574839201",
+        "ref": r#ref,
+        "ref_type": ref_type,
+        "ref_path": format!("refs/{refs}/{}", r#ref),
+        "ref_protected": "true",
+        "runner_id": 12270807,
+        "runner_environment": "gitlab-hosted",
+        "sha": "5c3b8e1f0a4d2b7c9e6f1a0d3b5c8e7f2a4d6b9c",
+        "project_visibility": "public",
+        "ci_config_ref_uri": format!("gitlab.com/{project_path}//.gitlab-ci.yml@refs/{refs}/{}", r#ref),
+        "jti": random_uuid(),
+        "iss": job.issuer.as_deref().unwrap_or(Issuer::GitLab.url()),
+        "iat": now,
+        "nbf": now - 5,
+        "exp": now + GITLAB_LIFETIME.whole_seconds(),
+        "sub": format!("project_path:{project_path}:ref_type:{ref_type}:ref:{}", r#ref),
+        "aud": audience,
+    });
+    changed(claims, job.environment.as_ref(), &job.claims, &job.omit_claims)
+}
+
+/// `claims` with what a config says of them.
+fn changed(
+    claims: Value,
+    environment: Option<&String>,
+    more: &BTreeMap<String, Value>,
+    less: &[String],
+) -> Map<String, Value> {
+    let Value::Object(mut claims) = claims else { unreachable!("the claims are an object") };
+    claims.extend(environment.map(|it| ("environment".to_owned(), json!(it))));
+    claims.extend(more.clone());
+    claims.retain(|name, _| !less.contains(name));
+    claims
 }
 
 /// Whether `token` was signed with RS256 by the key of `jwks` that its header names.

@@ -1,4 +1,4 @@
-//! GitHub's ID-token issuer and nuget.org's token service and push endpoint, on loopback: what a login meets, for the
+//! GitHub's ID-token issuer, GitLab's ID tokens, and nuget.org's token service and push endpoint, on loopback: what a login meets, for the
 //! demo, the tests and the action's own CI.
 //!
 //! [`Sandbox::start`] gives a world that lives until it is dropped; [`runner`] reads what a step prints and writes, as
@@ -29,12 +29,16 @@ use rand::distributions::Alphanumeric;
 use tokio::sync::oneshot;
 
 use clock::Clock;
-use config::{Config, Policy};
+use config::{Config, GitLabPolicy, Policy};
 use faults::{Fault, Request, Route, Script};
 use gallery::Gallery;
+use issuer::Issuer;
 use server::World;
 
-/// A loopback GitHub and nuget.org on one port. Stops when dropped.
+/// The claims of an ID token.
+pub type Claims = serde_json::Map<String, serde_json::Value>;
+
+/// A loopback GitHub, GitLab and nuget.org on one port. Stops when dropped.
 pub struct Sandbox {
     world: Arc<World>,
     clock: Arc<Clock>,
@@ -110,6 +114,24 @@ impl Sandbox {
         ]
     }
 
+    /// What GitLab's runner puts into the environment of a job with `id_tokens:`, one ID token for nuget.org. Where the
+    /// config has no such job, it panics.
+    pub fn gitlab_environment(&self) -> [(&'static str, String); 2] {
+        let id_token = self.gitlab_id_token(token_service::AUDIENCE, |_| {});
+        [("GITLAB_CI", "true".to_owned()), ("NUGET_ID_TOKEN", id_token)]
+    }
+
+    /// An ID token of GitLab's for `audience`, with the job's claims after `change` had its way with them.
+    pub fn gitlab_id_token(&self, audience: &str, change: impl FnOnce(&mut Claims)) -> String {
+        let gallery = self.world.gallery.lock().expect("no holder panics");
+        let job = gallery.config.gitlab_job.as_ref().expect("the config has a job of GitLab's");
+        let mut claims = issuer::gitlab_claims(job, audience, self.clock.now());
+        change(&mut claims);
+        let token = Issuer::GitLab.sign(&claims);
+        self.world.id_tokens.lock().expect("no holder panics").push(token.clone());
+        token
+    }
+
     /// The token service.
     pub fn token_service_url(&self) -> String {
         format!("{}{}", self.world.base, server::TOKEN_SERVICE_PATH)
@@ -161,6 +183,12 @@ impl Sandbox {
         gallery.policies.iter().map(|(policy, _)| policy.clone()).collect()
     }
 
+    /// The policies for GitLab CI as they are now.
+    pub fn gitlab_policies(&self) -> Vec<GitLabPolicy> {
+        let gallery = self.world.gallery.lock().expect("no holder panics");
+        gallery.gitlab_policies.iter().map(|(policy, _)| policy.clone()).collect()
+    }
+
     /// Whether a version of a package was pushed.
     pub fn has_package(&self, id: &str, version: &str) -> bool {
         let gallery = self.world.gallery.lock().expect("no holder panics");
@@ -168,16 +196,12 @@ impl Sandbox {
         registration.is_some_and(|it| it.versions.contains(&gallery::normalized(version)))
     }
 
-    /// An ID token that this sandbox's issuer signed, with the job's claims after `change` had its way with them.
-    pub fn forge(
-        &self,
-        audience: &str,
-        change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>),
-    ) -> String {
+    /// An ID token that GitHub's side signed, with the job's claims after `change` had its way with them.
+    pub fn forge(&self, audience: &str, change: impl FnOnce(&mut Claims)) -> String {
         let gallery = self.world.gallery.lock().expect("no holder panics");
-        let mut claims = issuer::claims(&gallery.config.job, audience, self.clock.now());
+        let mut claims = issuer::github_claims(&gallery.config.job, audience, self.clock.now());
         change(&mut claims);
-        issuer::sign(&claims)
+        Issuer::GitHub.sign(&claims)
     }
 }
 

@@ -1,10 +1,10 @@
-//! `sandbox serve`: a loopback GitHub and nuget.org, and what a shell must export to log in there by hand.
+//! `sandbox serve`: a loopback GitHub, GitLab and nuget.org, and what a shell must export to log in there by hand.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Parser;
 use sandbox::Sandbox;
 use sandbox::config::Config;
@@ -23,11 +23,14 @@ enum Command {
         /// Folder with release assets to serve: one folder a tag, the assets in it
         #[arg(long, value_name = "FOLDER")]
         releases: Option<PathBuf>,
+        /// Print the exports of a job of GitLab CI instead, with its one ID token
+        #[arg(long)]
+        gitlab: bool,
     },
 }
 
 fn main() -> anyhow::Result<()> {
-    let Command::Serve { port, config, releases } = Command::parse();
+    let Command::Serve { port, config, releases, gitlab } = Command::parse();
     let config = match config {
         Some(file) => {
             let text = fs::read_to_string(&file).with_context(|| format!("{} can't be read", file.display()))?;
@@ -35,13 +38,19 @@ fn main() -> anyhow::Result<()> {
         }
         None => Config::default(),
     };
+    ensure!(!gitlab || config.gitlab_job.is_some(), "--gitlab needs a [gitlab_job] in the config");
     let sandbox = Sandbox::start_with_releases(config, port, releases)?;
-    let output = std::env::temp_dir().join(format!("nuget-login-output-{:016x}", rand::random::<u64>()));
-    fs::File::create_new(&output).with_context(|| format!("{} can't be made", output.display()))?;
-
-    let output = ("GITHUB_OUTPUT", output.display().to_string());
+    let exports = if gitlab {
+        let token_service = ("TOKEN_SERVICE_URL", sandbox.token_service_url());
+        sandbox.gitlab_environment().into_iter().chain([token_service]).collect::<Vec<_>>()
+    } else {
+        let output = std::env::temp_dir().join(format!("nuget-login-output-{:016x}", rand::random::<u64>()));
+        fs::File::create_new(&output).with_context(|| format!("{} can't be made", output.display()))?;
+        let output = ("GITHUB_OUTPUT", output.display().to_string());
+        [output].into_iter().chain(sandbox.step_environment()).collect()
+    };
     let mut stdout = io::stdout().lock();
-    for (name, value) in std::iter::once(output).chain(sandbox.step_environment()) {
+    for (name, value) in exports {
         writeln!(stdout, "export {name}='{}'", value.replace('\'', r"'\''"))?;
     }
     stdout.flush()?;

@@ -1,8 +1,10 @@
-//! How nuget.org evaluates a trust policy for GitHub Actions (NuGet/NuGetGallery, `GitHubTokenPolicyValidator.cs`).
+//! How nuget.org evaluates trust policies (NuGet/NuGetGallery, `Authentication/Federated`).
+
+pub mod github;
+pub mod gitlab;
 
 use time::OffsetDateTime;
 
-use crate::config::{Policy, RepositoryIds};
 use crate::jwt::Jwt;
 
 /// Why a policy does not match. The service keeps some reasons to itself.
@@ -23,65 +25,23 @@ fn required<'a>(token: &'a Jwt, claim: &str) -> Result<&'a str, Mismatch> {
     token.text(claim).ok_or_else(missing)
 }
 
-/// Checks a verified token against a policy, in the service's order. The first use of a policy saves the repository's
-/// IDs in it, even if a later check fails.
-pub fn evaluate(
-    policy: &mut Policy,
+/// The first use of a policy, while there is time for it, saves the IDs that it is pinned to; later uses need the same.
+fn pin<T: PartialEq>(
+    saved: &mut Option<T>,
+    ids: T,
+    name: &str,
     first_use_until: OffsetDateTime,
-    token: &Jwt,
     now: OffsetDateTime,
-    banned_events: &[String],
 ) -> Result<(), Mismatch> {
-    let repository = required(token, "repository")?;
-    let repository_owner = required(token, "repository_owner")?;
-    let repository_owner_id = required(token, "repository_owner_id")?;
-    let repository_id = required(token, "repository_id")?;
-    let event = required(token, "event_name")?;
-    let Policy { name, repository_owner: owner, repository: wanted, .. } = &*policy;
-
-    if !repository_owner.eq_ignore_ascii_case(owner) || !repository.eq_ignore_ascii_case(&format!("{owner}/{wanted}")) {
-        return Err(Mismatch::Undisclosed);
-    }
-
-    let ids =
-        RepositoryIds { repository_id: repository_id.to_owned(), repository_owner_id: repository_owner_id.to_owned() };
-    match &policy.used_by {
-        Some(saved) if *saved != ids => return Err(Mismatch::Undisclosed),
-        Some(_) => {}
-        None if now > first_use_until => {
-            return disclosed(format!(
-                "The policy '{name}' has expired. Sign in and renew the trust policy on the Trusted Publishing page."
-            ));
+    match saved {
+        Some(saved) if *saved != ids => Err(Mismatch::Undisclosed),
+        Some(_) => Ok(()),
+        None if now > first_use_until => disclosed(format!(
+            "The policy '{name}' has expired. Sign in and renew the trust policy on the Trusted Publishing page."
+        )),
+        None => {
+            *saved = Some(ids);
+            Ok(())
         }
-        None => policy.used_by = Some(ids),
     }
-
-    let Policy { name, repository_owner: owner, repository: wanted, .. } = &*policy;
-    if banned_events.iter().any(|banned| banned.eq_ignore_ascii_case(event)) {
-        return disclosed(format!("The GitHub Actions event '{event}' is not allowed."));
-    }
-
-    let defined_in = required(token, "job_workflow_ref")?;
-    let folder = format!("{owner}/{wanted}/.github/workflows/");
-    let file = match defined_in.split_at_checked(folder.len()) {
-        Some((start, file)) if start.eq_ignore_ascii_case(&folder) => file.split_once('@').map(|(file, _)| file),
-        _ => None,
-    };
-    let Some(file) = file else {
-        return disclosed(format!(
-            "Claim 'job_workflow_ref' has value '{defined_in}' which does not start with {folder}."
-        ));
-    };
-    if !file.eq_ignore_ascii_case(&policy.workflow) {
-        let expected = &policy.workflow;
-        return disclosed(format!("Workflow mismatch for policy '{name}': expected '{expected}', actual '{file}'"));
-    }
-
-    let (expected, actual) = (policy.environment.trim(), token.text("environment").unwrap_or_default());
-    if !expected.is_empty() && !actual.eq_ignore_ascii_case(expected) {
-        return disclosed(format!(
-            "Environment mismatch for policy '{name}': expected '{expected}', actual '{actual}'"
-        ));
-    }
-    Ok(())
 }

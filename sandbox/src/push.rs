@@ -31,8 +31,8 @@ pub fn push(gallery: &mut Gallery, headers: &HeaderMap, package: &[u8]) -> Resul
     if key.is_empty() {
         return refused(401, "An API key must be provided in the 'X-NuGet-ApiKey' header to use this service");
     }
-    let Some(key) = gallery.key(key).cloned() else { return refused(403, NOT_AUTHORIZED) };
-    let may = |scopes: &[Scope]| key.scopes.iter().any(|scope| *scope == Scope::All || scopes.contains(scope));
+    let Some(grant) = gallery.grant(key).cloned() else { return refused(403, NOT_AUTHORIZED) };
+    let may = |scopes: &[Scope]| grant.scopes.iter().any(|scope| *scope == Scope::All || scopes.contains(scope));
     if !may(&[Scope::Push, Scope::PushVersion]) {
         return refused(403, NOT_AUTHORIZED);
     }
@@ -40,16 +40,16 @@ pub fn push(gallery: &mut Gallery, headers: &HeaderMap, package: &[u8]) -> Resul
     let identity = package::read(package).map_err(|message| Refusal { status: 400, message })?;
     let id = identity.id.to_ascii_lowercase();
     let version = normalized(&identity.version);
-    if !key.packages.iter().any(|glob| matches(&id, &glob.to_ascii_lowercase())) {
+    if !grant.packages.iter().any(|glob| matches(&id, &glob.to_ascii_lowercase())) {
         return refused(403, NOT_AUTHORIZED);
     }
     match gallery.packages.get_mut(&id) {
         None if !may(&[Scope::Push]) => return refused(403, NOT_AUTHORIZED),
         None => {
-            let registration = Registration { owner: key.owner, versions: [version].into() };
+            let registration = Registration { owner: grant.owner, versions: [version].into() };
             gallery.packages.insert(id, registration);
         }
-        Some(registration) if !registration.owner.eq_ignore_ascii_case(&key.owner) => {
+        Some(registration) if !registration.owner.eq_ignore_ascii_case(&grant.owner) => {
             return refused(403, NOT_AUTHORIZED);
         }
         Some(registration) => {

@@ -1,4 +1,4 @@
-//! The routes of both sides on one loopback port, and the place where faults happen.
+//! The routes of all sides on one loopback port, and the place where faults happen.
 
 use std::net::TcpListener as StdListener;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use tower::ServiceExt;
 
 use crate::faults::{Effect, Request as Noted, Route, Script};
 use crate::gallery::Gallery;
-use crate::issuer;
+use crate::issuer::{self, Issuer};
 use crate::push::{Refusal, push};
 use crate::token_service::{Outcome, answer};
 
@@ -59,8 +59,8 @@ pub struct World {
 /// Serves until the task is dropped.
 pub async fn serve(listener: StdListener, world: Arc<World>) {
     let router = Router::new()
-        .route("/.well-known/openid-configuration", get(openid_configuration))
-        .route("/.well-known/jwks", get(async || Json(issuer::jwks())))
+        .merge(metadata(Issuer::GitHub))
+        .merge(metadata(Issuer::GitLab))
         .route(ID_TOKEN_PATH, get(id_token))
         .route(TOKEN_SERVICE_PATH, post(token_service))
         .route(SERVICE_INDEX_PATH, get(service_index))
@@ -154,8 +154,13 @@ async fn cut_off(response: Response, length: usize) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-async fn openid_configuration(State(world): State<Arc<World>>) -> Json<Value> {
-    Json(issuer::openid_configuration(&world.base))
+/// What a relying party asks an issuer for.
+fn metadata(issuer: Issuer) -> Router<Arc<World>> {
+    let configuration =
+        move |State(world): State<Arc<World>>| async move { Json(issuer.openid_configuration(&world.base)) };
+    Router::new()
+        .route(&format!("{}/.well-known/openid-configuration", issuer.folder()), get(configuration))
+        .route(&format!("{}/.well-known/jwks", issuer.folder()), get(async move || Json(issuer.jwks())))
 }
 
 #[derive(Deserialize)]
@@ -172,13 +177,13 @@ async fn id_token(State(world): State<Arc<World>>, Query(query): Query<IdTokenQu
     let gallery = world.gallery.lock().expect("no holder panics");
     let job = &gallery.config.job;
     let audience = query.audience.unwrap_or_else(|| format!("https://github.com/{}", job.repository_owner()));
-    let token = issuer::sign(&issuer::claims(job, &audience, gallery.clock.now()));
+    let token = Issuer::GitHub.sign(&issuer::github_claims(job, &audience, gallery.clock.now()));
     world.id_tokens.lock().expect("no holder panics").push(token.clone());
     Json(json!({ "count": token.len(), "value": token })).into_response()
 }
 
 async fn token_service(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Response {
-    let outcome = answer(&mut world.gallery.lock().expect("no holder panics"), &issuer::jwks(), &headers, &body);
+    let outcome = answer(&mut world.gallery.lock().expect("no holder panics"), &headers, &body);
     let page = |status: StatusCode, text: &str| {
         (status, Html(format!("<html><head><title>{text}</title></head><body><h1>{text}</h1></body></html>")))
     };

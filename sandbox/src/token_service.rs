@@ -8,11 +8,11 @@ use time::Duration;
 use time::format_description::FormatItem;
 use time::macros::format_description;
 
-use crate::config::{Account, Kind, Policy};
-use crate::gallery::Gallery;
-use crate::issuer;
+use crate::config::{Account, Kind};
+use crate::gallery::{Gallery, Grant};
+use crate::issuer::{self, Issuer};
 use crate::jwt::Jwt;
-use crate::policy::{Mismatch, evaluate};
+use crate::policy::{Mismatch, github, gitlab};
 
 /// The audience that the service accepts.
 pub const AUDIENCE: &str = "https://www.nuget.org";
@@ -44,11 +44,11 @@ fn refused<T>(status: u16, message: impl Into<String>) -> Result<T, Outcome> {
 }
 
 /// Answers one request.
-pub fn answer(gallery: &mut Gallery, jwks: &Value, headers: &HeaderMap, body: &[u8]) -> Outcome {
-    exchange(gallery, jwks, headers, body).unwrap_or_else(|outcome| outcome)
+pub fn answer(gallery: &mut Gallery, headers: &HeaderMap, body: &[u8]) -> Outcome {
+    exchange(gallery, headers, body).unwrap_or_else(|outcome| outcome)
 }
 
-fn exchange(gallery: &mut Gallery, jwks: &Value, headers: &HeaderMap, body: &[u8]) -> Result<Outcome, Outcome> {
+fn exchange(gallery: &mut Gallery, headers: &HeaderMap, body: &[u8]) -> Result<Outcome, Outcome> {
     if !gallery.config.service.enabled {
         return Err(Outcome::SwitchedOff);
     }
@@ -58,8 +58,8 @@ fn exchange(gallery: &mut Gallery, jwks: &Value, headers: &HeaderMap, body: &[u8
     let no_policy = format!("No matching trust policy owned by user '{username}' was found.");
     let Some((kind, user)) = gallery.account(&username) else { return refused(401, no_policy) };
     let user = user.clone();
-    let (token, id) = verified(gallery, jwks, &bearer)?;
-    let policy = matching_policy(gallery, &user, &token).map_err(|reasons| {
+    let Verified { token, id, issuer } = verified(gallery, &bearer)?;
+    let grant = matching_policy(gallery, &user, issuer, &token).map_err(|reasons| {
         let message = if reasons.is_empty() { no_policy } else { joined(&reasons) };
         Outcome::Refused { status: 401, message }
     })?;
@@ -72,7 +72,7 @@ fn exchange(gallery: &mut Gallery, jwks: &Value, headers: &HeaderMap, body: &[u8
         );
     }
     usable(kind, &user)?;
-    let Some((owner_kind, owner)) = gallery.account(&policy.owner) else {
+    let Some((owner_kind, owner)) = gallery.account(&grant.owner) else {
         return refused(400, "The package owner of the match trust policy not longer exists.");
     };
     usable(owner_kind, owner)?;
@@ -96,7 +96,7 @@ fn exchange(gallery: &mut Gallery, jwks: &Value, headers: &HeaderMap, body: &[u8
     }
     limit_rate(gallery, &user)?;
     gallery.used_tokens.insert(id);
-    let (api_key, expires) = gallery.mint(&policy);
+    let (api_key, expires) = gallery.mint(grant);
     Ok(Outcome::Created { api_key, expires: expires.format(ROUND_TRIP).expect("a time in UTC") })
 }
 
@@ -147,8 +147,15 @@ fn latin1(value: &HeaderValue) -> String {
     value.as_bytes().iter().copied().map(char::from).collect()
 }
 
-/// The token and its `jti`, checked as far as no policy is needed for it.
-fn verified(gallery: &Gallery, jwks: &Value, bearer: &str) -> Result<(Jwt, String), Outcome> {
+/// A token that was checked as far as no policy is needed for it.
+struct Verified {
+    token: Jwt,
+    /// Its `jti`.
+    id: String,
+    issuer: Issuer,
+}
+
+fn verified(gallery: &Gallery, bearer: &str) -> Result<Verified, Outcome> {
     let wrong = |problem: &str| Outcome::Refused { status: 401, message: format!("The JSON web token {problem}") };
     let Some(token) = Jwt::parse(bearer) else {
         return refused(401, "The bearer token could not be parsed as a JSON web token.");
@@ -163,15 +170,13 @@ fn verified(gallery: &Gallery, jwks: &Value, bearer: &str) -> Result<(Jwt, Strin
     if audience.trim().is_empty() {
         return Err(wrong("must have an aud claim."));
     }
-    let issuer = token.text("iss").ok_or_else(|| wrong("must have an iss claim."))?;
-    let host = issuer.strip_prefix("https://").map(|rest| rest.split('/').next().unwrap_or_default());
+    let claimed = token.text("iss").ok_or_else(|| wrong("must have an iss claim."))?;
+    let host = claimed.strip_prefix("https://").map(|rest| rest.split('/').next().unwrap_or_default());
     let host = host.filter(|host| !host.is_empty()).ok_or_else(|| wrong("iss claim must be a valid HTTPS URL."))?;
-    if !issuer::GITHUB_ISSUER["https://".len()..].eq_ignore_ascii_case(host) {
-        return Err(wrong("iss claim is not supported."));
-    }
+    let issuer = Issuer::at(host).ok_or_else(|| wrong("iss claim is not supported."))?;
     let id = token.text("jti").ok_or_else(|| wrong("must have a jti claim."))?.to_owned();
 
-    if !issuer::is_signed_by(&token, jwks) {
+    if !issuer::is_signed_by(&token, &issuer.jwks()) {
         return Err(wrong("has an invalid signature."));
     }
     let now = gallery.clock.now().unix_timestamp();
@@ -189,25 +194,40 @@ fn verified(gallery: &Gallery, jwks: &Value, bearer: &str) -> Result<(Jwt, Strin
     if audience != AUDIENCE {
         return Err(wrong("has an incorrect audience."));
     }
-    if issuer != issuer::GITHUB_ISSUER {
+    if claimed != issuer.url() {
         return Err(wrong("could not be validated."));
     }
-    Ok((token, id))
+    Ok(Verified { token, id, issuer })
 }
 
-/// The oldest matching policy that `user` created, or the reasons that are disclosed.
-fn matching_policy(gallery: &mut Gallery, user: &Account, token: &Jwt) -> Result<Policy, Vec<String>> {
+/// What the oldest matching policy that `user` created grants, or the reasons that are disclosed. A policy for another
+/// issuer's jobs is none of them.
+fn matching_policy(gallery: &mut Gallery, user: &Account, issuer: Issuer, token: &Jwt) -> Result<Grant, Vec<String>> {
     let now = gallery.clock.now();
-    let banned = &gallery.config.service.banned_events;
     let mut reasons = Vec::new();
-    for (policy, first_use_until) in &mut gallery.policies {
-        if !policy.created_by.eq_ignore_ascii_case(&user.name) {
-            continue;
+    let mut note = |mismatch| match mismatch {
+        Mismatch::Disclosed(reason) => reasons.push(reason),
+        Mismatch::Undisclosed => {}
+    };
+    let is_users = |creator: &str| creator.eq_ignore_ascii_case(&user.name);
+    match issuer {
+        Issuer::GitHub => {
+            let banned = &gallery.config.service.banned_events;
+            for (policy, until) in gallery.policies.iter_mut().filter(|(policy, _)| is_users(&policy.created_by)) {
+                match github::evaluate(policy, *until, token, now, banned) {
+                    Ok(()) => return Ok(Grant::from(&*policy)),
+                    Err(mismatch) => note(mismatch),
+                }
+            }
         }
-        match evaluate(policy, *first_use_until, token, now, banned) {
-            Ok(()) => return Ok(policy.clone()),
-            Err(Mismatch::Disclosed(reason)) => reasons.push(reason),
-            Err(Mismatch::Undisclosed) => {}
+        Issuer::GitLab => {
+            for (policy, until) in gallery.gitlab_policies.iter_mut().filter(|(policy, _)| is_users(&policy.created_by))
+            {
+                match gitlab::evaluate(policy, *until, token, now) {
+                    Ok(()) => return Ok(Grant::from(&*policy)),
+                    Err(mismatch) => note(mismatch),
+                }
+            }
         }
     }
     Err(reasons)

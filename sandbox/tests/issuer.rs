@@ -1,4 +1,4 @@
-//! GitHub's side: tokens that somebody else's JWT library accepts against the metadata that a relying party fetches.
+//! The issuers: tokens that somebody else's JWT library accepts against the metadata that a relying party fetches.
 
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
@@ -25,7 +25,16 @@ fn issue(sandbox: &Sandbox, query: &str) -> String {
 
 /// The claims, if another implementation accepts the token with the published key.
 fn accepted(sandbox: &Sandbox, token: &str, audience: &str) -> Result<Value, jsonwebtoken::errors::Error> {
-    let metadata = get(sandbox, "/.well-known/openid-configuration", None).json();
+    accepted_at(sandbox, "", token, audience)
+}
+
+fn accepted_at(
+    sandbox: &Sandbox,
+    folder: &str,
+    token: &str,
+    audience: &str,
+) -> Result<Value, jsonwebtoken::errors::Error> {
+    let metadata = get(sandbox, &format!("{folder}/.well-known/openid-configuration"), None).json();
     let jwks = metadata["jwks_uri"].as_str().unwrap().strip_prefix(sandbox.base_url()).unwrap().to_owned();
     let keys: JwkSet = serde_json::from_value(get(sandbox, &jwks, None).json()).unwrap();
     let key = keys.find(&decode_header(token)?.kid.unwrap()).unwrap();
@@ -62,6 +71,32 @@ fn a_token_is_accepted_by_another_library_against_the_published_keys() {
     }
     assert_eq!(claims.get("environment"), None);
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 300);
+}
+
+#[test]
+fn gitlabs_token_is_accepted_against_gitlabs_keys_alone() {
+    let sandbox = Sandbox::with(|config| config.gitlab_job.as_mut().unwrap().environment = Some("production".into()));
+    let token = sandbox.gitlab_id_token("https://www.nuget.org", |_| {});
+    let claims = accepted_at(&sandbox, "/gitlab", &token, "https://www.nuget.org").unwrap();
+    for (claim, value) in [
+        ("iss", "https://gitlab.com"),
+        ("sub", "project_path:contoso/contoso-sdk:ref_type:branch:ref:main"),
+        ("namespace_path", "contoso"),
+        ("project_path", "contoso/contoso-sdk"),
+        ("namespace_id", "7734112"),
+        ("project_id", "51290387"),
+        ("ref", "main"),
+        ("ref_type", "branch"),
+        ("ref_path", "refs/heads/main"),
+        ("environment", "production"),
+    ] {
+        assert_eq!(claims[claim], value, "{claim}");
+    }
+    assert!(accepted(&sandbox, &sandbox.forge("a", |_| {}), "a").is_ok());
+    assert!(accepted_at(&sandbox, "/gitlab", &sandbox.gitlab_id_token("b", |_| {}), "a").is_err());
+    let keys =
+        |folder: &str| get(&sandbox, &format!("{folder}/.well-known/jwks"), None).json()["keys"][0]["kid"].clone();
+    assert_ne!(keys(""), keys("/gitlab"));
 }
 
 #[test]

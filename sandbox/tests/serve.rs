@@ -18,9 +18,13 @@ impl Drop for Served {
 
 /// The program and the six exports that it prints when it is ready.
 fn served(arguments: &[&str]) -> (Served, HashMap<String, String>) {
+    serving(arguments, 6)
+}
+
+fn serving(arguments: &[&str], exports: usize) -> (Served, HashMap<String, String>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox"));
     let mut child = command.arg("serve").args(arguments).stdout(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().take(6);
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().take(exports);
     let served = Served(child);
     let exports = lines.map(|line| {
         let line = line.unwrap();
@@ -42,6 +46,15 @@ fn the_exports_lead_to_a_world_that_serves() {
     let bearer = format!("Bearer {}", exports["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]);
     let answer = send(base, &format!("GET {path}"), &[("Authorization", bearer.as_bytes())], b"").unwrap();
     assert_eq!(answer.status, 200);
+}
+
+#[test]
+fn a_job_of_gitlabs_has_its_token_in_a_variable() {
+    let (_served, exports) = serving(&["--gitlab"], 3);
+    assert_eq!(exports["GITLAB_CI"], "true");
+    let base = exports["TOKEN_SERVICE_URL"].strip_suffix("/api/v2/token").unwrap();
+    let answer = sandbox::wire::exchange(base, &exports["NUGET_ID_TOKEN"], "contoso-bot").unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
 }
 
 #[test]

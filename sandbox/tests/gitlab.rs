@@ -1,0 +1,140 @@
+//! The token service for jobs of GitLab CI: the same table as for GitHub's, where it differs.
+
+use sandbox::config::{Config, GitLabPolicy, ProjectIds};
+use sandbox::wire::{self, Answer};
+use sandbox::{Claims, Sandbox};
+use serde_json::json;
+use time::Duration;
+
+const AUDIENCE: &str = "https://www.nuget.org";
+const NO_POLICY: &str = "No matching trust policy owned by user 'contoso-bot' was found.";
+
+fn exchange(sandbox: &Sandbox, token: &str) -> Answer {
+    wire::exchange(sandbox.base_url(), token, "contoso-bot").unwrap()
+}
+
+/// The message for the seed job of GitLab's in a changed world, with changed claims.
+fn refusal(change: impl FnOnce(&mut Config), claims: impl FnOnce(&mut Claims)) -> String {
+    let sandbox = Sandbox::with(change);
+    let answer = exchange(&sandbox, &sandbox.gitlab_id_token(AUDIENCE, claims));
+    assert_eq!(answer.status, 401, "{answer:?}");
+    answer.json()["error"].as_str().unwrap().to_owned()
+}
+
+fn policy(config: &mut Config) -> &mut GitLabPolicy {
+    &mut config.gitlab_policies[0]
+}
+
+#[test]
+fn a_matching_policy_buys_one_key_for_a_token() {
+    let sandbox = Sandbox::with(|_| {});
+    let token = sandbox.gitlab_id_token(AUDIENCE, |_| {});
+    let answer = exchange(&sandbox, &token);
+    assert_eq!(answer.json()["apiKey"], json!(sandbox.api_keys()[0]));
+    let ids = ProjectIds { project_id: "51290387".to_owned(), namespace_id: "7734112".to_owned() };
+    assert_eq!(sandbox.gitlab_policies()[0].used_by, Some(ids));
+    assert_eq!(sandbox.policies()[0].used_by, None, "that of another issuer");
+    let again = exchange(&sandbox, &token);
+    assert!(again.json()["error"].as_str().unwrap().starts_with("This bearer token has already been used."));
+}
+
+#[test]
+fn a_policy_is_for_the_jobs_of_one_issuer() {
+    assert_eq!(refusal(|config| config.gitlab_policies.clear(), |_| {}), NO_POLICY);
+    let sandbox = Sandbox::with(|config| config.policies.clear());
+    let answer = exchange(&sandbox, &sandbox.forge(AUDIENCE, |_| {}));
+    assert_eq!(answer.json()["error"], NO_POLICY);
+}
+
+#[test]
+fn a_token_is_signed_by_the_issuer_that_it_names() {
+    let sandbox = Sandbox::with(|_| {});
+    let token = sandbox.forge(AUDIENCE, |claims| claims["iss"] = json!("https://gitlab.com"));
+    assert_eq!(exchange(&sandbox, &token).json()["error"], "The JSON web token has an invalid signature.");
+    let refused = |issuer: &str| refusal(|_| {}, |claims| claims["iss"] = json!(issuer));
+    assert_eq!(refused("https://gitlab.contoso.example"), "The JSON web token iss claim is not supported.");
+    assert_eq!(refused("https://gitlab.com/contoso"), "The JSON web token could not be validated.");
+}
+
+#[test]
+fn required_claims() {
+    for claim in ["namespace_path", "project_path", "namespace_id", "project_id"] {
+        let message = format!("The JSON Web Token is missing the required claim '{claim}'.");
+        assert_eq!(refusal(|_| {}, |claims| drop(claims.remove(claim))), message);
+    }
+}
+
+#[test]
+fn paths_are_compared_without_case_and_not_disclosed() {
+    assert_eq!(refusal(|config| policy(config).namespace_path = "fabrikam".to_owned(), |_| {}), NO_POLICY);
+    assert_eq!(refusal(|config| policy(config).project_path = "contoso-cli".to_owned(), |_| {}), NO_POLICY);
+    let sandbox = Sandbox::with(|config| {
+        policy(config).namespace_path = "Contoso".to_owned();
+        policy(config).project_path = "CONTOSO-sdk".to_owned();
+    });
+    assert_eq!(exchange(&sandbox, &sandbox.gitlab_id_token(AUDIENCE, |_| {})).status, 200);
+}
+
+#[test]
+fn a_subgroup_is_part_of_the_namespace() {
+    let sandbox = Sandbox::with(|config| {
+        config.gitlab_job.as_mut().unwrap().project_path = "contoso/sdks/contoso-sdk".to_owned();
+        policy(config).namespace_path = "contoso/sdks".to_owned();
+    });
+    assert_eq!(exchange(&sandbox, &sandbox.gitlab_id_token(AUDIENCE, |_| {})).status, 200);
+}
+
+#[test]
+fn the_first_use_is_within_seven_days_and_saves_the_ids() {
+    let expired = "The policy 'contoso-sdk on GitLab' has expired. Sign in and renew the trust policy on the Trusted \
+                   Publishing page.";
+    assert_eq!(refusal(|config| policy(config).age_days = 8, |_| {}), expired);
+    let other = || Some(ProjectIds { project_id: "1".to_owned(), namespace_id: "7734112".to_owned() });
+    assert_eq!(refusal(|config| policy(config).used_by = other(), |_| {}), NO_POLICY);
+    let sandbox = Sandbox::with(|config| policy(config).environment = "production".to_owned());
+    assert_eq!(exchange(&sandbox, &sandbox.gitlab_id_token(AUDIENCE, |_| {})).status, 401);
+    assert!(sandbox.gitlab_policies()[0].used_by.is_some(), "even if a later check fails");
+}
+
+#[test]
+fn a_ref_is_a_branch_and_its_case_counts() {
+    let mismatch = |expected: &str, actual: &str| {
+        format!("Ref mismatch for policy 'contoso-sdk on GitLab': expected '{expected}', actual '{actual}'")
+    };
+    let wants = |name: &'static str| move |config: &mut Config| policy(config).r#ref = name.to_owned();
+    assert_eq!(refusal(wants("Main"), |_| {}), mismatch("Main", "main"));
+    assert_eq!(refusal(wants("refs/heads/main"), |_| {}), mismatch("refs/heads/main", "main"));
+    assert_eq!(refusal(wants("main"), |claims| drop(claims.remove("ref"))), mismatch("main", ""));
+    let tag = |config: &mut Config| {
+        let job = config.gitlab_job.as_mut().unwrap();
+        (job.r#ref, job.ref_type) = ("v1.0.0".to_owned(), "tag".to_owned());
+        policy(config).r#ref = "v1.0.0".to_owned();
+    };
+    assert_eq!(refusal(tag, |_| {}), "Ref 'v1.0.0' for policy 'contoso-sdk on GitLab' must be a branch.");
+    let sandbox = Sandbox::with(wants("main"));
+    assert_eq!(exchange(&sandbox, &sandbox.gitlab_id_token(AUDIENCE, |_| {})).status, 200);
+}
+
+#[test]
+fn an_environments_case_counts() {
+    let mismatch = |actual: &str| {
+        format!("Environment mismatch for policy 'contoso-sdk on GitLab': expected 'production', actual '{actual}'")
+    };
+    let wants = |config: &mut Config| policy(config).environment = "production".to_owned();
+    assert_eq!(refusal(wants, |_| {}), mismatch(""));
+    let named = |name: &'static str| move |claims: &mut Claims| drop(claims.insert("environment".into(), json!(name)));
+    assert_eq!(refusal(wants, named("Production")), mismatch("Production"));
+    let sandbox = Sandbox::with(wants);
+    assert_eq!(exchange(&sandbox, &sandbox.gitlab_id_token(AUDIENCE, named("production"))).status, 200);
+}
+
+#[test]
+fn a_token_lives_as_long_as_its_job() {
+    let sandbox = Sandbox::with(|_| {});
+    let token = sandbox.gitlab_id_token(AUDIENCE, |_| {});
+    sandbox.advance(Duration::minutes(64));
+    assert_eq!(exchange(&sandbox, &token).status, 200);
+    let token = sandbox.gitlab_id_token(AUDIENCE, |_| {});
+    sandbox.advance(Duration::minutes(66));
+    assert_eq!(exchange(&sandbox, &token).json()["error"], "The JSON web token has expired.");
+}
