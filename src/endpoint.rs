@@ -1,7 +1,7 @@
 //! Where a credential may be sent.
 
 use rustls::pki_types::ServerName;
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 use crate::outside::one_line;
 
@@ -35,7 +35,12 @@ impl Endpoint {
         // What stands before an `@` may be a password.
         let shown = if value.contains('@') { "***".to_owned() } else { one_line(value) };
         let malformed = |cause: String| NotAnEndpoint::Malformed { shown: shown.clone(), cause };
-        let mut url = Url::parse(value).map_err(|cause| malformed(cause.to_string()))?;
+        let mut url = Url::parse(value).map_err(|cause| match cause {
+            ParseError::IdnaError if !value.is_ascii() => {
+                malformed("a host outside ASCII is given in its `xn--` form".to_owned())
+            }
+            cause => malformed(cause.to_string()),
+        })?;
         if url.host_str() == Some("localhost.") {
             url.set_host(Some("localhost")).map_err(|cause| malformed(cause.to_string()))?;
         }
@@ -125,6 +130,13 @@ pub fn is_plain_host(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_ascii() {
+        assert_eq!(Endpoint::parse("https://xn--bcher-kva.example/").unwrap().host(), "xn--bcher-kva.example");
+        let refused = Endpoint::parse("https://b\u{fc}cher.example/").unwrap_err().to_string();
+        assert!(refused.contains("a host outside ASCII is given in its `xn--` form"), "{refused}");
+    }
 
     #[test]
     fn a_url_may_be_just_so_long() {
