@@ -1,4 +1,4 @@
-//! The claims of an ID token, for explaining only: nothing here is verified, and nothing is decided by it.
+//! The claims of an ID token, for explaining: nothing here is verified, and nothing is granted for it.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -29,6 +29,14 @@ impl Claims {
         self.0.get(name)?.as_str().map(one_line).filter(|text| !text.is_empty())
     }
 
+    /// The audiences that the token is made out to, as they stand.
+    pub fn audiences(&self) -> Vec<&str> {
+        match self.0.get("aud") {
+            Some(Value::Array(audiences)) => audiences.iter().filter_map(Value::as_str).collect(),
+            audience => Vec::from_iter(audience.and_then(Value::as_str)),
+        }
+    }
+
     /// Every claim, made safe to show. The token is a credential; what it says is not.
     pub fn all(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(name, value)| one_line(&format!("{name} = {value}")))
@@ -52,7 +60,7 @@ impl Claims {
 }
 
 /// The file's name in `owner/name/.github/workflows/file@ref`.
-fn workflow_file(workflow_ref: &str) -> Option<String> {
+pub fn workflow_file(workflow_ref: &str) -> Option<String> {
     let (_, file) = workflow_ref.split_once("/.github/workflows/")?;
     file.split('@').next().map(str::to_owned)
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::cli::{Delivery, Settings};
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::login::Login;
 use crate::outside::one_line;
 use crate::runner::{Records, RecordsError, Runner};
+use crate::settings::{Delivery, Settings};
 use crate::token_service::{ApiKey, Expiry};
 
 /// A key that is valid for less than this may not live to see a push that follows a build.

@@ -19,11 +19,27 @@ impl Environment<'_> {
         Ok(given(&value))
     }
 
-    /// Whether this is a job of GitHub Actions, where a runner reads what is printed. Told by `GITHUB_ACTIONS` alone:
-    /// the token variables may have been exported by anybody.
-    pub fn is_github_actions(&self) -> bool {
-        (self.0)("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+    /// Where this is. Told by `GITHUB_ACTIONS` and `GITLAB_CI` alone: the token variables may have been exported by
+    /// anybody. GitHub wins, since its runner would read what is printed.
+    pub fn place(&self) -> Place {
+        let is = |name| (self.0)(name).is_some_and(|value| value == "true");
+        match (is("GITHUB_ACTIONS"), is("GITLAB_CI")) {
+            (true, _) => Place::GitHub,
+            (false, true) => Place::GitLab,
+            (false, false) => Place::Elsewhere,
+        }
     }
+}
+
+/// Where the program runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In a job of GitHub Actions, whose runner reads commands out of what is printed.
+    GitHub,
+    /// In a job of GitLab CI.
+    GitLab,
+    /// Anywhere else.
+    Elsewhere,
 }
 
 /// What was given: `value` without surrounding white space, `None` if nothing is left.

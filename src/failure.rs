@@ -54,6 +54,11 @@ impl Failure {
         }
     }
 
+    /// Whether what was to be sent may have arrived: there was a connection.
+    pub fn was_sent(&self) -> bool {
+        !matches!(self, Failure::NotConnected { .. } | Failure::Proxy { .. } | Failure::Untrusted { .. })
+    }
+
     /// What this says about a fresh attempt, whatever the service.
     pub fn retry(&self) -> Retry {
         match self {

@@ -17,12 +17,16 @@ mod identity;
 mod login;
 mod markdown;
 mod outside;
+mod policy;
 mod proxy;
 mod random;
 mod report;
+mod repository;
 mod retry;
 mod secret;
 mod service_index;
+mod settings;
+mod show_policy;
 mod token_service;
 mod trust;
 
@@ -31,33 +35,41 @@ use std::io::Write;
 use anyhow::Context;
 
 use advice::Facts;
-use cli::{Arguments, Delivery, Settings, UsageError};
+use cli::{Arguments, GitLabOptions, Subcommand};
 use clock::Clock;
 use delivery::Files;
-use environment::Environment;
+use environment::{Environment, Place};
 use exec::ExecError;
 use http::Http;
-use identity::{GitHub, IdentityError};
+use identity::{Identity, IdentityError};
 use login::GaveUp;
 use proxy::Proxy;
 pub use report::FAILED;
 use runner::Runner;
+pub use settings::UsageError;
+use settings::{Delivery, Settings};
 
 /// Runs the program, and gives its exit code: 0 for a key in the outputs, 1 for a failure, 2 for wrong usage. Does not
-/// return where a command gets the key.
+/// return where a command gets the key. What somebody asked for goes to `answers`, everything else to `runner`.
 pub fn run<W: Write>(
     arguments: Result<Arguments, UsageError>,
     environment: &Environment<'_>,
     clock: &impl Clock,
     runner: &mut Runner<W>,
+    answers: &mut dyn Write,
 ) -> u8 {
     runner.listen(environment);
-    let mut facts = Facts::new();
-    let outcome = arguments.map_err(anyhow::Error::from);
-    let outcome = outcome.and_then(|given| log_in(given, environment, clock, runner, &mut facts));
+    let mut facts = advice::of_place(environment.place());
+    let outcome = match arguments {
+        Ok(Arguments { command: Some(Subcommand::Policy { gitlab }), .. }) => {
+            return tell_policy(gitlab, environment, clock, runner, answers);
+        }
+        Ok(given) => log_in(given, environment, clock, runner, &mut facts),
+        Err(error) => Err(error.into()),
+    };
     let Err(error) = outcome else { return 0 };
     if error.is::<IdentityError>() {
-        facts.extend(advice::of_place(environment));
+        facts.extend(advice::of_run(environment));
     }
     if let Some(claims) = error.downcast_ref::<GaveUp>().and_then(|gave_up| gave_up.cause.claims()) {
         facts.extend(advice::of_claims(claims));
@@ -84,23 +96,20 @@ fn log_in<W: Write>(
 ) -> anyhow::Result<()> {
     let settings = Settings::resolve(arguments, environment)?;
     facts.extend(advice::of_settings(&settings));
-    let github = GitHub::from_environment(environment)?;
-    let files = match &settings.delivery {
-        // A command's key is in no file; and outside of a job, there are none.
-        Delivery::Command(_) => {
-            let elsewhere = [github.request_url(), settings.service.named()].into_iter().find(|it| !it.is_loopback());
-            if let Some(elsewhere) = elsewhere.filter(|_| !environment.is_github_actions()) {
-                return Err(UsageError::NoSandbox(elsewhere.host()).into());
-            }
-            None
+    let mut identity = Identity::from_environment(&settings, environment)?;
+    if settings.place == Place::Elsewhere {
+        let hosts = identity.request_url().into_iter().chain([settings.service.named()]);
+        if let Some(elsewhere) = hosts.into_iter().find(|it| !it.is_loopback()) {
+            return Err(UsageError::NoSandbox(elsewhere.host()).into());
         }
-        delivery => Some(Files::open(delivery, environment)?),
+    }
+    // A command's key is in no file; and GitLab has none.
+    let files = match (&settings.delivery, settings.place) {
+        (Delivery::Command(_), _) | (Delivery::CheckOnly, Place::GitLab) => None,
+        (delivery, _) => Some(Files::open(delivery, environment)?),
     };
     let http = Http::new(trust::tls(environment)?, Proxy::from_environment(environment)?, clock, runner.masked())?;
-    // For the clock alone: the sockets have a runtime of their own.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    let runtime = runtime.context("the asynchronous runtime can't be set up")?;
-    let login = runtime.block_on(login::login(&settings, &github, &http, clock, runner))?;
+    let login = runtime()?.block_on(login::login(&settings, &mut identity, &http, clock, runner))?;
     if let Some(files) = files {
         files.deliver(&login.api_key)?;
     }
@@ -109,4 +118,26 @@ fn log_in<W: Write>(
         Delivery::Command(command) => Err(exec::exec(command, &login.api_key.key).into()),
         _ => Ok(()),
     }
+}
+
+/// Prints the policy that the job needs.
+fn tell_policy<W: Write>(
+    options: GitLabOptions,
+    environment: &Environment<'_>,
+    clock: &impl Clock,
+    runner: &mut Runner<W>,
+    answers: &mut dyn Write,
+) -> u8 {
+    let answer = settings::id_token_variable(options).map_err(anyhow::Error::from);
+    let answer = answer.and_then(|variable| show_policy::answer(&variable, environment, clock, runner));
+    let told = answer.and_then(|answer| runner.answer(&answer, answers).context("the answer can't be printed"));
+    let Err(error) = told else { return 0 };
+    let _ = runner.error("No policy to show", &format!("{error:#}"));
+    if error.is::<UsageError>() { 2 } else { 1 }
+}
+
+/// For the clock alone: the sockets have a runtime of their own.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.context("the asynchronous runtime can't be set up")
 }

@@ -1,22 +1,19 @@
 //! The journey, top to bottom: identity, exchange; an attempt is both, and is made again where that can help.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::advice;
 use crate::claims::Claims;
-use crate::cli::{Service, Settings, lends_nuget_org_audience};
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::http::Http;
-use crate::identity::{GitHub, NoIdToken};
+use crate::identity::{Identity, NoIdToken};
 use crate::retry::{Attempts, End, Retry, Seconds};
 use crate::runner::Runner;
-use crate::secret::Secret;
 use crate::service_index::{self, NoTokenService};
+use crate::settings::{Service, Settings, lends_nuget_org_audience};
 use crate::token_service::{ApiKey, NoApiKey, exchange};
 
 /// Why an attempt brought no API key.
@@ -42,11 +39,11 @@ pub enum AttemptError {
 }
 
 impl AttemptError {
-    fn retry(&self) -> Retry {
+    fn retry(&self, identity: &Identity) -> Retry {
         match self {
             AttemptError::NoTokenService(error) => error.retry(),
             AttemptError::NoIdToken(error) => error.retry(),
-            AttemptError::NoApiKey { error, .. } => error.retry(),
+            AttemptError::NoApiKey { error, .. } => identity.retry(error.retry(), error.0.was_sent()),
             AttemptError::NotMasked(_) => Retry::Never,
         }
     }
@@ -104,14 +101,13 @@ pub struct Login {
 /// credential is masked before anything else happens to it.
 pub async fn login<W: Write, C: Clock>(
     settings: &Settings,
-    github: &GitHub,
+    identity: &mut Identity,
     http: &Http<'_, C>,
     clock: &C,
     runner: &mut Runner<W>,
 ) -> anyhow::Result<Login> {
-    runner.mask(github.request_token()).map_err(AttemptError::NotMasked)?;
+    runner.mask(identity.credential()).map_err(AttemptError::NotMasked)?;
     let mut attempts = Attempts::begin(clock, settings.timeout);
-    let mut used = UsedTokens::default();
     let mut token_service = match &settings.service {
         Service::At(token_service) => Some(token_service.clone()),
         Service::IndexedBy(_) => None,
@@ -125,13 +121,13 @@ pub async fn login<W: Write, C: Clock>(
                 Some(known) => known,
                 unknown => unknown.insert(indexed(settings, http, runner, attempts.left()).await?),
             };
-            attempt(settings, token_service, github, http, clock, runner, &attempts, &mut used).await
+            attempt(settings, token_service, identity, http, clock, runner, &attempts).await
         };
         let cause = match attempt.await {
             Ok(api_key) => break api_key,
             Err(cause) => cause,
         };
-        let next = attempts.next(cause.retry());
+        let next = attempts.next(cause.retry(identity));
         let failed = attempts.failed();
         let wait = match next {
             Ok(wait) => wait,
@@ -162,27 +158,24 @@ async fn indexed<W: Write, C: Clock>(
 }
 
 /// One fresh ID token and one exchange.
-#[expect(clippy::too_many_arguments, reason = "all of the journey's parts meet here, and nowhere else")]
 async fn attempt<W: Write, C: Clock>(
     settings: &Settings,
     token_service: &Endpoint,
-    github: &GitHub,
+    identity: &mut Identity,
     http: &Http<'_, C>,
     clock: &C,
     runner: &mut Runner<W>,
     attempts: &Attempts<'_, C>,
-    used: &mut UsedTokens,
 ) -> Result<ApiKey, AttemptError> {
     let began = clock.now();
-    let id_token = github.id_token(http, &settings.audience, attempts.left()).await;
+    let id_token = identity.id_token(http, &settings.audience, attempts.left()).await;
     if let Ok(id_token) = &id_token {
         runner.mask(id_token)?;
     }
-    runner.debug(&request("GET", github.request_url(), &id_token, clock.now() - began))?;
-    let id_token = id_token?;
-    if !used.is_new(&id_token) {
-        return Err(NoIdToken(github.unusable("the `value` in its answer is one that was used before")).into());
+    if let Some(request_url) = identity.request_url() {
+        runner.debug(&request("GET", request_url, &id_token, clock.now() - began))?;
     }
+    let id_token = id_token?;
     if runner.debugs() {
         for claim in Claims::of(&id_token, &runner.masked()).all() {
             runner.debug(&format!("claim {claim}"))?;
@@ -205,18 +198,4 @@ fn request<T, E: fmt::Display>(method: &str, to: &Endpoint, outcome: &Result<T, 
         Err(error) => error.to_string(),
     };
     format!("{method} {}: {outcome} ({} ms)", to.without_query(), took.as_millis())
-}
-
-/// The ID tokens that were sent, told by hashes that nobody else can compute.
-#[derive(Default)]
-struct UsedTokens {
-    hasher: RandomState,
-    hashes: HashSet<u64>,
-}
-
-impl UsedTokens {
-    /// Whether a token was not sent yet; from here on it was.
-    fn is_new(&mut self, id_token: &Secret) -> bool {
-        self.hashes.insert(self.hasher.hash_one(id_token.reveal()))
-    }
 }

@@ -27,6 +27,8 @@ pub enum Retry {
     After(Option<Duration>),
     /// It may succeed; but the request was sent, and what came of it is not known.
     Unanswered,
+    /// It may succeed, but with another credential than the only one that there is.
+    Spent,
     /// It may succeed, if this is the first failure of its kind; `Retry-After` as above.
     Once(Option<Duration>),
 }
@@ -72,6 +74,7 @@ impl<'a, C: Clock> Attempts<'a, C> {
         self.failed += 1;
         let least = match retry {
             Retry::Never => return Err(End::Permanent),
+            Retry::Spent => return Err(End::Spent),
             Retry::Once(_) if std::mem::replace(&mut self.repeated, true) => return Err(End::Permanent),
             Retry::Once(least) | Retry::After(least) => least.unwrap_or_default(),
             Retry::Unanswered => {
@@ -111,12 +114,15 @@ pub enum End {
     },
     /// Too many exchanges stayed without an answer.
     Unanswered,
+    /// The only ID token that there is was sent.
+    Spent,
 }
 
 impl fmt::Display for End {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             End::Permanent => formatter.write_str("another attempt would end the same way"),
+            End::Spent => formatter.write_str("the job's only ID token was sent, and each is good for one exchange"),
             End::Deadline { wait, timeout } => write!(
                 formatter,
                 "the next one, {} from now, would come too late for the deadline of {} (timeout-seconds)",

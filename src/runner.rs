@@ -76,6 +76,17 @@ impl<W: Write> Runner<W> {
         self.log.flush()
     }
 
+    /// Prints what somebody asked for: into the log where a runner reads it, else to `answers`, for a pipe or a file.
+    pub fn answer(&mut self, lines: &[String], answers: &mut dyn Write) -> io::Result<()> {
+        if self.reads_commands {
+            return self.say(&lines.join("\n"));
+        }
+        for line in self.without_secrets(&lines.join("\n")).lines() {
+            writeln!(answers, "{}", tame(line))?;
+        }
+        answers.flush()
+    }
+
     /// Prints plain lines that are folded under a title; nothing, if there are none.
     pub fn group(&mut self, title: &str, lines: &[String]) -> io::Result<()> {
         if lines.is_empty() {

@@ -51,15 +51,15 @@ pub enum Case {
     UserIsRepositoryOwner,
     /// The job is defined in a reusable workflow of this repository.
     Called,
-    /// The job names no environment.
-    NoEnvironment,
+    /// It is a job of GitLab CI.
+    GitLab,
     /// The ID token comes from an enterprise's own issuer on github.com.
     EnterpriseIssuer,
 }
 
 impl Case {
-    /// Whether it is so, by what is known and what the message says.
-    pub fn holds(self, facts: &Facts, blanks: &Facts) -> bool {
+    /// Whether it is so, by what is known.
+    pub fn holds(self, facts: &Facts) -> bool {
         let fact = |name| facts.get(name).map(String::as_str).unwrap_or_default();
         match self {
             Case::Any => true,
@@ -67,7 +67,7 @@ impl Case {
             Case::Dependabot => fact("actor") == "dependabot[bot]",
             Case::UserIsRepositoryOwner => fact("user").eq_ignore_ascii_case(fact("repository owner")),
             Case::Called => facts.contains_key("caller"),
-            Case::NoEnvironment => blanks.get("actual").is_some_and(String::is_empty),
+            Case::GitLab => facts.contains_key("gitlab"),
             Case::EnterpriseIssuer => fact("issuer").starts_with("https://token.actions.githubusercontent.com/"),
         }
     }
@@ -81,7 +81,7 @@ impl Case {
             Case::Dependabot => "in a run that Dependabot started",
             Case::UserIsRepositoryOwner => "where `user` is the repository's owner",
             Case::Called => "in a reusable workflow",
-            Case::NoEnvironment => "in a job without an environment",
+            Case::GitLab => "in GitLab CI",
             Case::EnterpriseIssuer => "with an enterprise's issuer",
         }
     }
@@ -89,6 +89,11 @@ impl Case {
 
 const fn us(message: &'static str, when: Case, cause: &'static str, mend: &'static str) -> Advice {
     Advice { said_by: SaidBy::Us, message, when, cause, mend, policy: Policy::None }
+}
+
+/// Of GitLab's jobs alone.
+const fn gitlab(message: &'static str, cause: &'static str, mend: &'static str) -> Advice {
+    Advice { when: Case::GitLab, ..service(message, cause, mend) }
 }
 
 const fn service(message: &'static str, cause: &'static str, mend: &'static str) -> Advice {
@@ -104,12 +109,21 @@ const CHANGED_MEND: &str = "Look at what stands between them: HTTPS_PROXY, a gat
                             (nuget.org's is https://www.nuget.org/api/v2/token).";
 const NOT_GITHUB: &str = "Something other than GitHub answers at ACTIONS_ID_TOKEN_REQUEST_URL. GitHub sets that variable: \
                           look for an `env:` or a self-hosted runner that overwrites it.";
+const NOT_GITLAB: &str = "Something other than an ID token of GitLab's is in the variable {gitlab}. Give it to the job by \
+                          `id_tokens:`, with `aud:`, and don't set a variable of that name elsewhere.";
 const REPORT: &str = "Run the job again in a few minutes. If it stays, report it to the registry (nuget.org: \
                       support@nuget.org), with this message.";
 
 /// All of it. Of our own messages the first that fits counts, so that the particular ones stand before the general.
 pub const CATALOGUE: &[Advice] = &[
     // Before the network.
+    us(
+        "the input `user` (flag --user, variable INPUT_USER) is empty",
+        Case::GitLab,
+        "No user is given.",
+        "Add `--user`, and the nuget.org profile name of the person who created the trust policy. If it comes from a \
+         variable, check that the variable is there for this job: protected ones are for protected branches and tags only.",
+    ),
     us(
         "the input `user` (flag --user, variable INPUT_USER) is empty",
         Case::Any,
@@ -148,7 +162,48 @@ pub const CATALOGUE: &[Advice] = &[
          \n    permissions:\n      id-token: write\n      contents: read\n\n\
          If this is a reusable workflow, the calling job needs it too, and so on up to the first one.",
     ),
+    us(
+        "this job has no ID token: the variable ",
+        Case::GitLab,
+        "This job got no ID token from GitLab.",
+        "Add this to the job in .gitlab-ci.yml, beside `script:` (for another registry than nuget.org with its audience):\n\
+         \n    id_tokens:\n      NUGET_ID_TOKEN:\n        aud: https://www.nuget.org\n\n\
+         If the job has one by another name, give that name: `--id-token-variable`.",
+    ),
+    us(
+        "holds no ID token: it is not a JSON web token",
+        Case::GitLab,
+        "The variable {gitlab} is not one that GitLab made of `id_tokens:`.",
+        "Name the ID token below `id_tokens:` as nothing else is named; or give its name: `--id-token-variable`. (A \
+         CI_JOB_TOKEN is no ID token.)",
+    ),
+    us(
+        "but {wanted} is to get it",
+        Case::GitLab,
+        "The job's ID token is made out to somebody else.",
+        "In .gitlab-ci.yml, set `aud:` below `id_tokens:` to {audience}, for this token alone. For another registry than \
+         nuget.org, give its audience in `--audience` too.",
+    ),
+    us(
+        "which has no step outputs to put an API key into",
+        Case::GitLab,
+        "Lines of a GitLab job share no outputs that are masked.",
+        "Let the login run the command that needs the key: `nuget-login exec --user NAME -- sh -c 'dotnet nuget push … \
+         --api-key \"$NUGET_API_KEY\"'`.",
+    ),
     // Policies.
+    Advice {
+        policy: Policy::AsItIs,
+        ..gitlab(
+            "No matching trust policy owned by user '{asked}' was found.",
+            "No trust policy that {user} created matches this job.",
+            "First, is the user {user} right? It must be the nuget.org profile name of the person who created the policy \
+             (what stands behind https://www.nuget.org/profiles/): not the organization that owns the packages, not an \
+             e-mail address or a display name. Second, is the policy one for GitLab, and are its *Namespace path* and \
+             *Project path* those of the table? Third, if the project was deleted and created again, or moved to another \
+             group, create a new policy.",
+        )
+    },
     policy(
         "No matching trust policy owned by user '{asked}' was found.",
         Case::UserIsRepositoryOwner,
@@ -182,11 +237,25 @@ pub const CATALOGUE: &[Advice] = &[
          policy for {actual}. Or move the job into {.github/workflows/|expected}, and leave the policy as it is.",
     ),
     policy(
-        "Environment mismatch for policy '{policy}': expected '{expected}', actual '{actual}'",
-        Case::NoEnvironment,
+        "Environment mismatch for policy '{policy}': expected '{expected}', actual ''",
+        Case::GitLab,
+        "The policy {policy} asks for the environment {expected}; this job names none.",
+        "Add the line {environment: |expected} to the job in .gitlab-ci.yml, and leave the policy as it is. Or make \
+         *Environment* of the policy empty on nuget.org, and leave the job as it is.",
+    ),
+    policy(
+        "Environment mismatch for policy '{policy}': expected '{expected}', actual ''",
+        Case::Any,
         "The policy {policy} asks for the environment {expected}; this job names none.",
         "Add the line {environment: |expected} to the job in {workflow}, beside `runs-on:`, and leave the policy as it is. \
          Or make *Environment* of the policy empty on nuget.org, and leave the job as it is.",
+    ),
+    policy(
+        "Environment mismatch for policy '{policy}': expected '{expected}', actual '{actual}'",
+        Case::GitLab,
+        "The policy {policy} asks for the environment {expected}; this job names {actual}.",
+        "Change the job's `environment:` in .gitlab-ci.yml to {expected}, and leave the policy as it is. Or set \
+         *Environment* of the policy to {actual} on nuget.org, and leave the job as it is. Upper and lower case count.",
     ),
     policy(
         "Environment mismatch for policy '{policy}': expected '{expected}', actual '{actual}'",
@@ -219,15 +288,31 @@ pub const CATALOGUE: &[Advice] = &[
         "Change `on:` in the workflow file: for example to `push` with `tags: [\"v*\"]`; `release`, `workflow_dispatch` and \
          `schedule` work too. (Anybody's pull request starts `pull_request_target`, with this repository's rights.)",
     ),
-    service(
-        "Ref mismatch for policy '{policy}': expected '{expected}', actual '{actual}'",
-        "The policy {policy} is for the ref {expected}; this job runs on {actual}.",
-        "Run the job on {expected}; or set the ref of the policy to {actual} on nuget.org. Upper and lower case count.",
+    policy(
+        "Ref mismatch for policy '{policy}': expected 'refs/heads/{branch}', actual '{actual}'",
+        Case::Any,
+        "The policy {policy} is for the ref {refs/heads/|branch}; but jobs say {actual}, without what stands before it.",
+        "On nuget.org, set *Ref* of the policy to {branch}, if that is the branch that publishes; or make it empty, for any \
+         branch and tag. Upper and lower case count.",
     ),
-    service(
+    policy(
+        "Ref mismatch for policy '{policy}': expected '{expected}', actual '{actual}'",
+        Case::Any,
+        "The policy {policy} is for the ref {expected}; this job runs for {actual}.",
+        "Run the job for {expected}; or set *Ref* of the policy to {actual} on nuget.org, if that is a branch. To publish \
+         from tags, make it empty: a policy's ref is a branch. Upper and lower case count.",
+    ),
+    policy(
         "Ref '{ref}' for policy '{policy}' must be a branch.",
-        "The policy {policy} is for a branch, and this job runs on {ref}, which is none.",
-        "Run the job on the policy's branch; or create a policy for this ref on nuget.org.",
+        Case::Any,
+        "The policy {policy} is for the ref {ref}, and this job runs for a tag of that name; a policy's ref must be a branch.",
+        "On nuget.org, make *Ref* of the policy empty, and leave it to the job's `rules:` which tags publish. Or run the job \
+         for the policy's branch.",
+    ),
+    gitlab(
+        "The JSON Web Token is missing the required claim '{claim}'.",
+        "The ID token does not say its {claim}, which nuget.org needs.",
+        NOT_GITLAB,
     ),
     service(
         "The JSON Web Token is missing the required claim '{claim}'.",
@@ -290,7 +375,7 @@ pub const CATALOGUE: &[Advice] = &[
         "The JSON web token iss claim is not supported.",
         "nuget.org accepts no ID tokens of {issuer}.",
         "It knows github.com and gitlab.com; GitHub Enterprise Server and self-hosted GitLab can't use trusted publishing. \
-         Publish from there with an API key in a secret, or from github.com.",
+         Publish from there with an API key in a secret, or from github.com or gitlab.com.",
     ),
     Advice {
         when: Case::EnterpriseIssuer,
@@ -308,6 +393,12 @@ pub const CATALOGUE: &[Advice] = &[
         "The token service could not make anything of the ID token of {issuer}.",
         REPORT,
     ),
+    gitlab(
+        "The JSON web token has an incorrect audience.",
+        "The ID token is made out to the audience {audience}, and the token service expects another.",
+        "For nuget.org, set `aud:` below `id_tokens:` to `https://www.nuget.org`, and leave `--audience` out. For another \
+         registry, ask those who run it.",
+    ),
     service(
         "The JSON web token has an incorrect audience.",
         "The ID token was asked for with the audience {audience}, and the token service expects another.",
@@ -319,6 +410,12 @@ pub const CATALOGUE: &[Advice] = &[
         "The token service can't verify the ID token's signature, nor could it on a second try.",
         REPORT,
     ),
+    gitlab(
+        "The JSON web token has expired.",
+        "The job's ID token has expired: it is as old as the job, and lives as long as the job's `timeout:`.",
+        "Log in earlier, or in a job of its own that only pushes (the packages come as artifacts); or give the job a longer \
+         `timeout:`.",
+    ),
     service(
         "The JSON web token has expired.",
         "The token service treats fresh ID tokens as expired: its clock must be wrong.",
@@ -329,23 +426,42 @@ pub const CATALOGUE: &[Advice] = &[
         "The token service treats ID tokens as not yet valid: its clock must be wrong.",
         REPORT,
     ),
+    gitlab(
+        "The JSON web token must have exactly one aud claim value.",
+        "The ID token is not as GitLab makes them.",
+        NOT_GITLAB,
+    ),
     service(
         "The JSON web token must have exactly one aud claim value.",
         "The login asked for the audience {audience}, but the ID token came with several, or none.",
         NOT_GITHUB,
     ),
+    gitlab("The JSON web token must have an aud claim.", "The ID token is not as GitLab makes them.", NOT_GITLAB),
     service(
         "The JSON web token must have an aud claim.",
         "The login asked for the audience {audience}, but the ID token came without one.",
         NOT_GITHUB,
     ),
+    gitlab("The JSON web token must have an iss claim.", "The ID token is not as GitLab makes them.", NOT_GITLAB),
     service("The JSON web token must have an iss claim.", "The ID token does not say who issued it.", NOT_GITHUB),
+    gitlab(
+        "The JSON web token iss claim must be a valid HTTPS URL.",
+        "The ID token is not as GitLab makes them.",
+        NOT_GITLAB,
+    ),
     service(
         "The JSON web token iss claim must be a valid HTTPS URL.",
         "The ID token's issuer, {issuer}, is no https URL.",
         NOT_GITHUB,
     ),
+    gitlab("The JSON web token must have a jti claim.", "The ID token is not as GitLab makes them.", NOT_GITLAB),
     service("The JSON web token must have a jti claim.", "The ID token has no unique ID (`jti`).", NOT_GITHUB),
+    gitlab(
+        "This bearer token has already been used. A new bearer token must be used for each request.",
+        "The job's ID token has bought an API key before, and each buys one.",
+        "Log in once in a job: put all that needs the key into one command, `nuget-login exec … -- sh -c 'first && second'`. \
+         Or give the job a second ID token, by another name below `id_tokens:`, and name it in `--id-token-variable`.",
+    ),
     service(
         "This bearer token has already been used. A new bearer token must be used for each request.",
         "The token service says that it knows each ID token already, though every attempt brings a fresh one.",
@@ -391,8 +507,8 @@ pub const CATALOGUE: &[Advice] = &[
     us(
         "this is not a GitHub Actions job",
         Case::Any,
-        "The program runs outside of GitHub Actions.",
-        "Run it in a step of a workflow. To try it by hand, use what `cargo run -p sandbox -- serve` exports.",
+        "The program runs outside of GitHub Actions and GitLab CI.",
+        "Run it in a step of a workflow; in GitLab CI use `nuget-login exec`. To try it by hand, use what `cargo run -p sandbox -- serve` exports.",
     ),
     us(
         "GITHUB_OUTPUT",
@@ -405,6 +521,13 @@ pub const CATALOGUE: &[Advice] = &[
         Case::Any,
         "The API key could not be handed to the later steps.",
         "The runner sets GITHUB_ENV for each step and makes the file: leave both as they are.",
+    ),
+    us(
+        "the job's only ID token was sent, and each is good for one exchange",
+        Case::GitLab,
+        "The exchange failed in a way that passes; but GitLab gave this job one ID token, which may be used up now.",
+        "Run the job again, with *Retry* on its page: then it has a new one. nuget.org gives one API key for a user every 30 \
+         seconds; for outages see https://status.nuget.org. A key that nobody holds expires by itself.",
     ),
     // The network.
     us(

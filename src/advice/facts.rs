@@ -7,47 +7,55 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::claims::Claims;
-use crate::cli::Settings;
-use crate::environment::Environment;
+use crate::environment::{Environment, Place};
 use crate::outside::one_line;
+use crate::settings::Settings;
 
-use super::template::Facts;
+use super::template::{Facts, known};
 
 /// Longest file of an event that is read, in bytes. That of a pull request has some 30 kB.
 const LONGEST_EVENT: u64 = 4 * 1024 * 1024;
 
 /// What the user chose.
 pub fn of_settings(settings: &Settings) -> Facts {
-    Facts::from([
-        ("user", one_line(&settings.user)),
-        ("audience", one_line(&settings.audience)),
-        ("service", settings.service.named().without_query()),
+    known(vec![
+        ("user", Some(one_line(&settings.user))),
+        ("audience", Some(one_line(&settings.audience))),
+        ("service", Some(settings.service.named().without_query())),
+        ("gitlab", (settings.place == Place::GitLab).then(|| settings.id_token_variable.clone())),
     ])
 }
 
-/// What the ID token says, under the names that nuget.org's form for policies has.
+/// What the ID token says, under the names that nuget.org's forms for policies have.
 pub fn of_claims(claims: &Claims) -> Facts {
     let repository = claims.text("repository").unwrap_or_default();
-    let facts = [
+    let project = claims.text("project_path").unwrap_or_default();
+    known(vec![
         ("repository owner", claims.text("repository_owner")),
         ("repository", repository.split_once('/').map(|(_, name)| name.to_owned())),
+        ("namespace path", claims.text("namespace_path")),
+        ("project path", project.rsplit_once('/').map(|(_, name)| name.to_owned())),
+        ("ref type", claims.text("ref_type").filter(|_| !project.is_empty())),
         ("workflow", claims.workflow()),
         ("caller", claims.caller()),
         ("environment", claims.text("environment")),
         ("event", claims.text("event_name")),
         ("ref", claims.text("ref")),
         ("issuer", claims.text("iss")),
-    ];
-    facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    ])
 }
 
-/// What the runner says of the run: who started it, and whether from a fork.
-pub fn of_place(environment: &Environment<'_>) -> Facts {
+/// Where this is, as far as an advice depends on it.
+pub fn of_place(place: Place) -> Facts {
+    known(vec![("gitlab", (place == Place::GitLab).then(String::new))])
+}
+
+/// What GitHub's runner says of the run: who started it, and whether from a fork.
+pub fn of_run(environment: &Environment<'_>) -> Facts {
     let text = |name| environment.text(name).ok().flatten().map(|text| one_line(&text));
     let event = text("GITHUB_EVENT_NAME").unwrap_or_default();
     let fork = fork(environment).filter(|_| event.starts_with("pull_request") && event != "pull_request_target");
-    let facts = [("actor", text("GITHUB_ACTOR")), ("fork", fork), ("quoted event", Some(format!("'{event}'")))];
-    facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    known(vec![("actor", text("GITHUB_ACTOR")), ("fork", fork), ("quoted event", Some(format!("'{event}'")))])
 }
 
 /// The repository that a pull request comes from, if it is another one; from the file with the event.

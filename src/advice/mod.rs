@@ -6,13 +6,13 @@ mod template;
 
 use std::collections::HashSet;
 
-use crate::cli::{Service, Settings, lends_nuget_org_audience};
 use crate::login::GaveUp;
+use crate::settings::{Service, Settings, lends_nuget_org_audience};
 
 pub use catalogue::Policy;
 use catalogue::{Advice, CATALOGUE, SaidBy};
-pub use facts::{of_claims, of_place, of_settings};
-pub use template::Facts;
+pub use facts::{of_claims, of_place, of_run, of_settings};
+pub use template::{Facts, known};
 use template::{Found, fill, find};
 
 /// So many causes of one failure are told. More come of as many policies, and the first ones tell enough.
@@ -77,13 +77,13 @@ fn by_service(words: &str, facts: &Facts) -> Vec<(&'static Advice, Facts)> {
         let mut from = 0;
         while let Some(place) = find(advice.message, words, from) {
             from = place.end;
-            if advice.when.holds(facts, &place.blanks) {
-                found.push((place, advice));
+            if advice.when.holds(facts) {
+                // In their order; of two advices for one message the first stays.
+                let at = found.partition_point(|(other, _)| other.start <= place.start);
+                found.insert(at, (place, advice));
             }
         }
     }
-    // Stable, so that of two advices for one message the first stays.
-    found.sort_by_key(|(place, _)| place.start);
     let mut end = 0;
     found.retain(|(place, _)| {
         place.start >= end && {
@@ -96,7 +96,7 @@ fn by_service(words: &str, facts: &Facts) -> Vec<(&'static Advice, Facts)> {
 
 /// The advice for a message of our own.
 fn by_us(text: &str, facts: &Facts) -> Option<(&'static Advice, Facts)> {
-    let ours = CATALOGUE.iter().filter(|advice| advice.said_by == SaidBy::Us && advice.when.holds(facts, facts));
+    let ours = CATALOGUE.iter().filter(|advice| advice.said_by == SaidBy::Us && advice.when.holds(facts));
     ours.filter_map(|advice| Some((advice, find(advice.message, text, 0)?.blanks))).next()
 }
 

@@ -8,6 +8,17 @@ use crate::outside::shortened;
 /// What is known, by name: of the job, of the settings, and of the message that is explained.
 pub type Facts = BTreeMap<&'static str, String>;
 
+/// Facts without those that nobody knows. (A loop, since `collect` brings a sort for every kind of iterator.)
+pub fn known(facts: Vec<(&'static str, Option<String>)>) -> Facts {
+    let mut known = Facts::new();
+    for (name, value) in facts {
+        if let Some(value) = value {
+            known.insert(name, value);
+        }
+    }
+    known
+}
+
 /// So many beginnings of a message are tried that do not go on as it does.
 const MOST_STARTS: usize = 50;
 

@@ -1,17 +1,21 @@
-//! Where the job's ID token comes from: GitHub's token route.
+//! GitHub's token route: a fresh ID token for each attempt.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde::Deserialize;
 
 use crate::clock::Clock;
-use crate::endpoint::{Endpoint, NotAnEndpoint};
-use crate::environment::{Environment, NotUnicode};
+use crate::endpoint::Endpoint;
+use crate::environment::Environment;
 use crate::failure::{Body, Failure, Rejection};
 use crate::http::Http;
 use crate::retry::Retry;
-use crate::secret::{Secret, Unfit};
+use crate::secret::Secret;
+
+use super::{IdentityError, LONGEST_TOKEN, NoIdToken};
 
 const REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
 const REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
@@ -19,37 +23,13 @@ const REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 /// Time for the whole request. GitHub answers within a second as a rule.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// Longest token that is taken, in characters. GitHub's are about 2,000 long; a header must hold it.
-const LONGEST_TOKEN: usize = 16 * 1024;
-
 /// GitHub's ID-token service, as this job may use it.
 #[derive(Debug)]
 pub struct GitHub {
     request_url: Endpoint,
     request_token: Secret,
+    used: UsedTokens,
 }
-
-/// Why this job can't ask for an ID token.
-#[derive(Debug, thiserror::Error)]
-pub enum IdentityError {
-    /// The job was given no access to the ID-token service.
-    #[error("this job can't ask GitHub for an ID token: {0} is not set")]
-    NotPermitted(&'static str),
-    /// The variable with the URL can't be used.
-    #[error("the environment variable {REQUEST_URL} {0}")]
-    RequestUrl(NotAnEndpoint),
-    /// The variable with the token can't be used.
-    #[error("the environment variable {REQUEST_TOKEN} {0}")]
-    RequestToken(Unfit),
-    /// A variable is not Unicode.
-    #[error(transparent)]
-    NotUnicode(#[from] NotUnicode),
-}
-
-/// GitHub gave no ID token.
-#[derive(Debug, thiserror::Error)]
-#[error("no ID token from GitHub: {0}")]
-pub struct NoIdToken(#[from] pub Failure);
 
 impl NoIdToken {
     /// What this says about a fresh attempt.
@@ -73,10 +53,11 @@ impl GitHub {
     /// Takes the two variables that the runner sets for a job with `id-token: write`; sends nothing.
     pub fn from_environment(environment: &Environment<'_>) -> Result<GitHub, IdentityError> {
         let needed = |name| environment.text(name)?.ok_or(IdentityError::NotPermitted(name));
-        let request_url = Endpoint::parse(&needed(REQUEST_URL)?).map_err(IdentityError::RequestUrl)?;
-        let request_token =
-            Secret::new(needed(REQUEST_TOKEN)?, 1..=LONGEST_TOKEN).map_err(IdentityError::RequestToken)?;
-        Ok(GitHub { request_url, request_token })
+        let request_url = Endpoint::parse(&needed(REQUEST_URL)?);
+        let request_url = request_url.map_err(|error| IdentityError::RequestUrl(REQUEST_URL, error))?;
+        let request_token = Secret::new(needed(REQUEST_TOKEN)?, 1..=LONGEST_TOKEN);
+        let request_token = request_token.map_err(|unfit| IdentityError::Unfit(REQUEST_TOKEN.to_owned(), unfit))?;
+        Ok(GitHub { request_url, request_token, used: UsedTokens::default() })
     }
 
     /// Where it is.
@@ -91,7 +72,7 @@ impl GitHub {
 
     /// A fresh ID token for `audience`, at the latest when `left` is over.
     pub async fn id_token(
-        &self,
+        &mut self,
         http: &Http<'_, impl Clock>,
         audience: &str,
         left: Duration,
@@ -107,15 +88,31 @@ impl GitHub {
         let parts = issued.value.split('.').count();
         let id_token = Secret::new(issued.value, 1..=LONGEST_TOKEN)
             .map_err(|unfit| self.unusable(&format!("the `value` in its answer {unfit}")))?;
-        if parts == 3 {
-            Ok(id_token)
-        } else {
-            Err(self.unusable("the `value` in its answer is not a JSON web token").into())
+        if parts != 3 {
+            return Err(self.unusable("the `value` in its answer is not a JSON web token").into());
         }
+        if !self.used.is_new(&id_token) {
+            return Err(self.unusable("the `value` in its answer is one that was used before").into());
+        }
+        Ok(id_token)
     }
 
     /// The failure of an ID token that is of no use.
-    pub fn unusable(&self, problem: &str) -> Failure {
+    fn unusable(&self, problem: &str) -> Failure {
         Failure::Unusable { host: self.request_url.host(), problem: problem.to_owned() }
+    }
+}
+
+/// The ID tokens that were given out, told by hashes that nobody else can compute.
+#[derive(Debug, Default)]
+struct UsedTokens {
+    hasher: RandomState,
+    hashes: HashSet<u64>,
+}
+
+impl UsedTokens {
+    /// Whether a token was not given out yet; from here on it was.
+    fn is_new(&mut self, id_token: &Secret) -> bool {
+        self.hashes.insert(self.hasher.hash_one(id_token.reveal()))
     }
 }

@@ -24,7 +24,7 @@ fn steps() -> Vec<String> {
 
 #[test]
 fn both_steps_set_every_variable_that_the_binary_reads() {
-    let binary = input_variables(&read("src/cli.rs"));
+    let binary = input_variables(&read("src/settings.rs"));
     assert!(binary.len() >= 3, "{binary:?}");
     for id in ["id: unix", "id: windows"] {
         let step = steps().into_iter().find(|step| step.contains(id)).unwrap();
@@ -54,17 +54,17 @@ fn nothing_is_put_into_a_script_by_an_expression() {
 #[test]
 fn the_defaults_are_the_binarys() {
     let action = read("action.yml");
-    let cli = read("src/cli.rs");
+    let settings = read("src/settings.rs");
     // An input that excludes another is empty, so that the binary sees which one was given; its description says more.
     for (input, constant) in [("token-service-url", "NUGET_ORG_TOKEN_SERVICE"), ("audience", "NUGET_ORG_AUDIENCE")] {
         let (_, rest) = action.split_once(&format!("\n  {input}:\n")).unwrap();
         let description = rest.lines().next().unwrap();
         let default = description.split(['(', ',', ' ', ')']).find(|word| word.starts_with("https://")).unwrap();
-        assert!(cli.contains(&format!("{constant}: &str = \"{default}\"")), "{input}: {default}");
+        assert!(settings.contains(&format!("{constant}: &str = \"{default}\"")), "{input}: {default}");
         assert!(rest.lines().nth(2).unwrap().ends_with("default: \"\""), "{input}");
     }
     let timeout = "DEFAULT_TIMEOUT: Duration = Duration::from_secs(120)";
-    assert!(action.contains("\n    default: \"120\"\n") && cli.contains(timeout));
+    assert!(action.contains("\n    default: \"120\"\n") && settings.contains(timeout));
 }
 
 #[test]

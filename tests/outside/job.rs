@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use clap::Parser;
-use nuget_login::cli::{Arguments, UsageError};
+use nuget_login::UsageError;
+use nuget_login::cli::Arguments;
 use nuget_login::clock::Clock;
 use nuget_login::environment::Environment;
 use nuget_login::runner::Runner;
@@ -24,6 +25,7 @@ pub struct Job<'a> {
     directory: tempfile::TempDir,
     stdout: Option<Stdio>,
     through: Option<&'static str>,
+    within: Option<PathBuf>,
 }
 
 /// A step that was run.
@@ -58,6 +60,7 @@ impl<'a> Job<'a> {
             directory: tempfile::tempdir().unwrap(),
             stdout: None,
             through: None,
+            within: None,
         };
         fs::write(job.output(), "").unwrap();
         fs::write(job.directory.path().join("summary"), "").unwrap();
@@ -69,6 +72,15 @@ impl<'a> Job<'a> {
         };
         let job = job.set("GITHUB_OUTPUT", output).set("GITHUB_STEP_SUMMARY", summary).set("INPUT_AUDIENCE", "");
         sandbox.step_environment().into_iter().fold(job, |job, (name, value)| job.set(name, value))
+    }
+
+    /// The seed job of GitLab's, which checks its policy: with flags, as nothing else counts there, and the ID token.
+    pub fn gitlab(sandbox: &'a Sandbox) -> Job<'a> {
+        let job = Job::new(sandbox);
+        let names: Vec<&str> = job.environment.keys().copied().filter(|name| *name != "SystemRoot").collect();
+        let job = names.into_iter().fold(job, |job, name| job.unset(name));
+        let job = sandbox.gitlab_environment().into_iter().fold(job, |job, (name, value)| job.set(name, value));
+        job.arguments(["--check-only", "--user=contoso-bot", "--token-service-url", &sandbox.token_service_url()])
     }
 
     /// Sets a variable.
@@ -89,6 +101,12 @@ impl<'a> Job<'a> {
         self
     }
 
+    /// Takes the arguments away.
+    pub fn without_arguments(mut self) -> Self {
+        self.arguments.clear();
+        self
+    }
+
     /// Names one more value that must not be shown, besides what the sandbox made.
     pub fn secret(mut self, value: &str) -> Self {
         self.secrets.push(value.to_owned());
@@ -98,6 +116,12 @@ impl<'a> Job<'a> {
     /// Sends standard output somewhere else than into [`Step::log`].
     pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
         self.stdout = Some(stdout.into());
+        self
+    }
+
+    /// Runs in another folder than the test.
+    pub fn within(mut self, folder: &std::path::Path) -> Self {
+        self.within = Some(folder.to_owned());
         self
     }
 
@@ -138,6 +162,9 @@ impl<'a> Job<'a> {
         if self.through.is_some() {
             command.arg(program);
         }
+        if let Some(folder) = &self.within {
+            command.current_dir(folder);
+        }
         command
             .env_clear()
             .envs(&self.environment)
@@ -164,8 +191,9 @@ impl<'a> Job<'a> {
             let arguments = [OsString::from("nuget-login")].into_iter().chain(job.arguments.iter().cloned());
             let arguments = Arguments::try_parse_from(arguments).map_err(UsageError::from);
             let environment = |name: &str| job.environment.get(name).cloned();
-            let mut runner = Runner::github(&mut log);
-            let code = nuget_login::run(arguments, &Environment(&environment), clock, &mut runner);
+            let is_github = job.environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+            let mut runner = if is_github { Runner::github(&mut log) } else { Runner::terminal(&mut log) };
+            let code = nuget_login::run(arguments, &Environment(&environment), clock, &mut runner, &mut Vec::new());
             (code.into(), String::from_utf8(log).unwrap())
         })
     }
@@ -187,8 +215,11 @@ impl<'a> Job<'a> {
         assert!(!step.log.contains("panicked"), "{}", step.log);
         assert!(!step.lines.iter().any(|line| matches!(line, Line::Command(_))), "a command: {}", step.log);
         let is_github = self.environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-        let asked = self.arguments.iter().any(|it| it == "--help" || it == "-h" || it == "--version" || it == "-V");
-        if step.code == 0 && !asked {
+        let asked = ["--help", "-h", "--version", "-V", "policy"];
+        let asked = step.code == 0 && self.arguments.iter().any(|it| asked.iter().any(|asked| it == asked));
+        if step.code == 0 && !asked && !is_github {
+            assert_eq!(step.output_file, "", "GitLab has no outputs");
+        } else if step.code == 0 && !asked {
             let checked = step.outputs.get("policy-matches").is_some_and(|value| value == "true");
             let key = step.outputs.get("NUGET_API_KEY").is_some_and(|key| !key.is_empty());
             assert!(checked != key, "{}", step.output_file);

@@ -11,7 +11,6 @@ fn without_github_actions_nothing_is_sent_and_nothing_is_a_command() {
         Job::new(&sandbox).unset("GITHUB_ACTIONS"),
         Job::new(&sandbox).set("GITHUB_ACTIONS", ""),
         Job::new(&sandbox).set("GITHUB_ACTIONS", "false"),
-        Job::new(&sandbox).unset("GITHUB_ACTIONS").set("GITLAB_CI", "true"),
         // A bad input as well: the place comes first.
         Job::new(&sandbox).unset("GITHUB_ACTIONS").set("INPUT_USER", ""),
     ];

@@ -1,0 +1,118 @@
+//! Where the job's ID token comes from: GitHub's token route, or the variable that GitLab put it into.
+
+mod github;
+mod gitlab;
+
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::endpoint::{Endpoint, NotAnEndpoint};
+use crate::environment::{Environment, NotUnicode, Place};
+use crate::failure::Failure;
+use crate::http::Http;
+use crate::retry::Retry;
+use crate::secret::{Secret, Unfit};
+use crate::settings::Settings;
+
+pub use github::GitHub;
+pub use gitlab::GitLab;
+
+/// Longest token that is taken, in characters. GitHub's are about 2,000 long; a header must hold it.
+const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// Why this job has no ID token, and can't get one.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The job was given no access to GitHub's ID-token service.
+    #[error("this job can't ask GitHub for an ID token: {0} is not set")]
+    NotPermitted(&'static str),
+    /// The job was given no ID token by GitLab.
+    #[error("this job has no ID token: the variable {0} is not set")]
+    NoIdToken(String),
+    /// A variable with a URL can't be used.
+    #[error("the environment variable {0} {1}")]
+    RequestUrl(&'static str, NotAnEndpoint),
+    /// A variable with a credential can't be used.
+    #[error("the environment variable {0} {1}")]
+    Unfit(String, Unfit),
+    /// The variable holds something else.
+    #[error("the environment variable {0} holds no ID token: it is not a JSON web token")]
+    NoJsonWebToken(String),
+    /// The ID token is made out to somebody else than the service that it would go to.
+    #[error("the ID token in {variable} is for the audience {found}, but {wanted} is to get it")]
+    Audience {
+        /// Where it is.
+        variable: String,
+        /// Its audiences.
+        found: String,
+        /// The one that was expected.
+        wanted: String,
+    },
+    /// A variable is not Unicode.
+    #[error(transparent)]
+    NotUnicode(#[from] NotUnicode),
+}
+
+/// There is no ID token for this attempt.
+#[derive(Debug, thiserror::Error)]
+#[error("no ID token from GitHub: {0}")]
+pub struct NoIdToken(#[from] pub Failure);
+
+/// Who vouches for this job.
+#[derive(Debug)]
+pub enum Identity {
+    /// GitHub, with as many ID tokens as we ask for.
+    GitHub(GitHub),
+    /// GitLab, with one.
+    GitLab(GitLab),
+}
+
+impl Identity {
+    /// Takes what the place gave to the job; sends nothing.
+    pub fn from_environment(settings: &Settings, environment: &Environment<'_>) -> Result<Identity, IdentityError> {
+        Ok(match settings.place {
+            Place::GitLab => {
+                let gitlab = GitLab::from_environment(&settings.id_token_variable, environment)?;
+                Identity::GitLab(gitlab.checked(&settings.audience)?)
+            }
+            Place::GitHub | Place::Elsewhere => Identity::GitHub(GitHub::from_environment(environment)?),
+        })
+    }
+
+    /// Where ID tokens are asked for, if they are.
+    pub fn request_url(&self) -> Option<&Endpoint> {
+        match self {
+            Identity::GitHub(github) => Some(github.request_url()),
+            Identity::GitLab(_) => None,
+        }
+    }
+
+    /// What the job was given, to be masked before anything is printed.
+    pub fn credential(&self) -> &Secret {
+        match self {
+            Identity::GitHub(github) => github.request_token(),
+            Identity::GitLab(gitlab) => gitlab.id_token(),
+        }
+    }
+
+    /// An ID token for one exchange, at the latest when `left` is over.
+    pub async fn id_token(
+        &mut self,
+        http: &Http<'_, impl Clock>,
+        audience: &str,
+        left: Duration,
+    ) -> Result<Secret, NoIdToken> {
+        match self {
+            Identity::GitHub(github) => github.id_token(http, audience, left).await,
+            Identity::GitLab(gitlab) => Ok(gitlab.id_token().clone()),
+        }
+    }
+
+    /// What is left of `retry`, which an exchange says of another attempt, if its ID token may have been `received`.
+    pub fn retry(&self, retry: Retry, received: bool) -> Retry {
+        match self {
+            Identity::GitLab(_) if received && retry != Retry::Never => Retry::Spent,
+            _ => retry,
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! What the user decides, from arguments and `INPUT_*` variables: checked, before anything is sent.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use crate::cli::{Arguments, GitLabOptions, Subcommand};
+use crate::endpoint::{Endpoint, NotAnEndpoint};
+use crate::environment::{Environment, NotUnicode, Place, given};
+use crate::outside::one_line;
+
+/// The token service of nuget.org, as NuGet/login names it.
+pub const NUGET_ORG_TOKEN_SERVICE: &str = "https://www.nuget.org/api/v2/token";
+/// The audience that nuget.org's token service accepts.
+pub const NUGET_ORG_AUDIENCE: &str = "https://www.nuget.org";
+/// The variable with the ID token, as most jobs of GitLab's name it.
+pub const ID_TOKEN_VARIABLE: &str = "NUGET_ID_TOKEN";
+/// Time for everything, where nothing is said.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+/// The longest time that can be asked for, in seconds: a day, four times what a hosted job has.
+const LONGEST_TIMEOUT: u64 = 24 * 60 * 60;
+
+/// Everything that the user decides, checked.
+#[derive(Debug)]
+pub struct Settings {
+    /// The nuget.org user that created the trust policy.
+    pub user: String,
+    /// Where ID tokens are exchanged for API keys.
+    pub service: Service,
+    /// The `aud` claim to ask for.
+    pub audience: String,
+    /// Time for everything: all attempts and the waits between them.
+    pub timeout: Duration,
+    /// What becomes of the key.
+    pub delivery: Delivery,
+    /// Where this is.
+    pub place: Place,
+    /// GitLab: the variable with the job's ID token.
+    pub id_token_variable: String,
+}
+
+/// Where ID tokens are exchanged for API keys.
+#[derive(Debug)]
+pub enum Service {
+    /// At this token service.
+    At(Endpoint),
+    /// At the one that this service index names.
+    IndexedBy(Endpoint),
+}
+
+impl Service {
+    /// What the user named: the token service, or the index.
+    pub fn named(&self) -> &Endpoint {
+        match self {
+            Service::At(endpoint) | Service::IndexedBy(endpoint) => endpoint,
+        }
+    }
+}
+
+/// What becomes of the key.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It goes to a command, alone.
+    Command(Vec<OsString>),
+    /// It is thrown away: a policy matches, and that was the question.
+    CheckOnly,
+    /// It goes to the step's outputs.
+    Outputs,
+    /// It goes there, and into the environment of all later steps.
+    OutputsAndEnvironment,
+}
+
+/// An argument, an input or a place that the program can't work with. Ends in exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum UsageError {
+    /// The arguments can't be parsed: clap's own words.
+    #[error("{0}")]
+    Arguments(String),
+    /// Not a job of GitHub Actions.
+    #[error(
+        "this is not a GitHub Actions job (GITHUB_ACTIONS is not `true`): nothing here would mask the API key in the \
+         log, so none is made"
+    )]
+    NotGitHubActions,
+    /// Neither a job nor a sandbox.
+    #[error(
+        "this is no job (neither GITHUB_ACTIONS nor GITLAB_CI is `true`), and {0} is not on loopback: outside of a job \
+         `exec` works against a sandbox only, with its --token-service-url or --source"
+    )]
+    NoSandbox(String),
+    /// GitLab has no outputs that later lines of the job could read.
+    #[error(
+        "this is a GitLab CI job, which has no step outputs to put an API key into: give it to the command that needs \
+         it, with `nuget-login exec --user … -- command`, or add --check-only"
+    )]
+    NoOutputsOnGitLab,
+    /// The flag is no name of a variable. It may be the value of one, which is a secret.
+    #[error(
+        "the flag --id-token-variable is not the name of a variable: give its name (NUGET_ID_TOKEN), not its value"
+    )]
+    IdTokenVariable,
+    /// There is no command to run.
+    #[error("the command behind `--` is empty")]
+    EmptyCommand,
+    /// `user` is absent.
+    #[error("the input `user` (flag --user, variable INPUT_USER) is empty")]
+    NoUser,
+    /// `user` is no name that nuget.org knows. (Its names are of letters, digits, `.`, `_` and `-`.)
+    #[error("the input `user` is '{0}', but there is no @ in the user names of nuget.org")]
+    EmailAddress(String),
+    /// `token-service-url` can't be used.
+    #[error("the input `token-service-url` {0}")]
+    TokenServiceUrl(NotAnEndpoint),
+    /// `source` can't be used.
+    #[error("the input `source` {0}")]
+    Source(NotAnEndpoint),
+    /// Both say where the token service is.
+    #[error("the inputs `source` and `token-service-url` exclude each other: give one of them")]
+    SourceAndTokenService,
+    /// The ID token would be made out to nuget.org, and go to somebody else.
+    #[error(
+        "the input `source` is of {0}, which could redeem an ID token for nuget.org there: set the input `audience` to \
+         what its token service expects"
+    )]
+    SourceAudience(String),
+    /// `timeout-seconds` is no number, or not a sensible one.
+    #[error("the input `timeout-seconds` is '{0}'; give whole seconds from 1 to {LONGEST_TIMEOUT}")]
+    TimeoutSeconds(String),
+    /// An input that is true or false is neither.
+    #[error("the input `{0}` is '{1}'; give true or false")]
+    Boolean(&'static str, String),
+    /// There would be no key to export.
+    #[error("the inputs `check-only` and `export-env` exclude each other: a check throws its key away")]
+    CheckOnlyExports,
+    /// A variable's value is not Unicode.
+    #[error(transparent)]
+    NotUnicode(#[from] NotUnicode),
+}
+
+impl From<clap::Error> for UsageError {
+    fn from(error: clap::Error) -> UsageError {
+        let words = error.to_string();
+        UsageError::Arguments(words.trim_start_matches("error: ").trim_end().to_owned())
+    }
+}
+
+impl Settings {
+    /// Checks the place and every input; nothing is sent or written. A flag wins over its variable.
+    pub fn resolve(arguments: Arguments, environment: &Environment<'_>) -> Result<Settings, UsageError> {
+        let Arguments { command, options, check_only, export_env } = arguments;
+        let place = environment.place();
+        if command.is_none() && place == Place::Elsewhere {
+            return Err(UsageError::NotGitHubActions);
+        }
+        let (options, command) = match command {
+            Some(Subcommand::Exec { options, command }) => (options, Some(command)),
+            _ => (options, None),
+        };
+        if command.as_ref().is_some_and(|command| command[0].is_empty()) {
+            return Err(UsageError::EmptyCommand);
+        }
+        let from_variables = command.is_none();
+        // A flag wins over the variable of what it excludes, too.
+        let named =
+            [&options.source, &options.token_service_url].iter().any(|flag| flag.as_deref().and_then(given).is_some());
+        let either = |flag: Option<String>, variable, reads_variable| match flag.as_deref().and_then(given) {
+            None if reads_variable => environment.text(variable),
+            flag => Ok(flag),
+        };
+        let where_to = |flag, variable| either(flag, variable, from_variables && !named);
+        let input = |flag, variable| either(flag, variable, from_variables);
+        let user = input(options.user, "INPUT_USER")?.ok_or(UsageError::NoUser)?;
+        let token_service = where_to(options.token_service_url, "INPUT_TOKEN_SERVICE_URL")?;
+        let service = match (where_to(options.source, "INPUT_SOURCE")?, token_service) {
+            (Some(_), Some(_)) => return Err(UsageError::SourceAndTokenService),
+            (Some(source), None) => Service::IndexedBy(Endpoint::parse(&source).map_err(UsageError::Source)?),
+            (None, url) => {
+                let url = url.unwrap_or_else(|| NUGET_ORG_TOKEN_SERVICE.to_owned());
+                Service::At(Endpoint::parse(&url).map_err(UsageError::TokenServiceUrl)?)
+            }
+        };
+        if service.named().is_nuget_org() && user.contains('@') {
+            return Err(UsageError::EmailAddress(one_line(&user)));
+        }
+        let audience = input(options.audience, "INPUT_AUDIENCE")?.unwrap_or_else(|| NUGET_ORG_AUDIENCE.to_owned());
+        if let Service::IndexedBy(index) = &service
+            && lends_nuget_org_audience(&audience, index)
+        {
+            return Err(UsageError::SourceAudience(index.host()));
+        }
+        let timeout = match input(options.timeout_seconds, "INPUT_TIMEOUT_SECONDS")? {
+            Some(value) => seconds(&value).ok_or_else(|| UsageError::TimeoutSeconds(one_line(&value)))?,
+            None => DEFAULT_TIMEOUT,
+        };
+        let delivered = check_only || export_env;
+        let is = |flag: bool, name, variable| match environment.text(variable)? {
+            _ if delivered => Ok(flag),
+            None => Ok(false),
+            Some(value) => boolean(&value).ok_or_else(|| UsageError::Boolean(name, one_line(&value))),
+        };
+        let delivery = match command {
+            Some(command) => Delivery::Command(command),
+            None => {
+                let check_only = is(check_only, "check-only", "INPUT_CHECK_ONLY")?;
+                let export_env = is(export_env, "export-env", "INPUT_EXPORT_ENV")?;
+                match (check_only, export_env) {
+                    (true, true) => return Err(UsageError::CheckOnlyExports),
+                    (true, false) => Delivery::CheckOnly,
+                    (false, true) => Delivery::OutputsAndEnvironment,
+                    (false, false) => Delivery::Outputs,
+                }
+            }
+        };
+        if place == Place::GitLab && matches!(delivery, Delivery::Outputs | Delivery::OutputsAndEnvironment) {
+            return Err(UsageError::NoOutputsOnGitLab);
+        }
+        let id_token_variable = id_token_variable(options.gitlab)?;
+        Ok(Settings { user, service, audience, timeout, delivery, place, id_token_variable })
+    }
+}
+
+/// The variable that a job of GitLab's has its ID token in.
+pub fn id_token_variable(options: GitLabOptions) -> Result<String, UsageError> {
+    let name = options.id_token_variable.as_deref().and_then(given).unwrap_or_else(|| ID_TOKEN_VARIABLE.to_owned());
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if is_name { Ok(name) } else { Err(UsageError::IdTokenVariable) }
+}
+
+/// Whether a host could redeem an ID token of this audience at nuget.org: it is somebody else's, and the ID token would be
+/// made out to nuget.org.
+pub fn lends_nuget_org_audience(audience: &str, to: &Endpoint) -> bool {
+    let others = !to.is_nuget_org() && !to.is_loopback();
+    others && audience.trim_end_matches('/') == NUGET_ORG_AUDIENCE
+}
+
+/// `true` or `false`, in the forms that YAML has for them (actions/toolkit, `getBooleanInput`).
+fn boolean(value: &str) -> Option<bool> {
+    match value {
+        "true" | "True" | "TRUE" => Some(true),
+        "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
+/// Whole seconds in digits, from one to [`LONGEST_TIMEOUT`].
+fn seconds(value: &str) -> Option<Duration> {
+    let seconds = value.bytes().all(|byte| byte.is_ascii_digit()).then(|| value.parse().ok())??;
+    (1..=LONGEST_TIMEOUT).contains(&seconds).then_some(Duration::from_secs(seconds))
+}
