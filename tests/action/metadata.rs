@@ -80,6 +80,19 @@ fn every_input_and_output_is_in_the_readme() {
 }
 
 #[test]
+fn cargo_binstall_finds_the_assets_of_a_release() {
+    let (_, url) = read("Cargo.toml").split_once("\npkg-url = \"").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let url = url.lines().next().unwrap().trim_end_matches('"').to_owned();
+    let repository = env!("CARGO_PKG_REPOSITORY");
+    assert!(read("dist/fetch.sh").contains(&format!("\nreleases={repository}/releases/download\n")));
+    for (target, extension) in [("x86_64-unknown-linux-musl", ""), ("x86_64-pc-windows-msvc", ".exe")] {
+        let parts = [("repo", repository), ("version", "1.2.3"), ("target", target), ("binary-ext", extension)];
+        let url = parts.iter().fold(url.clone(), |url, (name, value)| url.replace(&format!("{{ {name} }}"), value));
+        assert_eq!(url, format!("{repository}/releases/download/v1.2.3/nuget-login-{target}{extension}"));
+    }
+}
+
+#[test]
 fn release_txt_names_this_version_and_known_targets_with_digests() {
     let release = read("dist/release.txt");
     let mut lines = release.lines().filter(|line| !line.starts_with('#'));

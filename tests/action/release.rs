@@ -49,6 +49,9 @@ impl Repository {
             fs::write(repository.path("draft").join(format!("nuget-login-{target}")), format!("program {target}"))
                 .unwrap();
         }
+        for other in ["man-and-completions.tar.gz", "sbom.cdx.json"] {
+            fs::write(repository.path("draft").join(other), other).unwrap();
+        }
         fs::write(repository.path("draft.is-draft"), "true\n").unwrap();
         fs::write(repository.path("draft.immutable"), "true\n").unwrap();
         fs::create_dir(repository.path("bin")).unwrap();
@@ -116,11 +119,11 @@ fn what_was_built_attested_and_named_is_published() {
     let (succeeded, public, log) = repository.publish();
     assert!(succeeded && public, "{log}");
     let sums = fs::read_to_string(repository.path("draft/SHA256SUMS")).unwrap();
-    assert_eq!(sums.lines().count(), 6);
+    assert_eq!(sums.lines().count(), 8);
     assert_eq!(fs::read_to_string(repository.path("draft/provenance.jsonl")).unwrap(), "{\"bundle\":1}\n");
     let asked = fs::read_to_string(repository.path("asked")).unwrap();
     let verified = asked.lines().filter(|line| line.starts_with("attestation verify")).collect::<Vec<_>>();
-    assert_eq!(verified.len(), 6);
+    assert_eq!(verified.len(), 8);
     assert!(verified.iter().all(|line| line.contains(&format!("--source-digest {}", repository.built))), "{asked}");
 }
 
@@ -140,10 +143,13 @@ fn assets_that_the_tree_does_not_name_are_not_published() {
     tampered.refuses("dist/release.txt is not what the assets of the draft make");
     let more = Repository::new();
     fs::write(more.path("draft/nuget-login-evil"), "").unwrap();
-    more.refuses("the draft does not hold six assets");
+    more.refuses("the draft does not hold six programs");
     let fewer = Repository::new();
     fs::remove_file(fewer.path("draft/nuget-login-a")).unwrap();
-    fewer.refuses("the draft does not hold six assets");
+    fewer.refuses("the draft does not hold six programs");
+    let other = Repository::new();
+    fs::rename(other.path("draft/sbom.cdx.json"), other.path("draft/nuget-login-g")).unwrap();
+    other.refuses("the draft does not hold six programs");
 }
 
 #[test]
