@@ -91,7 +91,8 @@ pub enum Subcommand {
     /// processes. To put it there all the same, let a shell do it:
     ///   nuget-login exec --user NAME -- sh -c 'push --key "$NUGET_API_KEY"'
     /// Output, signals and exit code are the command's; the words of the login go to standard error.
-    /// In a job leave standard error alone: the runner reads the mask for the key there.
+    /// In a job of GitHub Actions leave standard error alone: the runner reads the mask for the key
+    /// there. GitLab masks nothing: see that the command does not print its environment.
     /// Only flags count here, no INPUT_ variables: an earlier step could have set those. Works in jobs
     /// of GitHub Actions and GitLab CI; outside of a job against a sandbox on loopback.
     /// Exit codes: the command's; 126 and 127 if it can't be run; 1 and 2 if there is no key.
@@ -109,7 +110,7 @@ pub enum Subcommand {
     ///
     /// In a job it is read from the job's ID token, which goes to no token service, or from the
     /// runner's variables where there is none. Elsewhere it is guessed from the git repository that
-    /// you stand in: its remote `origin`, and the workflow files that name a login step.
+    /// you stand in: its remote `origin`, and for GitHub the workflow files that name a login step.
     #[command(verbatim_doc_comment)]
     Policy {
         /// Where the ID token is.
@@ -120,18 +121,19 @@ pub enum Subcommand {
 
 const AFTER_HELP: &str = "\
 A flag wins over its variable. Empty or blank means absent; surrounding white space is ignored.
-The variables are INPUT_USER, INPUT_TOKEN_SERVICE_URL, INPUT_SOURCE, INPUT_AUDIENCE,
-INPUT_TIMEOUT_SECONDS, INPUT_CHECK_ONLY and INPUT_EXPORT_ENV.
+The variables, in jobs of GitHub Actions alone, are INPUT_USER, INPUT_TOKEN_SERVICE_URL,
+INPUT_SOURCE, INPUT_AUDIENCE, INPUT_TIMEOUT_SECONDS, INPUT_CHECK_ONLY and INPUT_EXPORT_ENV.
 
 Reads from the job's environment:
   ACTIONS_ID_TOKEN_REQUEST_URL    where GitHub issues ID tokens, and the token to ask with; both
   ACTIONS_ID_TOKEN_REQUEST_TOKEN  are there when the job has `permissions: id-token: write`
-  GITHUB_ACTIONS, GITLAB_CI       `true` tells where this is. Elsewhere nothing could mask the key
+  GITHUB_ACTIONS, GITLAB_CI       `true` tells where this is
   NUGET_ID_TOKEN                  GitLab CI: the job's ID token, if --id-token-variable names no other
   GITHUB_OUTPUT                   the file that takes the outputs
   GITHUB_ENV                      the file that takes variables, for --export-env
   GITHUB_STEP_SUMMARY             the file that takes the explanation of a failure
   GITHUB_ACTOR, GITHUB_EVENT_PATH who and what started the run, to explain a failure
+  GITHUB_…, CI_…                  whose job this is, for `policy` where there is no ID token
   RUNNER_DEBUG                    `1` for more words in the log
   HTTPS_PROXY, NO_PROXY           a proxy for https, and the hosts that need none (lower case is
                                   read too); loopback hosts never go through it. HTTP_PROXY is
@@ -146,7 +148,7 @@ Outputs, written to the file in GITHUB_OUTPUT:
   policy-matches  `true` after --check-only, which writes nothing else
 
 Exit codes:
-  0  the key is in the outputs; with --check-only, a policy matches
+  0  the key is in the outputs; with --check-only, a policy matches; `policy` printed one
   1  the login failed; nothing was written; an error annotation says why
   2  wrong usage: an argument or an input, or not in a job
   Those of `exec` are the command's; 126 and 127 mean that it could not be run";

@@ -96,9 +96,7 @@ impl<'a, C: Clock> Http<'a, C> {
         let no_answer = |problem| Failure::NoAnswer { host: host.clone(), head, problem };
         match (fetched, head) {
             (None, _) => Err(no_answer(format!("did not come completely within {}", Seconds(limit)))),
-            (Some(Ok((body, framed))), Some(head)) => {
-                Ok(Answer { host, head, framed, body, masked: self.masked.clone() })
-            }
+            (Some(Ok((body, framed))), Some(head)) => Ok(Answer::new(host, head, framed, body, self.masked.clone())),
             (Some(Err(Some(error))), None) => {
                 let left = limit.saturating_sub(self.clock.now() - began);
                 Err(self.failure(error, endpoint, limit, left).await)
@@ -270,6 +268,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What `host` answered; `framed` if the answer itself said where it ends. What is `masked` is struck out of its words.
+    pub fn new(host: String, head: Head, framed: bool, body: Vec<u8>, masked: Masked) -> Answer {
+        Answer { host, head, framed, body, masked }
+    }
+
     /// What the JSON body of a 200 holds; `wanted` names it for the failure. Any other status is a [`Rejection`] in the
     /// service's words.
     pub fn accepted<T: DeserializeOwned>(self, wanted: &str) -> Result<T, Failure> {
@@ -297,6 +300,7 @@ impl Answer {
         })
     }
 }
+
 /// A service's own words in the body of a rejection: GitHub has them in `message`, nuget.org in `error`.
 fn words(body: &[u8]) -> Option<String> {
     // Raw, since whatever else stands there would take many times its length as values.

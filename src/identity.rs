@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::http::Http;
 use crate::retry::Retry;
 use crate::secret::{Secret, Unfit};
-use crate::settings::Settings;
+use crate::settings::{ID_TOKEN_VARIABLE, Settings};
 
 pub use github::GitHub;
 pub use gitlab::GitLab;
@@ -51,6 +51,13 @@ pub enum IdentityError {
     /// A variable is not Unicode.
     #[error(transparent)]
     NotUnicode(#[from] NotUnicode),
+}
+
+/// The credentials that the environment holds, as far as they are where they mostly are.
+pub fn known_credentials(environment: &Environment<'_>) -> Vec<Secret> {
+    let names = [github::REQUEST_TOKEN, ID_TOKEN_VARIABLE].into_iter();
+    let values = names.filter_map(|name| environment.text(name).ok().flatten());
+    values.filter_map(|value| Secret::new(value, 1..=LONGEST_TOKEN).ok()).collect()
 }
 
 /// There is no ID token for this attempt.

@@ -65,7 +65,11 @@ pub fn run<W: Write>(
             return tell_policy(gitlab, environment, clock, runner, answers);
         }
         Ok(given) => log_in(given, environment, clock, runner, &mut facts),
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            // An argument may be one of them, by mistake.
+            identity::known_credentials(environment).iter().for_each(|secret| runner.masked().add(secret));
+            Err(error.into())
+        }
     };
     let Err(error) = outcome else { return 0 };
     if error.is::<IdentityError>() {
@@ -74,16 +78,21 @@ pub fn run<W: Write>(
     if let Some(claims) = error.downcast_ref::<GaveUp>().and_then(|gave_up| gave_up.cause.claims()) {
         facts.extend(advice::of_claims(claims));
     }
-    let explanation = advice::explain(&error, &facts);
-    // Where even this can't be printed, the exit code speaks.
-    let _ = runner.error(FAILED, &report::annotation(&explanation));
-    let _ = runner.group("What it means, and what to do", &report::log(&explanation, &facts));
-    let _ = runner.summarize(environment, &report::summary(&explanation, &facts));
+    tell_failure(&error, &facts, environment, runner);
     match error.downcast_ref::<ExecError>() {
         Some(error) => error.code(),
         None if error.is::<UsageError>() => 2,
         None => 1,
     }
+}
+
+/// Says in the log and in the summary what went wrong, what it means, and what to do.
+fn tell_failure<W: Write>(error: &anyhow::Error, facts: &Facts, environment: &Environment<'_>, runner: &mut Runner<W>) {
+    let explanation = advice::explain(error, facts);
+    // Where even this can't be printed, the exit code speaks.
+    let _ = runner.error(FAILED, &report::annotation(&explanation));
+    let _ = runner.group("What it means, and what to do", &report::log(&explanation, facts));
+    let _ = runner.summarize(environment, &report::summary(&explanation, facts));
 }
 
 /// Checks everything that can be checked, then logs in.
@@ -96,7 +105,11 @@ fn log_in<W: Write>(
 ) -> anyhow::Result<()> {
     let settings = Settings::resolve(arguments, environment)?;
     facts.extend(advice::of_settings(&settings));
-    let mut identity = Identity::from_environment(&settings, environment)?;
+    let identity = Identity::from_environment(&settings, environment);
+    let mut identity = identity.map_err(|error| match error {
+        IdentityError::NotPermitted(absent) if settings.place == Place::Elsewhere => UsageError::NoJob(absent).into(),
+        error => anyhow::Error::from(error),
+    })?;
     if settings.place == Place::Elsewhere {
         let hosts = identity.request_url().into_iter().chain([settings.service.named()]);
         if let Some(elsewhere) = hosts.into_iter().find(|it| !it.is_loopback()) {
@@ -128,7 +141,7 @@ fn tell_policy<W: Write>(
     runner: &mut Runner<W>,
     answers: &mut dyn Write,
 ) -> u8 {
-    let answer = settings::id_token_variable(options).map_err(anyhow::Error::from);
+    let answer = settings::id_token_variable(options, environment.place()).map_err(anyhow::Error::from);
     let answer = answer.and_then(|variable| show_policy::answer(&variable, environment, clock, runner));
     let told = answer.and_then(|answer| runner.answer(&answer, answers).context("the answer can't be printed"));
     let Err(error) = told else { return 0 };

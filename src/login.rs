@@ -70,8 +70,10 @@ impl AttemptError {
 pub struct GaveUp {
     /// What went wrong in the end.
     pub cause: AttemptError,
-    attempts: u32,
-    end: End,
+    /// How many attempts there were.
+    pub attempts: u32,
+    /// Why there is no other one.
+    pub end: End,
 }
 
 impl std::error::Error for GaveUp {}

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         arguments => arguments.map_err(UsageError::from),
     };
     // Told by the word alone, so that it holds for arguments that can't be parsed, too.
-    let stdout_is_ours = env::args_os().nth(1).is_none_or(|word| word != "exec");
+    let stdout_is_ours = env::args_os().nth(1).is_none_or(|word| word != "exec" && word != "policy");
     let run = |runner: &mut Runner<Box<dyn Write>>| {
         nuget_login::run(arguments, &environment, &SystemClock, runner, &mut io::stdout())
     };

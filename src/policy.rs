@@ -86,7 +86,11 @@ impl Form {
                 code(issuer)
             ));
         }
-        let user = facts.get("user").map(|user| user.to_lowercase());
+        if gitlab {
+            remarks.push("The policy's publisher is GitLab.".to_owned());
+        }
+        // GitLab has no secrets that are hidden so.
+        let user = facts.get("user").filter(|_| !gitlab).map(|user| user.to_lowercase());
         let holds_user = |value: &Value| Some(value.job.as_ref()?.to_lowercase().contains(user.as_ref()?));
         if fields.iter().any(|(_, value)| holds_user(value) == Some(true)) {
             remarks.push(

@@ -1,7 +1,7 @@
 //! The git repository that one stands in: where it is published from, and which of its workflow files log in.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,6 +30,12 @@ pub enum RepositoryError {
     /// git says no, in its own words.
     #[error("git knows nothing of this repository: {0}")]
     Refused(String),
+    /// What git prints is no text.
+    #[error("the repository's folder has a name that is not UTF-8")]
+    NoText,
+    /// The workflow files can't be listed.
+    #[error("the folder .github/workflows can't be read: {0}")]
+    Unreadable(io::Error),
     /// The remote is no URL of a host. It is not shown: it may hold a password.
     #[error("the remote `origin` is no repository on a host")]
     NoHost,
@@ -48,7 +54,8 @@ pub fn folder() -> Result<PathBuf, RepositoryError> {
 fn git(arguments: &[&str]) -> Result<String, RepositoryError> {
     let ran = Command::new("git").args(arguments).output().map_err(RepositoryError::NoGit)?;
     if ran.status.success() {
-        return Ok(String::from_utf8_lossy(&ran.stdout).trim().to_owned());
+        let printed = String::from_utf8(ran.stdout).map_err(|_| RepositoryError::NoText)?;
+        return Ok(printed.trim_end_matches(['\r', '\n']).to_owned());
     }
     Err(RepositoryError::Refused(one_line(&String::from_utf8_lossy(&ran.stderr))))
 }
@@ -60,7 +67,8 @@ impl Remote {
             Ok(url) if url.has_host() => (url.host_str()?.to_owned(), url.path().to_owned()),
             _ => {
                 let (host, path) = remote.split_once(':').filter(|(_, path)| !path.starts_with("//"))?;
-                (host.rsplit('@').next()?.to_owned(), path.to_owned())
+                let host = host.rsplit('@').next().filter(|host| host.contains('.'))?;
+                (host.to_owned(), path.to_owned())
             }
         };
         let host = host.to_lowercase();
@@ -68,7 +76,8 @@ impl Remote {
         let host = ["ssh.", "altssh."].iter().find_map(|start| host.strip_prefix(start)).unwrap_or(&host);
         let path = path.trim_matches('/');
         let path = path.strip_suffix(".git").unwrap_or(path);
-        (!host.is_empty() && !host.contains('/') && path.contains('/'))
+        // What stands before an `@` may be a password.
+        (!host.is_empty() && !host.contains('/') && path.contains('/') && !path.contains('@'))
             .then(|| Remote { host: one_line(host), path: one_line(path) })
     }
 }
@@ -84,16 +93,22 @@ pub struct Workflow {
 
 /// The workflow files of the repository in `folder` that log in, by their names. They are read line by line, which is
 /// enough to find them, not to understand them.
-pub fn workflows(folder: &Path) -> Vec<Workflow> {
-    let Ok(entries) = fs::read_dir(folder.join(".github/workflows")) else { return Vec::new() };
+pub fn workflows(folder: &Path) -> Result<Vec<Workflow>, RepositoryError> {
     let mut workflows = Vec::new();
+    let entries = match fs::read_dir(folder.join(".github/workflows")) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(workflows),
+        Err(error) => return Err(RepositoryError::Unreadable(error)),
+    };
     for path in entries.flatten().map(|entry| entry.path()) {
         let is_yaml = path.extension().is_some_and(|it| it == "yml" || it == "yaml");
-        let is_small = fs::metadata(&path).is_ok_and(|it| it.is_file() && it.len() <= LONGEST_WORKFLOW);
-        if !is_yaml || !is_small {
+        // A link may lead to what never ends; and git keeps workflows as files.
+        if !is_yaml || !fs::symlink_metadata(&path).is_ok_and(|it| it.is_file()) {
             continue;
         }
-        let Ok(bytes) = fs::read(&path) else { continue };
+        let mut bytes = Vec::new();
+        let read = File::open(&path).and_then(|file| file.take(LONGEST_WORKFLOW).read_to_end(&mut bytes));
+        read.map_err(RepositoryError::Unreadable)?;
         let text = String::from_utf8_lossy(&bytes);
         if logs_in(&text) {
             let file = one_line(&path.file_name().unwrap_or_default().to_string_lossy());
@@ -101,39 +116,44 @@ pub fn workflows(folder: &Path) -> Vec<Workflow> {
             workflows.insert(at, Workflow { file, environments: environments(&text) });
         }
     }
-    workflows
+    Ok(workflows)
 }
 
-/// The lines that say something.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().map(|line| line.trim().trim_start_matches("- ")).filter(|line| !line.starts_with('#'))
+/// The lines that say something, without comments: how far each is indented, and what it says.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().map(|line| {
+        let said = line.split(" #").next().unwrap_or_default().trim().trim_start_matches("- ");
+        (line.len() - line.trim_start().len(), said)
+    });
+    lines.filter(|(_, said)| !said.is_empty() && !said.starts_with('#'))
 }
 
 /// Whether a step uses the action, NuGet/login, or this program.
 fn logs_in(text: &str) -> bool {
-    lines(text).map(str::to_ascii_lowercase).any(|line| line.contains("nuget/login@") || line.contains("nuget-login"))
+    let mut lines = lines(text).map(|(_, line)| line.to_ascii_lowercase());
+    lines.any(|line| line.contains("nuget/login@") || line.contains("nuget-login"))
 }
 
-/// What stands behind `environment:`, or behind `name:` in the line below it.
+/// What stands behind `environment:`, or behind `name:` in the block below it.
 fn environments(text: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    let mut lines = lines(text).peekable();
-    while let Some(line) = lines.next() {
-        let Some(value) = line.strip_prefix("environment:") else { continue };
-        let value = match scalar(value) {
-            "" => lines.peek().and_then(|below| below.strip_prefix("name:")).map(scalar).unwrap_or_default(),
-            value => value,
+    let lines: Vec<_> = lines(text).collect();
+    for (at, (indented, line)) in lines.iter().enumerate() {
+        let Some(value) = line.strip_prefix("environment:").map(str::trim) else { continue };
+        let value = match value.strip_prefix('{').and_then(|flow| flow.strip_suffix('}')) {
+            Some(flow) => flow.split(',').find_map(|part| part.trim().strip_prefix("name:")),
+            None if value.is_empty() => {
+                let block = lines[at + 1..].iter().take_while(|(deeper, _)| deeper > indented);
+                block.map(|(_, line)| line).find_map(|line| line.strip_prefix("name:"))
+            }
+            None => Some(value),
         };
+        let value = value.unwrap_or_default().trim().trim_matches(['"', '\'']);
         if !value.is_empty() && !names.iter().any(|name| name == value) {
             names.push(one_line(value));
         }
     }
     names
-}
-
-/// A value of YAML without its comment and its quotes.
-fn scalar(value: &str) -> &str {
-    value.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\''])
 }
 
 #[cfg(test)]
@@ -155,9 +175,17 @@ mod tests {
                 "{remote}"
             );
         }
-        for remote in
-            ["", "/srv/contoso.git", "../contoso-sdk", "file:///srv/contoso.git", "https://github.com/", "a:b"]
-        {
+        for remote in [
+            "",
+            "/srv/contoso.git",
+            "../contoso-sdk",
+            "file:///srv/contoso.git",
+            "https://github.com/",
+            "a:b",
+            "github.com:s3cr3t@github.com/contoso/x",
+            "https://github.com:443/s3cr3t@github.com/a/b",
+            "s3cr3t:x-oauth-basic@github.com/contoso/x",
+        ] {
             assert_eq!(Remote::parse(remote), None, "{remote}");
         }
     }
@@ -167,7 +195,9 @@ mod tests {
         for text in ["- uses: NuGet/login@v1", "  uses: org/nuget-login@abc # v1", "- run: nuget-login exec -- x"] {
             assert!(logs_in(text), "{text}");
         }
-        for text in ["# uses: NuGet/login@v1", "- uses: docker/login-action@v3", "", "- run: dotnet nuget push"] {
+        for text in
+            ["# uses: NuGet/login@v1", "- uses: docker/login-action@v3", "", "- run: dotnet test # NuGet/login@v1"]
+        {
             assert!(!logs_in(text), "{text}");
         }
     }
@@ -178,6 +208,8 @@ mod tests {
             "environment: production # by hand\nenvironment:\n  name: 'staging'\n  url: x\n  environment: production\n";
         assert_eq!(environments(text), ["production", "staging"]);
         assert_eq!(environments("environment: \"${{ inputs.target }}\"\n# environment: x\n"), ["${{ inputs.target }}"]);
-        assert_eq!(environments("environment:\n  url: x\nenvironments: y\n"), Vec::<String>::new());
+        assert_eq!(environments("a:\n  environment:\n    url: x\n\n    name: live\n  name: y\n"), ["live"]);
+        assert_eq!(environments("environment: { name: live, url: x }\n"), ["live"]);
+        assert_eq!(environments("environment:\n  url: x\nname: y\nenvironments: y\n"), Vec::<String>::new());
     }
 }

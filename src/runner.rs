@@ -76,11 +76,9 @@ impl<W: Write> Runner<W> {
         self.log.flush()
     }
 
-    /// Prints what somebody asked for: into the log where a runner reads it, else to `answers`, for a pipe or a file.
-    pub fn answer(&mut self, lines: &[String], answers: &mut dyn Write) -> io::Result<()> {
-        if self.reads_commands {
-            return self.say(&lines.join("\n"));
-        }
+    /// Prints what somebody asked for to `answers`, which may be a pipe or a file: as safe to show as a log, and without
+    /// a mask line in it.
+    pub fn answer(&self, lines: &[String], answers: &mut dyn Write) -> io::Result<()> {
         for line in self.without_secrets(&lines.join("\n")).lines() {
             writeln!(answers, "{}", tame(line))?;
         }

@@ -87,6 +87,9 @@ pub enum UsageError {
          `exec` works against a sandbox only, with its --token-service-url or --source"
     )]
     NoSandbox(String),
+    /// Neither a job nor a sandbox: nobody gave ID tokens.
+    #[error("this is no job (neither GITHUB_ACTIONS nor GITLAB_CI is `true`), and no sandbox: {0} is not set")]
+    NoJob(&'static str),
     /// GitLab has no outputs that later lines of the job could read.
     #[error(
         "this is a GitLab CI job, which has no step outputs to put an API key into: give it to the command that needs \
@@ -102,8 +105,8 @@ pub enum UsageError {
     #[error("the command behind `--` is empty")]
     EmptyCommand,
     /// `user` is absent.
-    #[error("the input `user` (flag --user, variable INPUT_USER) is empty")]
-    NoUser,
+    #[error("the input `user` ({0}) is empty")]
+    NoUser(&'static str),
     /// `user` is no name that nuget.org knows. (Its names are of letters, digits, `.`, `_` and `-`.)
     #[error("the input `user` is '{0}', but there is no @ in the user names of nuget.org")]
     EmailAddress(String),
@@ -122,6 +125,12 @@ pub enum UsageError {
          what its token service expects"
     )]
     SourceAudience(String),
+    /// The same of GitLab's only ID token, which could be redeemed for as long as the job runs.
+    #[error(
+        "the flag --token-service-url is of {0}, which could redeem the job's ID token at nuget.org: set `aud:` below \
+         `id_tokens:`, and --audience, to what its token service expects"
+    )]
+    TokenServiceAudience(String),
     /// `timeout-seconds` is no number, or not a sensible one.
     #[error("the input `timeout-seconds` is '{0}'; give whole seconds from 1 to {LONGEST_TIMEOUT}")]
     TimeoutSeconds(String),
@@ -158,7 +167,8 @@ impl Settings {
         if command.as_ref().is_some_and(|command| command[0].is_empty()) {
             return Err(UsageError::EmptyCommand);
         }
-        let from_variables = command.is_none();
+        // On GitLab they would be anybody's, who may start a pipeline with variables.
+        let from_variables = command.is_none() && place == Place::GitHub;
         // A flag wins over the variable of what it excludes, too.
         let named =
             [&options.source, &options.token_service_url].iter().any(|flag| flag.as_deref().and_then(given).is_some());
@@ -168,7 +178,10 @@ impl Settings {
         };
         let where_to = |flag, variable| either(flag, variable, from_variables && !named);
         let input = |flag, variable| either(flag, variable, from_variables);
-        let user = input(options.user, "INPUT_USER")?.ok_or(UsageError::NoUser)?;
+        let user = input(options.user, "INPUT_USER")?.ok_or(UsageError::NoUser(match from_variables {
+            true => "flag --user, variable INPUT_USER",
+            false => "flag --user; no variable is read here",
+        }))?;
         let token_service = where_to(options.token_service_url, "INPUT_TOKEN_SERVICE_URL")?;
         let service = match (where_to(options.source, "INPUT_SOURCE")?, token_service) {
             (Some(_), Some(_)) => return Err(UsageError::SourceAndTokenService),
@@ -187,13 +200,16 @@ impl Settings {
         {
             return Err(UsageError::SourceAudience(index.host()));
         }
+        if place == Place::GitLab && lends_nuget_org_audience(&audience, service.named()) {
+            return Err(UsageError::TokenServiceAudience(service.named().host()));
+        }
         let timeout = match input(options.timeout_seconds, "INPUT_TIMEOUT_SECONDS")? {
             Some(value) => seconds(&value).ok_or_else(|| UsageError::TimeoutSeconds(one_line(&value)))?,
             None => DEFAULT_TIMEOUT,
         };
         let delivered = check_only || export_env;
         let is = |flag: bool, name, variable| match environment.text(variable)? {
-            _ if delivered => Ok(flag),
+            _ if delivered || !from_variables => Ok(flag),
             None => Ok(false),
             Some(value) => boolean(&value).ok_or_else(|| UsageError::Boolean(name, one_line(&value))),
         };
@@ -213,16 +229,16 @@ impl Settings {
         if place == Place::GitLab && matches!(delivery, Delivery::Outputs | Delivery::OutputsAndEnvironment) {
             return Err(UsageError::NoOutputsOnGitLab);
         }
-        let id_token_variable = id_token_variable(options.gitlab)?;
+        let id_token_variable = id_token_variable(options.gitlab, place)?;
         Ok(Settings { user, service, audience, timeout, delivery, place, id_token_variable })
     }
 }
 
-/// The variable that a job of GitLab's has its ID token in.
-pub fn id_token_variable(options: GitLabOptions) -> Result<String, UsageError> {
+/// The variable that a job of GitLab's has its ID token in. Elsewhere nobody reads it.
+pub fn id_token_variable(options: GitLabOptions, place: Place) -> Result<String, UsageError> {
     let name = options.id_token_variable.as_deref().and_then(given).unwrap_or_else(|| ID_TOKEN_VARIABLE.to_owned());
     let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if is_name { Ok(name) } else { Err(UsageError::IdTokenVariable) }
+    if is_name || place != Place::GitLab { Ok(name) } else { Err(UsageError::IdTokenVariable) }
 }
 
 /// Whether a host could redeem an ID token of this audience at nuget.org: it is somebody else's, and the ID token would be

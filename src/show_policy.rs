@@ -45,7 +45,12 @@ pub fn answer<W: Write>(
     };
     let mut lines = Vec::new();
     for Job { named, known_by, facts } in jobs {
-        let form = Form::filled_in(&facts).with_context(|| format!("nothing is known of {named}, {known_by}"))?;
+        let form = Form::filled_in(&facts).with_context(|| {
+            format!(
+                "nothing is known of {named}, {known_by}. Give it an ID token: in GitHub Actions by `permissions: id-token: \
+                 write`, in GitLab CI by `id_tokens:`"
+            )
+        })?;
         lines.push(format!("The trust policy that {named} needs, {known_by}:"));
         lines.extend(form.lines());
         lines.extend(form.remarks);
@@ -126,13 +131,16 @@ fn gitlab_job<W: Write>(
     environment: &Environment<'_>,
     runner: &mut Runner<W>,
 ) -> anyhow::Result<Job> {
-    let error = match GitLab::from_environment(id_token_variable, environment) {
+    let why = match GitLab::from_environment(id_token_variable, environment) {
         Ok(gitlab) => {
             runner.mask(gitlab.id_token())?;
-            return Ok(of_token(&Claims::of(gitlab.id_token(), &runner.masked())));
+            let job = of_token(&Claims::of(gitlab.id_token(), &runner.masked()));
+            if job.facts.contains_key("project path") {
+                return Ok(job);
+            }
+            format!("{} holds something else than GitLab's ID token", one_line(id_token_variable))
         }
-        Err(error @ IdentityError::NoIdToken(_)) => error,
-        Err(error) => return Err(error.into()),
+        Err(error) => error.to_string(),
     };
     let text = |name| environment.text(name).ok().flatten().map(|text| one_line(&text));
     let kind = if text("CI_COMMIT_TAG").is_some() { "tag" } else { "branch" };
@@ -140,7 +148,7 @@ fn gitlab_job<W: Write>(
     let project = text("CI_PROJECT_PATH").unwrap_or_default();
     let (namespace, name) = project.rsplit_once('/').unzip();
     Ok(of_variables(
-        &error.to_string(),
+        &why,
         vec![
             ("namespace path", namespace.map(str::to_owned)),
             ("project path", name.map(str::to_owned)),
@@ -176,12 +184,13 @@ fn from_repository() -> anyhow::Result<Vec<Job>> {
                     ("environment hint", environment),
                 ]),
             };
-            let workflows = repository::workflows(&repository::folder().context(context)?);
+            let workflows = repository::workflows(&repository::folder().context(context)?)?;
             if workflows.is_empty() {
                 return Ok(vec![job("the job that publishes", None, Some(absent.to_owned()))]);
             }
             let environment = |names: &[String]| match names {
-                [] => None,
+                [] => Some("leave empty: none was found in the file".to_owned()),
+                names if names.iter().any(|name| name.contains("${{")) => Some(absent.to_owned()),
                 names => Some(format!("{}, if the job that logs in names it, else empty", names.join(" or "))),
             };
             let workflows = workflows.into_iter();

@@ -11,7 +11,7 @@ use time::{OffsetDateTime, UtcOffset};
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::failure::{Body, Failure, Rejection};
-use crate::http::Http;
+use crate::http::{Answer, Http};
 use crate::outside::one_line;
 use crate::retry::Retry;
 use crate::secret::Secret;
@@ -122,6 +122,13 @@ pub async fn exchange(
         token_type: &'static str,
     }
 
+    let request =
+        serde_json::to_string(&Request { username: user, token_type: "ApiKey" }).expect("two strings are always JSON");
+    api_key(http.post_json(token_service, id_token, request, LIMIT.min(left)).await?, token_service)
+}
+
+/// The key in a token service's answer.
+pub fn api_key(answer: Answer, from: &Endpoint) -> Result<ApiKey, NoApiKey> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Created {
@@ -130,12 +137,9 @@ pub async fn exchange(
         expires: Option<Box<RawValue>>,
     }
 
-    let request =
-        serde_json::to_string(&Request { username: user, token_type: "ApiKey" }).expect("two strings are always JSON");
-    let answer = http.post_json(token_service, id_token, request, LIMIT.min(left)).await?;
     let created: Created = answer.accepted("a string `apiKey`")?;
     let key = Secret::new(created.api_key, KEY_LENGTH).map_err(|unfit| Failure::Unusable {
-        host: token_service.host(),
+        host: from.host(),
         problem: format!("the `apiKey` in its answer {unfit}"),
     })?;
     let said: Option<String> = created.expires.and_then(|raw| serde_json::from_str(raw.get()).ok());

@@ -16,6 +16,7 @@ mod policy;
 mod push;
 pub mod runner;
 mod server;
+pub mod summary;
 mod token_service;
 pub mod wire;
 

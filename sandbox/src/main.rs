@@ -54,6 +54,14 @@ fn main() -> anyhow::Result<()> {
         writeln!(stdout, "export {name}='{}'", value.replace('\'', r"'\''"))?;
     }
     stdout.flush()?;
+    if gitlab {
+        let url = sandbox.token_service_url();
+        writeln!(
+            io::stderr(),
+            "The ID token is good for one login: nuget-login exec --user contoso-bot --token-service-url {url} -- \
+             printenv NUGET_API_KEY"
+        )?;
+    }
     let (index, releases) = (sandbox.service_index_url(), sandbox.releases_url());
     writeln!(io::stderr(), "Serving. Packages can be pushed to {index}; release assets are at {releases}")?;
     loop {

@@ -118,18 +118,18 @@ const REPORT: &str = "Run the job again in a few minutes. If it stays, report it
 pub const CATALOGUE: &[Advice] = &[
     // Before the network.
     us(
-        "the input `user` (flag --user, variable INPUT_USER) is empty",
+        "the input `user` ({where}) is empty",
         Case::GitLab,
         "No user is given.",
         "Add `--user`, and the nuget.org profile name of the person who created the trust policy. If it comes from a \
          variable, check that the variable is there for this job: protected ones are for protected branches and tags only.",
     ),
     us(
-        "the input `user` (flag --user, variable INPUT_USER) is empty",
+        "the input `user` ({where}) is empty",
         Case::Any,
         "The input `user` is empty.",
-        "Set it in the workflow file, below `with:`, to the nuget.org profile name of the person who created the trust \
-         policy. If it comes from a variable or a secret (`vars.…`, `secrets.…`), check that this exists for this \
+        "Set it in the workflow file, below `with:` or as the flag `--user`, to the nuget.org profile name of the person \
+         who created the trust policy. If it comes from a variable or a secret (`vars.…`, `secrets.…`), check that this exists for this \
          repository and environment; runs of forks get no secrets, and those of Dependabot get Dependabot's.",
     ),
     us(
@@ -181,13 +181,13 @@ pub const CATALOGUE: &[Advice] = &[
         "but {wanted} is to get it",
         Case::GitLab,
         "The job's ID token is made out to somebody else.",
-        "In .gitlab-ci.yml, set `aud:` below `id_tokens:` to {audience}, for this token alone. For another registry than \
-         nuget.org, give its audience in `--audience` too.",
+        "For nuget.org, set `aud:` below `id_tokens:` in .gitlab-ci.yml to `https://www.nuget.org`, a single value, and leave \
+         `--audience` out. For another registry, set both `aud:` and `--audience` to what that expects.",
     ),
     us(
         "which has no step outputs to put an API key into",
         Case::GitLab,
-        "Lines of a GitLab job share no outputs that are masked.",
+        "In GitLab CI a plain login can't hand an API key on.",
         "Let the login run the command that needs the key: `nuget-login exec --user NAME -- sh -c 'dotnet nuget push … \
          --api-key \"$NUGET_API_KEY\"'`.",
     ),
@@ -200,7 +200,7 @@ pub const CATALOGUE: &[Advice] = &[
             "First, is the user {user} right? It must be the nuget.org profile name of the person who created the policy \
              (what stands behind https://www.nuget.org/profiles/): not the organization that owns the packages, not an \
              e-mail address or a display name. Second, is the policy one for GitLab, and are its *Namespace path* and \
-             *Project path* those of the table? Third, if the project was deleted and created again, or moved to another \
+             *Project path* those shown below? Third, if the project was deleted and created again, or moved to another \
              group, create a new policy.",
         )
     },
@@ -458,7 +458,7 @@ pub const CATALOGUE: &[Advice] = &[
     service("The JSON web token must have a jti claim.", "The ID token has no unique ID (`jti`).", NOT_GITHUB),
     gitlab(
         "This bearer token has already been used. A new bearer token must be used for each request.",
-        "The job's ID token has bought an API key before, and each buys one.",
+        "The job's ID token has bought an API key before, and each buys one (that of `--check-only` counts).",
         "Log in once in a job: put all that needs the key into one command, `nuget-login exec … -- sh -c 'first && second'`. \
          Or give the job a second ID token, by another name below `id_tokens:`, and name it in `--id-token-variable`.",
     ),
@@ -506,6 +506,12 @@ pub const CATALOGUE: &[Advice] = &[
     // The place.
     us(
         "this is not a GitHub Actions job",
+        Case::Any,
+        "The program runs outside of GitHub Actions and GitLab CI.",
+        "Run it in a step of a workflow; in GitLab CI use `nuget-login exec`. To try it by hand, use what `cargo run -p sandbox -- serve` exports.",
+    ),
+    us(
+        "this is no job (",
         Case::Any,
         "The program runs outside of GitHub Actions and GitLab CI.",
         "Run it in a step of a workflow; in GitLab CI use `nuget-login exec`. To try it by hand, use what `cargo run -p sandbox -- serve` exports.",
@@ -625,15 +631,15 @@ pub const CATALOGUE: &[Advice] = &[
         "with a web page instead of",
         Case::Any,
         "A web page came back: probably a proxy or a firewall answered, or the service has an outage.",
-        "On a self-hosted runner, allow the host in the firewall, or set HTTPS_PROXY. On GitHub's runners, run the job \
+        "On a self-hosted runner, allow the host in the firewall, or set HTTPS_PROXY. On a hosted runner, run the job \
          again later.",
     ),
     us(
         " answered HTTP 200, but ",
         Case::Any,
         "What answered is not the service that was asked.",
-        "Is the input `token-service-url` right? Does anything overwrite ACTIONS_ID_TOKEN_REQUEST_URL, or answer in the \
-         service's place?",
+        "Is the input `token-service-url` right? Does something answer in the service's place: a proxy, or what an \
+         overwritten ACTIONS_ID_TOKEN_REQUEST_URL names?",
     ),
     us(
         " answered HTTP 5",

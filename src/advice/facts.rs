@@ -58,8 +58,17 @@ pub fn of_run(environment: &Environment<'_>) -> Facts {
     known(vec![("actor", text("GITHUB_ACTOR")), ("fork", fork), ("quoted event", Some(format!("'{event}'")))])
 }
 
-/// The repository that a pull request comes from, if it is another one; from the file with the event.
+/// The same, from the file with the event.
 fn fork(environment: &Environment<'_>) -> Option<String> {
+    // Not a pipe, which would be waited for.
+    let path = (environment.0)("GITHUB_EVENT_PATH").map(PathBuf::from).filter(|path| path.is_file())?;
+    let mut json = Vec::new();
+    File::open(path).ok()?.take(LONGEST_EVENT).read_to_end(&mut json).ok()?;
+    fork_of(&json)
+}
+
+/// The repository that a pull request comes from, if it is another one; from the event's JSON.
+pub fn fork_of(event: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Event {
         pull_request: PullRequest,
@@ -79,11 +88,7 @@ fn fork(environment: &Environment<'_>) -> Option<String> {
         full_name: String,
     }
 
-    // Not a pipe, which would be waited for.
-    let path = (environment.0)("GITHUB_EVENT_PATH").map(PathBuf::from).filter(|path| path.is_file())?;
-    let mut json = Vec::new();
-    File::open(path).ok()?.take(LONGEST_EVENT).read_to_end(&mut json).ok()?;
-    let Event { pull_request: PullRequest { head, base } } = serde_json::from_slice(&json).ok()?;
+    let Event { pull_request: PullRequest { head, base } } = serde_json::from_slice(event).ok()?;
     let name = |side: Side| side.repo.map_or("(deleted)".to_owned(), |repository| one_line(&repository.full_name));
     let (head, base) = (name(head), name(base));
     (head != base).then_some(head)

@@ -7,6 +7,7 @@ mod template;
 use std::collections::HashSet;
 
 use crate::login::GaveUp;
+use crate::retry::End;
 use crate::settings::{Service, Settings, lends_nuget_org_audience};
 
 pub use catalogue::Policy;
@@ -48,10 +49,16 @@ pub struct Cause {
 pub fn explain(error: &anyhow::Error, facts: &Facts) -> Explanation {
     let text = format!("{error:#}");
     // A service's words that we don't know are passed on as they are; and they can't choose among our own messages.
-    let found = match error.downcast_ref::<GaveUp>().and_then(|gave_up| gave_up.cause.words()) {
+    let gave_up = error.downcast_ref::<GaveUp>();
+    let mut found = match gave_up.and_then(|gave_up| gave_up.cause.words()) {
         Some(words) => by_service(words, facts),
         None => Vec::from_iter(by_us(&text, facts)),
     };
+    if let Some(GaveUp { end: End::Spent, .. }) = gave_up
+        && found.is_empty()
+    {
+        found.extend(by_us(&End::Spent.to_string(), facts));
+    }
     let policy = found.iter().map(|(advice, _)| advice.policy).find(|policy| *policy != Policy::None);
     let mut causes: Vec<Cause> = Vec::new();
     let mut seen = HashSet::new();

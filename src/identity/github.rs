@@ -18,7 +18,7 @@ use crate::secret::Secret;
 use super::{IdentityError, LONGEST_TOKEN, NoIdToken};
 
 const REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
-const REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
+pub const REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 
 /// Time for the whole request. GitHub answers within a second as a rule.
 const LIMIT: Duration = Duration::from_secs(15);

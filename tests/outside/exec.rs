@@ -165,7 +165,7 @@ fn flags_alone_count_and_a_command_is_needed() {
     let sandbox = Sandbox::with(|_| {});
     let ran = run(&sandbox, Job::new(&sandbox).arguments(["exec", "--", "true"]));
     assert_eq!(ran.status.code(), Some(2));
-    assert!(text(&ran.stderr).contains("the input `user` (flag --user, variable INPUT_USER) is empty"), "{ran:?}");
+    assert!(text(&ran.stderr).contains("the input `user` (flag --user; no variable is read here) is empty"), "{ran:?}");
     for arguments in [
         &["exec", "--user", "x"][..],
         &["exec", "true"],

@@ -157,7 +157,10 @@ fn gitlab_id_tokens() {
     gitlab_token("issuer_not_https", AUDIENCE, |claims| claims["iss"] = json!("http://gitlab.com"));
     gitlab_token("jti_missing", AUDIENCE, |claims| drop(claims.remove("jti")));
     gitlab_token("audience_of_another", "https://vault.contoso.example", |_| {});
-    gitlab_token("token_not_yet_valid", AUDIENCE, |claims| claims["nbf"] = json!(4_000_000_000_u64));
+    gitlab_token("token_not_yet_valid", AUDIENCE, |claims| {
+        claims["nbf"] = json!(4_000_000_000_u64);
+        claims["exp"] = json!(4_000_003_600_u64);
+    });
     gitlab_token("token_expired", AUDIENCE, |claims| {
         claims["nbf"] = json!(1_600_000_000);
         claims["exp"] = json!(1_600_003_600);
@@ -180,6 +183,8 @@ fn gitlab_jobs() {
     let sandbox = Sandbox::with(|_| {});
     sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::new(503, "text/plain", "")));
     shown("gitlab_token_spent", &sandbox, &Job::gitlab(&sandbox).run());
+    sandbox.fault(Route::TokenService, 2, Effect::Instead(error(429, "Too many requests, slow down.")));
+    shown("gitlab_token_spent_in_words", &sandbox, &Job::gitlab(&sandbox).run());
     shown("gitlab_user_empty", &sandbox, &Job::gitlab(&sandbox).without_arguments().arguments(["--check-only"]).run());
     let plain = Job::gitlab(&sandbox).without_arguments().arguments(["--user", "contoso-bot"]);
     shown("gitlab_no_outputs", &sandbox, &plain.run());

@@ -111,6 +111,13 @@ fn a_token_goes_to_nobody_but_its_audience() {
     // A token for nuget.org is not lent to another registry, whatever the flag says.
     let step = Job::gitlab(&sandbox).arguments(["--audience", "https://nuget.contoso.example"]).run();
     assert!(step.log.contains("but 'https://nuget.contoso.example' is to get it"), "{}", step.log);
+    // Nor to a host that could redeem it at nuget.org.
+    let flags = ["--check-only", "--user=contoso-bot", "--token-service-url", "https://registry.example/token"];
+    let step = Job::gitlab(&sandbox).without_arguments().arguments(flags).run();
+    assert_eq!(step.code, 2);
+    let problem =
+        "the flag --token-service-url is of registry.example, which could redeem the job's ID token at nuget.org";
+    assert!(step.log.contains(problem), "{}", step.log);
     assert!(sandbox.requests().is_empty());
     let alone = sandbox.gitlab_id_token("", |claims| claims["aud"] = json!(["https://www.nuget.org"]));
     assert_eq!(Job::gitlab(&sandbox).set("NUGET_ID_TOKEN", &alone).run().code, 0, "an array of one is one");
@@ -160,4 +167,23 @@ fn what_may_have_arrived_is_not_tried_again() {
         let end = "There was one attempt: the job's only ID token was sent, and each is good for one exchange.";
         assert!(step.log.contains(end), "{}", step.log);
     }
+}
+
+#[test]
+fn flags_alone_count() {
+    let sandbox = Sandbox::with(|_| {});
+    let step = Job::gitlab(&sandbox).without_arguments().set("INPUT_USER", "x").set("INPUT_CHECK_ONLY", "true").run();
+    assert!(step.log.contains("the input `user` (flag --user; no variable is read here) is empty"), "{}", step.log);
+    let step = Job::gitlab(&sandbox).set("INPUT_AUDIENCE", "x").set("INPUT_EXPORT_ENV", "true").run();
+    assert_eq!(step.code, 0, "{}", step.log);
+}
+
+#[test]
+fn a_token_that_is_given_as_an_argument_is_not_shown() {
+    let sandbox = Sandbox::with(|_| {});
+    let (_, token) = sandbox.gitlab_environment()[1].clone();
+    // `run` looks for it.
+    let step = Job::gitlab(&sandbox).set("NUGET_ID_TOKEN", &token).arguments([&token]).run();
+    assert!(step.log.contains("***"), "{}", step.log);
+    assert_eq!(step.code, 2);
 }

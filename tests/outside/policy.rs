@@ -51,6 +51,16 @@ fn on_github_it_is_read_from_an_id_token_that_nobody_accepts() {
 }
 
 #[test]
+fn the_answer_alone_goes_to_standard_output() {
+    let sandbox = Sandbox::with(|_| {});
+    let ran = Job::new(&sandbox).arguments(["policy"]).execute();
+    let (answer, log) = (text(&ran.stdout), text(&ran.stderr));
+    assert!(answer.starts_with("The trust policy that this job needs"), "{answer}");
+    assert!(!answer.contains(sandbox.request_token()) && !answer.contains(&sandbox.id_tokens()[0]), "{answer}");
+    assert_eq!(read_log(log.trim_end()).len(), 2, "two masks: {log}");
+}
+
+#[test]
 fn what_an_id_token_says_can_not_act_in_the_log() {
     let forged = "main\n::error::forged ##[error]x";
     let sandbox = Sandbox::with(|config| config.job.environment = Some(forged.to_owned()));
@@ -85,6 +95,10 @@ fn without_an_id_token_the_runners_variables_tell() {
     assert!(step.log.contains("nuget.org accepts no ID tokens of `https://ghe.example`"), "{}", step.log);
     let step = Job::new(&sandbox).arguments(["policy"]).unset("ACTIONS_ID_TOKEN_REQUEST_URL").run();
     assert!(step.failed(1).starts_with("nothing is known of this job"), "{}", step.log);
+    let job = Job::gitlab(&sandbox).without_arguments().arguments(["policy"]).set("NUGET_ID_TOKEN", "a.b.c");
+    let step = job.set("CI_PROJECT_PATH", "contoso/contoso-sdk").run();
+    assert!(step.log.contains("NUGET_ID_TOKEN holds something else than GitLab's ID token"), "{}", step.log);
+    assert!(step.log.contains("Project path:   contoso-sdk"), "{}", step.log);
 }
 
 #[test]
@@ -157,7 +171,7 @@ fn in_a_repository_each_workflow_that_logs_in_needs_one() {
         &[
             ("release.yml", login),
             ("nightly.yaml", "steps:\n- uses: NuGet/login@v1\n"),
-            ("ci.yml", "steps:\n- run: dotnet test # no nuget/login\n"),
+            ("ci.yml", "steps:\n- run: dotnet test # no NuGet/login@v1\n"),
             ("notes.txt", "uses: NuGet/login@v1"),
         ],
     );
@@ -167,13 +181,29 @@ fn in_a_repository_each_workflow_that_logs_in_needs_one() {
         "The trust policy that nightly.yaml needs, by this repository (`origin` is contoso/contoso-sdk at github.com):\n"
     ));
     let fields = fields(&stdout);
-    assert_eq!(fields[3..5], ["Workflow file: nightly.yaml", "Environment: leave empty: the job names none"]);
+    assert_eq!(fields[3..5], ["Workflow file: nightly.yaml", "Environment: leave empty: none was found in the file"]);
     assert_eq!(fields[5..8], [OWNER, "Repository owner: contoso", "Repository: contoso-sdk"]);
     assert_eq!(
         fields[8..],
         ["Workflow file: release.yml", "Environment: production, if the job that logs in names it, else empty"]
     );
     assert_eq!(text(&ran.stderr), "");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_workflow_is_a_file() {
+    let sandbox = Sandbox::with(|_| {});
+    let folder = tempfile::tempdir().unwrap();
+    let git = |arguments: &[&str]| Command::new("git").args(arguments).current_dir(&folder).status().unwrap();
+    git(&["init", "--quiet"]);
+    git(&["remote", "add", "origin", "https://github.com/contoso/contoso-sdk"]);
+    let workflows = folder.path().join(".github/workflows");
+    fs::create_dir_all(workflows.join("folder.yml")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", workflows.join("endless.yml")).unwrap();
+    assert!(Command::new("mkfifo").arg(workflows.join("pipe.yml")).status().unwrap().success());
+    let ran = outside_of_a_job(&sandbox, &folder.path().join(".github"));
+    assert!(text(&ran.stdout).contains("none in .github/workflows names a login step yet"), "{ran:?}");
 }
 
 #[test]

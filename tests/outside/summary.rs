@@ -2,7 +2,6 @@
 //! meant, read by a parser of GitHub's dialect.
 
 use fastrand::Rng;
-use pulldown_cmark::{Event, Options, Parser, Tag};
 use sandbox::Sandbox;
 use sandbox::faults::{Answer, Effect, Route};
 use sandbox::runner::Line;
@@ -68,26 +67,8 @@ fn attack(random: &mut Rng) -> String {
 /// What the summary holds besides text and code.
 #[track_caller]
 fn assert_intact(step: &Step) {
-    let mut tables = Vec::new();
-    let mut headings = 0;
-    let mut cells = 0;
-    for event in Parser::new_ext(&step.summary, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH) {
-        match event {
-            Event::Html(html) | Event::InlineHtml(html) => panic!("HTML: {html}\n{}", step.summary),
-            Event::Start(Tag::Image { dest_url, .. }) => panic!("an image: {dest_url}\n{}", step.summary),
-            Event::Start(Tag::Link { dest_url, .. }) => {
-                assert_eq!(dest_url.as_ref(), "https://www.nuget.org/account/trustedpublishing", "{}", step.summary);
-            }
-            Event::Start(Tag::Heading { .. }) => headings += 1,
-            Event::Start(Tag::Table(columns)) => tables.push(columns.len()),
-            Event::Start(Tag::TableCell) => cells += 1,
-            Event::Start(Tag::CodeBlock(_) | Tag::Item | Tag::Strikethrough) => panic!("{}", step.summary),
-            _ => {}
-        }
-    }
-    assert_eq!(headings, 1, "{}", step.summary);
-    assert!(tables.is_empty() || (tables == [2] && cells == 12), "{tables:?} {cells}\n{}", step.summary);
-    assert!(!step.summary.contains(|c: char| c.is_control() && c != '\n'), "{}", step.summary);
+    assert_eq!(sandbox::summary::unmeant(&step.summary), None, "{}", step.summary);
+    assert!(!step.summary.contains("\n    "), "a block of code: {}", step.summary);
     assert!(step.summary.len() < 64 * 1024);
 }
 
