@@ -4,6 +4,8 @@
 pub mod cli;
 pub mod clock;
 pub mod environment;
+#[cfg(fuzzing)]
+pub mod fuzz;
 pub mod runner;
 
 mod advice;

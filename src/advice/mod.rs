@@ -12,6 +12,8 @@ use crate::settings::{Service, Settings, lends_nuget_org_audience};
 
 pub use catalogue::Policy;
 use catalogue::{Advice, CATALOGUE, SaidBy};
+#[cfg(fuzzing)]
+pub use facts::fork_of;
 pub use facts::{of_claims, of_place, of_run, of_settings};
 pub use template::{Facts, known};
 use template::{Found, fill, find};
