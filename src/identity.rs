@@ -3,6 +3,7 @@
 mod github;
 mod gitlab;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -17,8 +18,17 @@ use crate::settings::{ID_TOKEN_VARIABLE, Settings};
 pub use github::GitHub;
 pub use gitlab::GitLab;
 
-/// Longest token that is taken, in characters. GitHub's are about 2,000 long; a header must hold it.
-const LONGEST_TOKEN: usize = 16 * 1024;
+/// Lengths that a token may have, in characters. GitHub's are about 2,000 long; a header must hold it, and a mask must not
+/// blank ordinary words.
+const TOKEN_LENGTH: RangeInclusive<usize> = 8..=16 * 1024;
+
+/// Whether a text has the form of a signed JSON web token: three parts in base64url (RFC 7515, section 3.1).
+fn is_json_web_token(text: &str) -> bool {
+    let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let mut parts = text.split('.');
+    let three = parts.by_ref().take(3).filter(|part| !part.is_empty() && part.bytes().all(is_base64url)).count() == 3;
+    three && parts.next().is_none()
+}
 
 /// Why this job has no ID token, and can't get one.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +67,7 @@ pub enum IdentityError {
 pub fn known_credentials(environment: &Environment<'_>) -> Vec<Secret> {
     let names = [github::REQUEST_TOKEN, ID_TOKEN_VARIABLE].into_iter();
     let values = names.filter_map(|name| environment.text(name).ok().flatten());
-    values.filter_map(|value| Secret::new(value, 1..=LONGEST_TOKEN).ok()).collect()
+    values.filter_map(|value| Secret::new(value, TOKEN_LENGTH).ok()).collect()
 }
 
 /// There is no ID token for this attempt.
@@ -120,6 +130,19 @@ impl Identity {
         match self {
             Identity::GitLab(_) if received && retry != Retry::Never => Retry::Spent,
             _ => retry,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_json_web_token_has_three_parts() {
+        assert!(is_json_web_token("eyJh_-.eyJp.c2ln"));
+        for text in ["", ".", "..", "a.b", "a.b.", "a..c", "a.b.c.d", "a.b.c.", "a.b=.c", "a.b c.d", "a/b.c.d"] {
+            assert!(!is_json_web_token(text), "{text}");
         }
     }
 }

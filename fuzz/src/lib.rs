@@ -53,7 +53,10 @@ fn assert_contained(seen: &Seen) {
 pub fn claims(data: &[u8]) {
     let payload = URL_SAFE_NO_PAD.encode(data);
     assert_contained(&with_folder(|folder| fuzz::claims(&format!("e30.{payload}.c2ln"), folder)));
-    if let Ok(token) = str::from_utf8(data) {
+    // A shorter one may be a word of ours, which it then strikes out.
+    if let Ok(token) = str::from_utf8(data)
+        && token.len() > 50
+    {
         assert_contained(&with_folder(|folder| fuzz::claims(token, folder)));
     }
 }

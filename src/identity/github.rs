@@ -15,7 +15,7 @@ use crate::http::Http;
 use crate::retry::Retry;
 use crate::secret::Secret;
 
-use super::{IdentityError, LONGEST_TOKEN, NoIdToken};
+use super::{IdentityError, NoIdToken, TOKEN_LENGTH, is_json_web_token};
 
 const REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
 pub const REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
@@ -55,7 +55,7 @@ impl GitHub {
         let needed = |name| environment.text(name)?.ok_or(IdentityError::NotPermitted(name));
         let request_url = Endpoint::parse(&needed(REQUEST_URL)?);
         let request_url = request_url.map_err(|error| IdentityError::RequestUrl(REQUEST_URL, error))?;
-        let request_token = Secret::new(needed(REQUEST_TOKEN)?, 1..=LONGEST_TOKEN);
+        let request_token = Secret::new(needed(REQUEST_TOKEN)?, TOKEN_LENGTH);
         let request_token = request_token.map_err(|unfit| IdentityError::Unfit(REQUEST_TOKEN.to_owned(), unfit))?;
         Ok(GitHub { request_url, request_token, used: UsedTokens::default() })
     }
@@ -85,10 +85,10 @@ impl GitHub {
         let route = self.request_url.with_query("audience", audience);
         let answer = http.get(&route, Some(&self.request_token), LIMIT.min(left)).await?;
         let issued: Issued = answer.accepted("a string `value`")?;
-        let parts = issued.value.split('.').count();
-        let id_token = Secret::new(issued.value, 1..=LONGEST_TOKEN)
+        let is_json_web_token = is_json_web_token(&issued.value);
+        let id_token = Secret::new(issued.value, TOKEN_LENGTH)
             .map_err(|unfit| self.unusable(&format!("the `value` in its answer {unfit}")))?;
-        if parts != 3 {
+        if !is_json_web_token {
             return Err(self.unusable("the `value` in its answer is not a JSON web token").into());
         }
         if !self.used.is_new(&id_token) {

@@ -5,7 +5,7 @@ use crate::environment::Environment;
 use crate::outside::one_line;
 use crate::secret::{Masked, Secret};
 
-use super::{IdentityError, LONGEST_TOKEN};
+use super::{IdentityError, TOKEN_LENGTH, is_json_web_token};
 
 /// A job's ID token, in the variable that `id_tokens:` names (docs.gitlab.com, "ID token authentication").
 #[derive(Debug)]
@@ -19,9 +19,9 @@ impl GitLab {
     pub fn from_environment(variable: &str, environment: &Environment<'_>) -> Result<GitLab, IdentityError> {
         let shown = || one_line(variable);
         let value = environment.text(variable)?.ok_or_else(|| IdentityError::NoIdToken(shown()))?;
-        let parts = value.split('.').count();
-        let id_token = Secret::new(value, 1..=LONGEST_TOKEN).map_err(|unfit| IdentityError::Unfit(shown(), unfit))?;
-        if parts != 3 {
+        let is_json_web_token = is_json_web_token(&value);
+        let id_token = Secret::new(value, TOKEN_LENGTH).map_err(|unfit| IdentityError::Unfit(shown(), unfit))?;
+        if !is_json_web_token {
             return Err(IdentityError::NoJsonWebToken(shown()));
         }
         Ok(GitLab { variable: variable.to_owned(), id_token })

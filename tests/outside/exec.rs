@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use sandbox::Sandbox;
 use sandbox::runner::{Line, read_log};
 
-use crate::job::Job;
+use crate::job::{Job, assert_hidden, secrets};
 
 /// A job that runs a shell's words as the command, with flags for everything.
 fn job<'a>(sandbox: &'a Sandbox, words: &str) -> Job<'a> {
@@ -32,10 +32,7 @@ fn text(bytes: &[u8]) -> String {
 fn run(sandbox: &Sandbox, mut job: Job<'_>) -> Output {
     let ran = job.execute();
     let lines = read_log(&text(&ran.stderr));
-    for secret in sandbox.api_keys().iter().chain(&sandbox.id_tokens()).chain([&sandbox.request_token().to_owned()]) {
-        let shown = lines.iter().any(|line| !matches!(line, Line::Mask(_)) && format!("{line:?}").contains(secret));
-        assert!(!shown, "{lines:?}");
-    }
+    secrets(sandbox).iter().for_each(|secret| assert_hidden(secret, &lines, &[]));
     assert_eq!(fs::read_to_string(job.output()).unwrap(), "");
     ran
 }

@@ -88,7 +88,7 @@ fn a_token_of_no_use_is_told_before_anything_is_sent() {
         ("", "the variable NUGET_ID_TOKEN is not set"),
         ("glcbt-64_not-a-json-web-token", "NUGET_ID_TOKEN holds no ID token: it is not a JSON web token"),
         ("a.b c.d", "NUGET_ID_TOKEN holds characters that no credential has"),
-        ("a.b.c", "NUGET_ID_TOKEN is for the audience of nobody, but 'https://www.nuget.org' is to get it"),
+        ("abc.def.ghi", "NUGET_ID_TOKEN is for the audience of nobody, but 'https://www.nuget.org' is to get it"),
     ] {
         let job = Job::gitlab(&sandbox).set("NUGET_ID_TOKEN", value);
         let step = if value.len() > 9 { job.secret(value) } else { job }.run();

@@ -7,6 +7,8 @@ use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use clap::Parser;
 use nuget_login::UsageError;
 use nuget_login::cli::Arguments;
@@ -237,32 +239,65 @@ impl<'a> Job<'a> {
         step
     }
 
-    /// Secrets stand in mask lines only, and the API key in the output file besides.
+    /// Secrets stand in mask lines only, and the API key in the output file besides: in no form that gives them away.
     fn assert_no_secret_shown(&self, step: &Step, before: &str) {
         let added = step.output_file.strip_prefix(before).unwrap();
-        let keys = self.sandbox.api_keys();
-        let tokens = self.sandbox.id_tokens();
-        let request_token = self.sandbox.request_token().to_owned();
-        for secret in self.secrets.iter().chain(&tokens).chain(&keys).chain([&request_token]) {
-            let shown = step.lines.iter().find(|line| match line {
-                Line::Mask(_) => false,
-                line => format!("{line:?}").contains(secret),
-            });
-            assert_eq!(shown, None, "a secret is shown");
+        let secrets = secrets(self.sandbox).into_iter().chain(self.secrets.iter().cloned()).collect::<Vec<_>>();
+        for secret in &secrets {
             let delivered = step.outputs.get("NUGET_API_KEY") == Some(secret);
-            assert!(delivered || !added.contains(secret), "a token in the outputs");
+            let others = if delivered { added.replacen(secret, "", 1) } else { added.to_owned() };
+            assert_hidden(secret, &step.lines, &[&others]);
         }
         let files = fs::read_dir(self.directory.path()).unwrap().map(|entry| entry.unwrap().path());
         let exported = self.environment.get("GITHUB_ENV").map(PathBuf::from);
         for file in files.filter(|file| file.is_file() && *file != self.output() && Some(file) != exported.as_ref()) {
             let text = fs::read_to_string(&file).unwrap();
-            assert!(
-                !tokens.iter().chain(&keys).chain([&request_token]).any(|it| text.contains(it)),
-                "a secret in {}",
-                file.display()
-            );
+            secrets.iter().for_each(|secret| assert_hidden(secret, &[], &[&text]));
         }
     }
+}
+
+/// Every credential that a sandbox made: random values, which stand nowhere by chance.
+pub fn secrets(sandbox: &Sandbox) -> Vec<String> {
+    let made = [sandbox.id_tokens(), sandbox.api_keys(), vec![sandbox.request_token().to_owned()]];
+    made.into_iter().flatten().collect()
+}
+
+/// Looks for a secret in a log, mask lines aside, and in other texts: as it is, its signature alone, and in base64 and
+/// percent encoding.
+#[track_caller]
+pub fn assert_hidden(secret: &str, log: &[Line], texts: &[&str]) {
+    let log = log.iter().filter(|line| !matches!(line, Line::Mask(_))).map(|line| format!("{line:?}"));
+    let shown = log.chain(texts.iter().map(|text| (*text).to_owned())).collect::<Vec<_>>();
+    for form in forms(secret) {
+        let found = shown.iter().find(|text| text.contains(&form));
+        assert_eq!(found, None, "a secret is shown, as {form}");
+    }
+}
+
+fn forms(secret: &str) -> Vec<String> {
+    let mut forms = vec![secret.to_owned(), url::form_urlencoded::byte_serialize(secret.as_bytes()).collect()];
+    forms.extend(secret.rsplit_once('.').map(|(_, signature)| signature.to_owned()));
+    // What stands before it decides how it is cut into groups of three; the groups at both ends have something else in them.
+    for before in 0..3 {
+        let encoded = STANDARD_NO_PAD.encode("x".repeat(before) + secret);
+        let inner = &encoded[if before == 0 { 0 } else { 4 }..encoded.len() / 4 * 4 - 4];
+        forms.extend([inner.to_owned(), inner.replace('+', "-").replace('/', "_")]);
+    }
+    forms.retain(|form| form.len() >= 8);
+    forms
+}
+
+#[test]
+fn a_secret_is_found_in_every_form() {
+    let secret = "oy2abc+/def.ghi?jkl~mnop";
+    for before in ["", "a", "ab"] {
+        let text = format!("{before}{secret}");
+        for shown in [text.clone(), STANDARD_NO_PAD.encode(&text), URL_SAFE_NO_PAD.encode(text + "behind it")] {
+            assert!(forms(secret).iter().any(|form| shown.contains(form)), "{shown}");
+        }
+    }
+    assert!(forms(secret).contains(&"oy2abc%2B%2Fdef.ghi%3Fjkl%7Emnop".to_owned()));
 }
 
 impl Step {

@@ -12,6 +12,7 @@ mod job;
 mod journey;
 mod network;
 mod nuget_exe;
+mod opens;
 mod place;
 mod policy;
 mod proxies;

@@ -95,7 +95,7 @@ fn without_an_id_token_the_runners_variables_tell() {
     assert!(step.log.contains("nuget.org accepts no ID tokens of `https://ghe.example`"), "{}", step.log);
     let step = Job::new(&sandbox).arguments(["policy"]).unset("ACTIONS_ID_TOKEN_REQUEST_URL").run();
     assert!(step.failed(1).starts_with("nothing is known of this job"), "{}", step.log);
-    let job = Job::gitlab(&sandbox).without_arguments().arguments(["policy"]).set("NUGET_ID_TOKEN", "a.b.c");
+    let job = Job::gitlab(&sandbox).without_arguments().arguments(["policy"]).set("NUGET_ID_TOKEN", "abc.def.ghi");
     let step = job.set("CI_PROJECT_PATH", "contoso/contoso-sdk").run();
     assert!(step.log.contains("NUGET_ID_TOKEN holds something else than GitLab's ID token"), "{}", step.log);
     assert!(step.log.contains("Project path:   contoso-sdk"), "{}", step.log);

@@ -62,7 +62,7 @@ fn a_200_without_a_token_is_no_success() {
         (r#"{"count":0}"#, "the answer is not JSON with a string `value`"),
         (r#"{"value":7}"#, "the answer is not JSON with a string `value`"),
         (r#"{"value":""}"#, "the `value` in its answer is empty"),
-        (r#"{"value":"a.b"}"#, "the `value` in its answer is not a JSON web token"),
+        (r#"{"value":"abcdef.ghi"}"#, "the `value` in its answer is not a JSON web token"),
         (
             r#"{"value":"a.b.c\n::stop::"}"#,
             "the `value` in its answer holds characters that no credential has (white space, control characters or \
