@@ -83,7 +83,7 @@ while read -r name value more rest || [ -n "$name" ]; do
     version) version=$value ;;
     "${target:-no target}")
         asset=$value
-        case $more$rest in *[!0-9a-f]*) ;; *) digest=$more$rest ;; esac
+        case $rest$more in *[!0-9a-f]*) ;; "$more") digest=$more ;; esac
         named=$((named + 1))
         ;;
     esac

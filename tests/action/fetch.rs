@@ -560,3 +560,69 @@ fn an_installed_binary_of_the_same_version_is_used_as_it_is() {
     let runner = runner.set("ACTION_BINARY", "nuget-login\n::error::x%0A");
     assert!(runner.fails().starts_with("the input `binary` is 'nuget-login ::error::x%250A': give an absolute path"));
 }
+
+/// Pieces that a release.txt may be damaged or forged with.
+const PIECES: [&str; 16] = [
+    "\n",
+    "\r\n",
+    " ",
+    "\t",
+    "#",
+    "version ",
+    "0",
+    "a",
+    "../",
+    "/",
+    "-",
+    "$(touch ran)",
+    "`touch ran`",
+    "\"",
+    "*",
+    "é",
+];
+
+#[test]
+fn whatever_release_txt_holds_only_what_it_names_runs() {
+    // `FUZZ_SECONDS` is for more than the few that every run tries.
+    let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(3);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
+    let mut random = fastrand::Rng::with_seed(7);
+    let mirror = mirror();
+    let runner = Runner::new(&mirror.url).set("RUNNER_TOOL_CACHE", "");
+    let genuine = fs::read_to_string(runner.release_txt()).unwrap();
+    let (digest, line) = (sha256(RELEASED.as_bytes()), genuine.lines().last().unwrap().to_owned());
+    let (mut ran, mut refused) = (0, 0);
+    while std::time::Instant::now() < until {
+        let mut text = genuine.clone();
+        for _ in 0..random.usize(1..4) {
+            let places = text.char_indices().map(|(at, _)| at).collect::<Vec<_>>();
+            let [from, to] = [0; 2].map(|_| places[random.usize(..places.len())]);
+            let to = if random.bool() { from } else { to.clamp(from, from + 3.min(text.len() - from)) };
+            let to = (to..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap();
+            let piece = if random.u8(..8) == 0 { genuine.as_str() } else { PIECES[random.usize(..PIECES.len())] };
+            text.replace_range(from..to, piece);
+        }
+        fs::write(runner.release_txt(), &text).unwrap();
+        let output = runner.run();
+        let log = String::from_utf8_lossy(&output.stdout).into_owned();
+        if output.status.code() == Some(7) && log.ends_with("ran for contoso-bot\n") {
+            // White space, comments and other lines may differ.
+            let words = line.split(' ').collect::<Vec<_>>();
+            let names = text.lines().any(|line| line.split_whitespace().take(3).eq(words.iter().copied()));
+            assert!(names && text.contains(&digest), "ran for {text:?}");
+            ran += 1;
+        } else {
+            assert!(output.status.code() == Some(1) && !log.contains("ran for"), "{text:?}: {log}");
+            assert!(
+                log.lines().last().is_some_and(|line| line.starts_with("::error title=NuGet login failed::")),
+                "{text:?}: {log}"
+            );
+            refused += 1;
+        }
+        assert!(!runner.path("ran").exists() && !Path::new("ran").exists(), "{text:?} acted");
+        for entry in fs::read_dir(runner.path("temp")).unwrap() {
+            fs::remove_dir_all(entry.unwrap().path()).unwrap();
+        }
+    }
+    assert!(ran > 0 && refused > 0, "{ran} ran, {refused} were refused");
+}
