@@ -9,7 +9,8 @@ use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::login::Login;
 use crate::outside::one_line;
-use crate::runner::{Records, RecordsError, Runner};
+use crate::records::{Records, RecordsError};
+use crate::runner::Runner;
 use crate::settings::{Delivery, Settings};
 use crate::token_service::{ApiKey, Expiry};
 

@@ -5,23 +5,19 @@ use std::io;
 use std::iter;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
-use std::thread;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, redirect, retry};
 use rustls::ClientConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use tokio::runtime::Handle;
-use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::failure::{Body, Failure, Head, Rejection};
+use crate::network::Network;
 use crate::outside::{folded, one_line};
 use crate::proxy::Proxy;
 use crate::retry::{Seconds, retry_after};
@@ -179,46 +175,6 @@ const WHO_ARE_YOU: &str = "tunnel error: proxy authorization required";
 /// Time for a connection within a request of a limit: less than that, so that it is known what took so long.
 fn connect_timeout(limit: Duration) -> Duration {
     CONNECT_TIMEOUT.min(limit.mul_f64(0.95))
-}
-
-/// A thread of its own for the sockets: a peer that sends without a pause keeps it busy, and must not keep the clock
-/// from being looked at.
-struct Network {
-    runtime: Handle,
-    /// Dropped with this, which ends the thread.
-    _stop: oneshot::Sender<()>,
-}
-
-impl Network {
-    fn start() -> anyhow::Result<Network> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.context("the network's runtime can't be set up")?;
-        let handle = runtime.handle().clone();
-        let (stop, stopped) = oneshot::channel();
-        let serve = move || {
-            let _ = runtime.block_on(stopped);
-            // Without waiting: a name may still be being resolved.
-            runtime.shutdown_background();
-        };
-        thread::Builder::new().spawn(serve).context("the network's thread can't be started")?;
-        Ok(Network { runtime: handle, _stop: stop })
-    }
-
-    /// Runs `future` on the thread, for as long as somebody waits for it.
-    async fn run<T: Send + 'static>(
-        &self,
-        future: impl Future<Output = Result<T, Option<reqwest::Error>>> + Send + 'static,
-    ) -> Result<T, Option<reqwest::Error>> {
-        struct Aborted(AbortHandle);
-        impl Drop for Aborted {
-            fn drop(&mut self) {
-                self.0.abort();
-            }
-        }
-        let task = self.runtime.spawn(future);
-        let _aborted = Aborted(task.abort_handle());
-        task.await.unwrap_or(Err(None))
-    }
 }
 
 /// Sends a request and reads the answer. Gives its body and whether its length was announced; an error without a cause

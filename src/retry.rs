@@ -10,7 +10,7 @@ use crate::random::random;
 const FIRST_SPAN: Duration = Duration::from_millis(500);
 /// The span of a wait grows up to this.
 const LONGEST_SPAN: Duration = Duration::from_secs(15);
-/// An attempt needs so much time, or would only hide by its silence what the one before it has heard.
+/// An attempt needs so much time: a shorter one could only run out of it, and its error would replace a better one.
 const SHORTEST: Duration = Duration::from_millis(500);
 /// So many exchanges may stay without an answer: each may have made an API key that nobody holds, and that lives on.
 const UNANSWERED: u32 = 3;
@@ -29,7 +29,7 @@ pub enum Retry {
     Unanswered,
     /// It may succeed, but with another credential than the only one that there is.
     Spent,
-    /// It may succeed, if this is the first failure of its kind; `Retry-After` as above.
+    /// It may succeed, if no failure before this one said the same; `Retry-After` as above.
     Once(Option<Duration>),
 }
 

@@ -1,13 +1,11 @@
-//! The runner's commands and files: the only place that prints, and the only one that knows how to escape.
+//! The runner's commands and its summary: the only place that prints, and the only one that knows how to escape.
 
-use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 use crate::environment::Environment;
 use crate::outside::{shortened, tame};
-use crate::random::random;
+use crate::records::{ends_with_newline, open};
 use crate::secret::{Masked, Secret};
 
 /// The runner cuts an annotation's text at 4,096 characters (actions/runner, `ExecutionContext.cs`).
@@ -141,6 +139,7 @@ impl<W: Write> Runner<W> {
 /// stands in, or one that was redirected there.
 #[cfg(unix)]
 pub fn is_discarded(stream: &(impl std::os::fd::AsFd + io::IsTerminal)) -> bool {
+    use std::fs::File;
     use std::os::unix::fs::FileTypeExt;
     let metadata = stream.as_fd().try_clone_to_owned().and_then(|stream| File::from(stream).metadata());
     !stream.is_terminal() && metadata.is_ok_and(|metadata| metadata.file_type().is_char_device())
@@ -160,106 +159,6 @@ fn escape_data(text: &str) -> String {
 /// Escapes a property of a workflow command.
 fn escape_property(text: &str) -> String {
     escape_data(text).replace(':', "%3A").replace(',', "%2C")
-}
-
-/// A file of the runner's that takes names and values: GITHUB_OUTPUT or GITHUB_ENV. Tried before anything was sent.
-pub struct Records {
-    path: PathBuf,
-}
-
-/// Why nothing can be delivered.
-#[derive(Debug, thiserror::Error)]
-pub enum RecordsError {
-    /// The variable is unset or empty.
-    #[error("{0} is not set, so the API key could not be handed to the next step")]
-    Unset(&'static str),
-    /// The file can't be opened, or is no regular file (a key written to a terminal or a pipe would be shown).
-    #[error("the file in {variable} ({}) can't take the API key: {cause}", path.display())]
-    Unwritable {
-        /// Which variable.
-        variable: &'static str,
-        /// What the variable holds.
-        path: PathBuf,
-        /// Why not.
-        cause: io::Error,
-    },
-}
-
-impl Records {
-    /// Opens the file that the runner made for this step, and named in `variable`. It is not created: a runner that did
-    /// not make it would not read it.
-    pub fn open(variable: &'static str, environment: &Environment<'_>) -> Result<Records, RecordsError> {
-        let path: Option<OsString> = (environment.0)(variable);
-        let path = path.filter(|path| !path.is_empty()).map(PathBuf::from).ok_or(RecordsError::Unset(variable))?;
-        match open(&path) {
-            Ok(_) => Ok(Records { path }),
-            Err(cause) => Err(RecordsError::Unwritable { variable, path, cause }),
-        }
-    }
-
-    /// Appends records in one write, so that a step that is killed leaves all of them or none; after an error the file
-    /// is as it was. Gives what can take them back. What a value holds can't end its record or begin another: the delimiter is random, and checked not
-    /// to stand in it.
-    pub fn append(&self, records: &[(&str, &str)]) -> io::Result<Appended> {
-        // Once more: the runner reads the file that is there in the end.
-        let mut file = open(&self.path)?;
-        let mut text = String::new();
-        if !ends_with_newline(&mut file)? {
-            text.push('\n');
-        }
-        for (name, value) in records {
-            let delimiter = loop {
-                let delimiter = format!("ghadelimiter_{:016x}{:016x}", random(), random());
-                if !value.contains(&delimiter) {
-                    break delimiter;
-                }
-            };
-            text.push_str(&format!("{name}<<{delimiter}\n{value}\n{delimiter}\n"));
-        }
-        let before = file.metadata()?.len();
-        let written = file.write_all(text.as_bytes());
-        let appended = Appended { file, before };
-        match written {
-            Ok(()) => Ok(appended),
-            Err(error) => {
-                // Half a record may be there, where a disk is full.
-                appended.take_back();
-                Err(error)
-            }
-        }
-    }
-}
-
-/// Records that were appended.
-pub struct Appended {
-    file: File,
-    before: u64,
-}
-
-impl Appended {
-    /// Makes the file what it was before. If this fails, there is nothing left to try.
-    pub fn take_back(self) {
-        let _ = self.file.set_len(self.before);
-    }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    // Before opening: that alone would wait for ever where the path is a pipe that nobody reads.
-    if !path.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    OpenOptions::new().read(true).append(true).open(path)
-}
-
-/// Whether the next record begins on a line of its own.
-fn ends_with_newline(file: &mut File) -> io::Result<bool> {
-    if file.metadata()?.len() == 0 {
-        return Ok(true);
-    }
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
 }
 
 #[cfg(test)]

@@ -46,8 +46,8 @@ impl Secret {
         }
     }
 
-    /// The value itself, for a request header, a mask, the runner's files or a command's environment, and for nothing
-    /// else.
+    /// The value itself, for a request header, a mask, the runner's files or a command's environment; and to read the
+    /// claims of an ID token, or to hash it. For nothing else.
     pub fn reveal(&self) -> &str {
         &self.0
     }

@@ -207,10 +207,10 @@ impl Settings {
             Some(value) => seconds(&value).ok_or_else(|| UsageError::TimeoutSeconds(one_line(&value)))?,
             None => DEFAULT_TIMEOUT,
         };
+        // A flag wins over the variable of what it excludes, too.
         let delivered = check_only || export_env;
-        let is = |flag: bool, name, variable| match environment.text(variable)? {
-            _ if delivered || !from_variables => Ok(flag),
-            None => Ok(false),
+        let is = |flag: bool, name, variable| match either(None, variable, from_variables && !delivered)? {
+            None => Ok(flag),
             Some(value) => boolean(&value).ok_or_else(|| UsageError::Boolean(name, one_line(&value))),
         };
         let delivery = match command {

@@ -23,8 +23,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// words, the most leaves room for registries whose keys are JSON web tokens.
 const KEY_LENGTH: std::ops::RangeInclusive<usize> = 8..=4096;
 
-/// What the token service says about an ID token that a fresh one will not hear (NuGet gallery, August 2026).
-const PASSING: [&str; 3] = [
+/// What the token service says of one ID token, and will hardly say of the next (NuGet gallery, August 2026).
+const PASSING_MESSAGES: [&str; 3] = [
     "The JSON web token has expired.",
     "The JSON web token is not yet valid.",
     "This bearer token has already been used.",
@@ -95,7 +95,7 @@ impl NoApiKey {
         if let Failure::Rejected(Rejection { head, body: Body::Words(words), .. }) = &self.0
             && head.status == StatusCode::UNAUTHORIZED
         {
-            if PASSING.iter().any(|passing| words.starts_with(passing)) {
+            if PASSING_MESSAGES.iter().any(|passing| words.starts_with(passing)) {
                 return Retry::After(head.retry_after);
             }
             if words.starts_with(INVALID_SIGNATURE) {

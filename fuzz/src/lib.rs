@@ -120,11 +120,18 @@ pub fn printed(data: &[u8]) {
 mod tests {
     use std::fs;
 
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    /// The files with names, and what fuzzing found.
     fn replay(target: &str, run: fn(&[u8])) {
         let folder = format!("{}/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
         let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert!(files.len() > 2, "{folder} holds nothing");
         files.iter().for_each(|file| run(&fs::read(file).unwrap()));
+        let found = fs::read_to_string(format!("{folder}.txt")).unwrap();
+        assert!(found.lines().count() > 10, "{folder}.txt holds nothing");
+        found.lines().for_each(|line| run(&STANDARD.decode(line).unwrap()));
     }
 
     macro_rules! replays {

@@ -85,6 +85,7 @@ fn cargo_binstall_finds_the_assets_of_a_release() {
     let url = url.lines().next().unwrap().trim_end_matches('"').to_owned();
     let repository = env!("CARGO_PKG_REPOSITORY");
     assert!(read("dist/fetch.sh").contains(&format!("\nreleases={repository}/releases/download\n")));
+    assert!(read("dist/fetch.ps1").contains(&format!("\n$releases = '{repository}/releases/download'\n")));
     for (target, extension) in [("x86_64-unknown-linux-musl", ""), ("x86_64-pc-windows-msvc", ".exe")] {
         let parts = [("repo", repository), ("version", "1.2.3"), ("target", target), ("binary-ext", extension)];
         let url = parts.iter().fold(url.clone(), |url, (name, value)| url.replace(&format!("{{ {name} }}"), value));

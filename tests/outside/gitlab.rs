@@ -174,8 +174,16 @@ fn flags_alone_count() {
     let sandbox = Sandbox::with(|_| {});
     let step = Job::gitlab(&sandbox).without_arguments().set("INPUT_USER", "x").set("INPUT_CHECK_ONLY", "true").run();
     assert!(step.log.contains("the input `user` (flag --user; no variable is read here) is empty"), "{}", step.log);
-    let step = Job::gitlab(&sandbox).set("INPUT_AUDIENCE", "x").set("INPUT_EXPORT_ENV", "true").run();
-    assert_eq!(step.code, 0, "{}", step.log);
+    for value in ["true", "nonsense"] {
+        let step = Job::gitlab(&sandbox).set("INPUT_AUDIENCE", "x").set("INPUT_EXPORT_ENV", value).run();
+        assert_eq!(step.code, 0, "{}", step.log);
+    }
+    #[cfg(unix)]
+    {
+        let no_text = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"\xff");
+        let step = Job::gitlab(&sandbox).set("INPUT_CHECK_ONLY", no_text).run();
+        assert_eq!(step.code, 0, "{}", step.log);
+    }
 }
 
 #[test]

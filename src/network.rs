@@ -1,0 +1,49 @@
+//! The thread that the sockets live on.
+
+use std::thread;
+
+use anyhow::Context;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+/// A thread of its own for the sockets: a peer that sends without a pause keeps it busy, and must not keep the clock
+/// from being looked at.
+pub struct Network {
+    runtime: Handle,
+    /// Dropped with this, which ends the thread.
+    _stop: oneshot::Sender<()>,
+}
+
+impl Network {
+    /// Starts it.
+    pub fn start() -> anyhow::Result<Network> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("the network's runtime can't be set up")?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let serve = move || {
+            let _ = runtime.block_on(stopped);
+            // Without waiting: a name may still be being resolved.
+            runtime.shutdown_background();
+        };
+        thread::Builder::new().spawn(serve).context("the network's thread can't be started")?;
+        Ok(Network { runtime: handle, _stop: stop })
+    }
+
+    /// Runs `future` on the thread, for as long as somebody waits for it.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = Result<T, Option<reqwest::Error>>> + Send + 'static,
+    ) -> Result<T, Option<reqwest::Error>> {
+        struct Aborted(AbortHandle);
+        impl Drop for Aborted {
+            fn drop(&mut self) {
+                self.0.abort();
+            }
+        }
+        let task = self.runtime.spawn(future);
+        let _aborted = Aborted(task.abort_handle());
+        task.await.unwrap_or(Err(None))
+    }
+}
