@@ -15,7 +15,7 @@ use crate::environment::{Environment, Place};
 use crate::failure::Head;
 use crate::http::Answer;
 use crate::login::{AttemptError, GaveUp};
-use crate::policy::Form;
+use crate::policy_form::Form;
 use crate::retry::{self, End};
 use crate::runner::Runner;
 use crate::secret::{Masked, Secret};

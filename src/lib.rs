@@ -20,7 +20,7 @@ mod login;
 mod markdown;
 mod network;
 mod outside;
-mod policy;
+mod policy_form;
 mod proxy;
 mod random;
 mod records;

@@ -2,7 +2,7 @@
 
 use crate::advice::{Explanation, Facts, Policy};
 use crate::markdown::code;
-use crate::policy::{Form, TRUSTED_PUBLISHING};
+use crate::policy_form::{Form, TRUSTED_PUBLISHING};
 
 /// What stands above a failure.
 pub const FAILED: &str = "NuGet login failed";

@@ -12,7 +12,7 @@ use crate::environment::{Environment, Place};
 use crate::http::Http;
 use crate::identity::{GitHub, GitLab, IdentityError};
 use crate::outside::one_line;
-use crate::policy::{Form, TRUSTED_PUBLISHING};
+use crate::policy_form::{Form, TRUSTED_PUBLISHING};
 use crate::proxy::Proxy;
 use crate::repository::{self, Remote};
 use crate::runner::Runner;
