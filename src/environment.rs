@@ -19,6 +19,11 @@ impl Environment<'_> {
         Ok(given(&value))
     }
 
+    /// Whether this claims to be a job of GitHub and of GitLab.
+    pub fn is_of_both(&self) -> bool {
+        ["GITHUB_ACTIONS", "GITLAB_CI"].into_iter().all(|name| (self.0)(name).is_some_and(|value| value == "true"))
+    }
+
     /// Where this is. Told by `GITHUB_ACTIONS` and `GITLAB_CI` alone: the token variables may have been exported by
     /// anybody. GitHub wins, since its runner would read what is printed.
     pub fn place(&self) -> Place {

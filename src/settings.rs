@@ -87,6 +87,11 @@ pub enum UsageError {
          `exec` works against a sandbox only, with its --token-service-url or --source"
     )]
     NoSandbox(String),
+    /// A job of both, which there is not: one of the variables is set by somebody.
+    #[error(
+        "GITHUB_ACTIONS and GITLAB_CI are both `true`, and no job is of both: unset the one that does not belong here"
+    )]
+    BothPlaces,
     /// Neither a job nor a sandbox: nobody gave ID tokens.
     #[error("this is no job (neither GITHUB_ACTIONS nor GITLAB_CI is `true`), and no sandbox: {0} is not set")]
     NoJob(&'static str),
@@ -157,6 +162,9 @@ impl Settings {
     pub fn resolve(arguments: Arguments, environment: &Environment<'_>) -> Result<Settings, UsageError> {
         let Arguments { command, options, check_only, export_env } = arguments;
         let place = environment.place();
+        if environment.is_of_both() {
+            return Err(UsageError::BothPlaces);
+        }
         if command.is_none() && place == Place::Elsewhere {
             return Err(UsageError::NotGitHubActions);
         }

@@ -1,6 +1,6 @@
 //! A step summary, read by a parser of GitHub's dialect of Markdown: is it what the program meant to write?
 
-use pulldown_cmark::{Event, Options, Parser, Tag};
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag};
 
 /// The one link of a summary.
 const LINK: &str = "https://www.nuget.org/account/trustedpublishing";
@@ -16,7 +16,9 @@ pub fn unmeant(markdown: &str) -> Option<String> {
             Event::Start(Tag::Link { dest_url, .. }) if dest_url.as_ref() != LINK => {
                 return Some(format!("a link: {dest_url}"));
             }
-            Event::Start(tag @ (Tag::Item | Tag::Strikethrough)) => return Some(format!("{tag:?}")),
+            Event::Start(tag @ (Tag::Item | Tag::Strikethrough | Tag::CodeBlock(CodeBlockKind::Fenced(_)))) => {
+                return Some(format!("{tag:?}"));
+            }
             Event::Start(Tag::Heading { .. }) => headings += 1,
             Event::Start(Tag::Table(alignments)) => columns.push(alignments.len()),
             Event::Start(Tag::TableCell) => cells += 1,
@@ -43,7 +45,17 @@ mod tests {
         let meant = format!("### It failed\n\n**Why**\n\n{table}\n\n[here]({LINK}), `code <b>`\n");
         assert_eq!(unmeant(&meant), None);
         assert_eq!(unmeant(""), None);
-        for more in ["<b>", "![x](https://x.example/)", "[x](https://x.example/)", "# x", "* x", "~~x~~", "\u{1b}"] {
+        for more in [
+            "<b>",
+            "![x](https://x.example/)",
+            "[x](https://x.example/)",
+            "# x",
+            "* x",
+            "~~x~~",
+            "```\nx",
+            "~~~\nx",
+            "\u{1b}",
+        ] {
             assert!(unmeant(&format!("{meant}\n{more}\n")).is_some(), "{more}");
         }
         assert!(unmeant(&meant.replace("`y`", "`y` | z\n| v")).is_some());
