@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use crate::outside::one_line;
+
 /// Looks variables up; `std::env::var_os` outside tests.
 pub struct Environment<'a>(pub &'a dyn Fn(&str) -> Option<OsString>);
 
@@ -19,19 +21,30 @@ impl Environment<'_> {
         Ok(given(&value))
     }
 
+    /// The same, made safe to show; what is not Unicode counts as absent.
+    pub fn shown(&self, name: &str) -> Option<String> {
+        self.text(name).ok().flatten().map(|text| one_line(&text))
+    }
+
+    /// Whether the value of `name` is this very one.
+    pub fn is(&self, name: &str, value: &str) -> bool {
+        (self.0)(name).is_some_and(|it| it == value)
+    }
+
     /// Whether this claims to be a job of GitHub and of GitLab.
     pub fn is_of_both(&self) -> bool {
-        ["GITHUB_ACTIONS", "GITLAB_CI"].into_iter().all(|name| (self.0)(name).is_some_and(|value| value == "true"))
+        self.is("GITHUB_ACTIONS", "true") && self.is("GITLAB_CI", "true")
     }
 
     /// Where this is. Told by `GITHUB_ACTIONS` and `GITLAB_CI` alone: the token variables may have been exported by
     /// anybody. GitHub wins, since its runner would read what is printed.
     pub fn place(&self) -> Place {
-        let is = |name| (self.0)(name).is_some_and(|value| value == "true");
-        match (is("GITHUB_ACTIONS"), is("GITLAB_CI")) {
-            (true, _) => Place::GitHub,
-            (false, true) => Place::GitLab,
-            (false, false) => Place::Elsewhere,
+        if self.is("GITHUB_ACTIONS", "true") {
+            Place::GitHub
+        } else if self.is("GITLAB_CI", "true") {
+            Place::GitLab
+        } else {
+            Place::Elsewhere
         }
     }
 }

@@ -48,8 +48,8 @@ impl<W: Write> Runner<W> {
     /// Whether somebody asked for [`Runner::debug`]: a run that was started with debug logging has this set (RUNNER_DEBUG
     /// by the runner, ACTIONS_STEP_DEBUG by hand).
     pub fn listen(&mut self, environment: &Environment<'_>) {
-        let is = |name, value: &str| (environment.0)(name).is_some_and(|it| it == value);
-        self.debugs = self.reads_commands && (is("RUNNER_DEBUG", "1") || is("ACTIONS_STEP_DEBUG", "true"));
+        let asked = environment.is("RUNNER_DEBUG", "1") || environment.is("ACTIONS_STEP_DEBUG", "true");
+        self.debugs = self.reads_commands && asked;
     }
 
     /// Whether it does.

@@ -87,7 +87,7 @@ fn github_job<W: Write>(
         Err(error @ IdentityError::NotPermitted(_)) => error.to_string(),
         Err(error) => return Err(error.into()),
     };
-    let text = |name| environment.text(name).ok().flatten().map(|text| one_line(&text));
+    let text = |name| environment.shown(name);
     let repository = text("GITHUB_REPOSITORY").unwrap_or_default();
     let (owner, name) = repository.split_once('/').unzip();
     let workflow = text("GITHUB_WORKFLOW_REF").and_then(|it| crate::claims::workflow_file(&it));
@@ -142,7 +142,7 @@ fn gitlab_job<W: Write>(
         }
         Err(error) => error.to_string(),
     };
-    let text = |name| environment.text(name).ok().flatten().map(|text| one_line(&text));
+    let text = |name| environment.shown(name);
     let kind = if text("CI_COMMIT_TAG").is_some() { "tag" } else { "branch" };
     let r#ref = text("CI_COMMIT_REF_NAME");
     let project = text("CI_PROJECT_PATH").unwrap_or_default();

@@ -52,7 +52,7 @@ pub fn of_place(place: Place) -> Facts {
 
 /// What GitHub's runner says of the run: who started it, and whether from a fork.
 pub fn of_run(environment: &Environment<'_>) -> Facts {
-    let text = |name| environment.text(name).ok().flatten().map(|text| one_line(&text));
+    let text = |name| environment.shown(name);
     let event = text("GITHUB_EVENT_NAME").unwrap_or_default();
     let fork = fork(environment).filter(|_| event.starts_with("pull_request") && event != "pull_request_target");
     known(vec![("actor", text("GITHUB_ACTOR")), ("fork", fork), ("quoted event", Some(format!("'{event}'")))])
