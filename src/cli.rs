@@ -63,7 +63,7 @@ pub struct Options {
 
     /// Time for everything, retries included, in whole seconds [default: 120]
     ///
-    /// What passes (a busy server, a lost connection) is tried again until then.
+    /// What is temporary (a busy server, a lost connection) is tried again until then.
     #[arg(long, value_name = "SECONDS", verbatim_doc_comment)]
     pub timeout_seconds: Option<String>,
 
@@ -88,7 +88,7 @@ pub enum Subcommand {
     /// Log in right before a command, and give it the key as NUGET_API_KEY
     ///
     /// The key is in the command's environment and nowhere else: arguments would show it to other
-    /// processes. To put it there all the same, let a shell do it:
+    /// processes. To put it there anyway, let a shell do it:
     ///   nuget-login exec --user NAME -- sh -c 'push --key "$NUGET_API_KEY"'
     /// Output, signals and exit code are the command's; the words of the login go to standard error.
     /// In a job of GitHub Actions leave standard error alone: the runner reads the mask for the key
@@ -132,9 +132,10 @@ Reads from the job's environment:
   GITHUB_OUTPUT                   the file that takes the outputs
   GITHUB_ENV                      the file that takes variables, for --export-env
   GITHUB_STEP_SUMMARY             the file that takes the explanation of a failure
-  GITHUB_ACTOR, GITHUB_EVENT_PATH who and what started the run, to explain a failure
+  GITHUB_ACTOR, GITHUB_EVENT_NAME, GITHUB_EVENT_PATH
+                                  who and what started the run, to explain a failure
   GITHUB_…, CI_…                  whose job this is, for `policy` where there is no ID token
-  RUNNER_DEBUG                    `1` for more words in the log
+  RUNNER_DEBUG                    `1` for more words in the log; ACTIONS_STEP_DEBUG, if `true`, too
   HTTPS_PROXY, NO_PROXY           a proxy for https, and the hosts that need none (lower case is
                                   read too); loopback hosts never go through it. HTTP_PROXY is
                                   only checked: nothing is sent by plain http elsewhere

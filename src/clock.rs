@@ -37,3 +37,20 @@ impl Clock for SystemClock {
         tokio::time::timeout(limit, future).await.ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_clock_waits_and_gives_up() {
+        let time = Duration::from_millis(30);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let began = Instant::now();
+        runtime.block_on(SystemClock.sleep(time));
+        assert!(began.elapsed() >= time);
+        assert_eq!(runtime.block_on(SystemClock.within(time, std::future::pending::<()>())), None);
+        assert!(began.elapsed() >= 2 * time);
+        assert_eq!(runtime.block_on(SystemClock.within(time, async { 7 })), Some(7));
+    }
+}

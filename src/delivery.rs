@@ -33,16 +33,15 @@ impl Files {
         Ok(Files { outputs, environment, check_only: *delivery == Delivery::CheckOnly })
     }
 
-    /// Writes the key to all of them, or to none.
+    /// Writes the key to all of them, or to none; that the policy matches, where nothing else was asked for.
     pub fn deliver(&self, api_key: &ApiKey) -> anyhow::Result<()> {
-        let mut records = vec![("NUGET_API_KEY", api_key.key.reveal())];
-        if let Expiry::At(_, said) = &api_key.expires {
-            records.push(("expires-at", said));
-        }
-        if self.check_only {
-            records = vec![("policy-matches", "true")];
-        }
-        let exported = self.environment.as_ref().map(|file| file.append(&records[..1])).transpose();
+        let key = ("NUGET_API_KEY", api_key.key.reveal());
+        let records = match &api_key.expires {
+            _ if self.check_only => vec![("policy-matches", "true")],
+            Expiry::At(_, said) => vec![key, ("expires-at", said)],
+            _ => vec![key],
+        };
+        let exported = self.environment.as_ref().map(|file| file.append(&[key])).transpose();
         let exported = exported.context("the API key can't be written to the file in GITHUB_ENV")?;
         let written = self.outputs.append(&records);
         if let (Err(_), Some(exported)) = (&written, exported) {

@@ -53,10 +53,8 @@ impl Endpoint {
             "http" if endpoint.is_loopback() => {}
             _ => return Err(NotAnEndpoint::NotHttps { shown }),
         }
-        if !is_plain_host(endpoint.host_name())
-            || ServerName::try_from(endpoint.host_name().trim_matches(['[', ']'])).is_err()
-        {
-            return Err(malformed("the host holds characters that no host has".to_owned()));
+        if !is_host(endpoint.host_name()) {
+            return Err(malformed("the host is neither a name nor an address that a server can have".to_owned()));
         }
         if endpoint.0.as_str().len() > LONGEST_URL {
             return Err(malformed(format!("it is longer than {LONGEST_URL} bytes")));
@@ -122,9 +120,9 @@ pub fn authority(url: &Url) -> String {
     url.port().map_or(name.to_owned(), |port| format!("{name}:{port}"))
 }
 
-/// Whether a host can stand in a request: URLs allow more (`{server}` in a template that nobody filled in).
-pub fn is_plain_host(host: &str) -> bool {
-    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte))
+/// Whether a server can be named so in a certificate: URLs allow more (`{server}` in a template that nobody filled in).
+pub fn is_host(host: &str) -> bool {
+    ServerName::try_from(host.trim_matches(['[', ']'])).is_ok()
 }
 
 #[cfg(test)]

@@ -1,18 +1,24 @@
 //! The process's environment, read through one door that tests can replace.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use crate::outside::one_line;
 
-/// Looks variables up; `std::env::var_os` outside tests.
-pub struct Environment<'a>(pub &'a dyn Fn(&str) -> Option<OsString>);
+/// The variables that the program was started with.
+pub struct Environment<'a>(&'a dyn Fn(&str) -> Option<OsString>);
 
 /// A variable whose value is not Unicode. The value is not shown: it may be a secret.
 #[derive(Debug, thiserror::Error)]
 #[error("the environment variable {0} is not valid UTF-8")]
 pub struct NotUnicode(pub String);
 
-impl Environment<'_> {
+impl<'a> Environment<'a> {
+    /// Takes what looks variables up: `std::env::var_os` outside tests.
+    pub fn new(look_up: &'a dyn Fn(&str) -> Option<OsString>) -> Environment<'a> {
+        Environment(look_up)
+    }
+
     /// The value of `name` without surrounding white space; `None` if it is unset, empty or blank, since an action
     /// sets the inputs that nobody gave to empty.
     pub fn text(&self, name: &str) -> Result<Option<String>, NotUnicode> {
@@ -21,9 +27,14 @@ impl Environment<'_> {
         Ok(given(&value))
     }
 
-    /// The same, made safe to show; what is not Unicode counts as absent.
+    /// The value of `name` in one line that is safe to show; `None` as for [`Environment::text`], and where it is not Unicode.
     pub fn shown(&self, name: &str) -> Option<String> {
         self.text(name).ok().flatten().map(|text| one_line(&text))
+    }
+
+    /// The path in `name`, whatever it is made of; `None` if it is unset, empty or blank.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        (self.0)(name).filter(|path| !path.to_string_lossy().trim().is_empty()).map(PathBuf::from)
     }
 
     /// Whether the value of `name` is this very one.

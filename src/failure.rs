@@ -10,8 +10,8 @@ use crate::outside::{LONGEST, shortened};
 use crate::retry::Retry;
 use crate::trust::Untrusted;
 
-/// Statuses that pass: the server is busy, restarting or unreachable behind its front (RFC 9110; 425 is RFC 8470).
-const PASSING_STATUSES: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
+/// Temporary statuses: the server is busy, restarting or unreachable behind its front (RFC 9110; 425 is RFC 8470).
+const TRANSIENT_STATUSES: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
 
 /// Why a request brought nothing.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +84,7 @@ pub struct Head {
 
 impl Head {
     fn retry(&self) -> Retry {
-        if PASSING_STATUSES.contains(&self.status.as_u16()) { Retry::After(self.retry_after) } else { Retry::Never }
+        if TRANSIENT_STATUSES.contains(&self.status.as_u16()) { Retry::After(self.retry_after) } else { Retry::Never }
     }
 }
 

@@ -47,7 +47,7 @@ fn told(error: &anyhow::Error, facts: &Facts, masked: Option<&Secret>, folder: &
     let mut log = Vec::new();
     let mut runner = Runner::github(&mut log);
     masked.map(|secret| runner.mask(secret)).transpose().expect("a vector takes anything");
-    tell_failure(error, facts, &Environment(&environment), &mut runner);
+    tell_failure(error, facts, &Environment::new(&environment), &mut runner);
     let summary = fs::read_to_string(&summary).expect("the summary is text");
     Seen { log: String::from_utf8(log).expect("the log is text"), summary, ..Seen::default() }
 }
@@ -84,7 +84,7 @@ fn rejected(status: u16, body: &[u8], claims: Claims, id_token: &Secret, folder:
             let path = folder.join("outputs");
             fs::write(&path, "").expect("the folder takes files");
             let environment = |name: &str| (name == "GITHUB_OUTPUT").then(|| path.clone().into_os_string());
-            let files = Files::open(&Delivery::Outputs, &Environment(&environment)).expect("the file is there");
+            let files = Files::open(&Delivery::Outputs, &Environment::new(&environment)).expect("the file is there");
             files.deliver(&api_key).expect("the file takes records");
             let _ = (api_key.expires.in_words(), api_key.expires.left(UNIX_EPOCH));
             let outputs = fs::read_to_string(&path).expect("outputs are text");
@@ -133,7 +133,7 @@ pub fn printed(text: &str, title: &str) -> Seen {
     let environment = |name: &str| (name == "RUNNER_DEBUG").then(|| "1".into());
     let mut log = Vec::new();
     let mut runner = Runner::github(&mut log);
-    runner.listen(&Environment(&environment));
+    runner.read_debug_switch(&Environment::new(&environment));
     let prints = |runner: &mut Runner<&mut Vec<u8>>| -> std::io::Result<()> {
         runner.say(text)?;
         runner.debug(text)?;

@@ -16,13 +16,14 @@ use serde_json::value::RawValue;
 
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
+use crate::environment::Environment;
 use crate::failure::{Body, Failure, Head, Rejection};
 use crate::network::Network;
 use crate::outside::{folded, one_line};
 use crate::proxy::Proxy;
 use crate::retry::{Seconds, retry_after};
 use crate::secret::{Masked, Secret};
-use crate::trust::Untrusted;
+use crate::trust::{self, Untrusted};
 
 /// Longest body that is read, in bytes. Real answers take a few kilobytes. (hyper bounds the head.)
 const LONGEST_BODY: usize = 1024 * 1024;
@@ -44,8 +45,10 @@ pub struct Http<'a, C> {
 }
 
 impl<'a, C: Clock> Http<'a, C> {
-    /// Sets the client up; opens nothing. What is `masked` is struck out of what a service says.
-    pub fn new(tls: ClientConfig, proxy: Option<Proxy>, clock: &'a C, masked: Masked) -> anyhow::Result<Self> {
+    /// Sets the client up, with the proxy and the certificates that the environment names; connects to nothing. What is
+    /// `masked` is struck out of what a service says.
+    pub fn from_environment(environment: &Environment<'_>, clock: &'a C, masked: Masked) -> anyhow::Result<Self> {
+        let (tls, proxy) = (trust::tls(environment)?, Proxy::from_environment(environment)?);
         Ok(Http { tls, proxy, clock, masked, network: Network::start()? })
     }
 
@@ -87,21 +90,25 @@ impl<'a, C: Clock> Http<'a, C> {
         // Known as soon as it came, for the case that the body does not.
         let head = Arc::new(OnceLock::new());
         let fetched = self.network.run(fetch(request, self.clock.date(), Arc::clone(&head)));
-        let fetched = self.clock.within(limit, fetched).await;
+        let Some(fetched) = self.clock.within(limit, fetched).await else {
+            let problem = format!("did not come completely within {}", Seconds(limit));
+            return Err(Failure::NoAnswer { host, head: head.get().copied(), problem });
+        };
         let head = head.get().copied();
         let no_answer = |problem| Failure::NoAnswer { host: host.clone(), head, problem };
         match (fetched, head) {
-            (None, _) => Err(no_answer(format!("did not come completely within {}", Seconds(limit)))),
             (Some(Ok((body, framed))), Some(head)) => Ok(Answer::new(host, head, framed, body, self.masked.clone())),
-            (Some(Err(Some(error))), None) => {
+            (Some(Err(FetchError::TooLong)), Some(head)) => {
+                Err(Failure::TooLong { host, part: format!("{head} with more than {LONGEST_BODY} bytes") })
+            }
+            (Some(Err(FetchError::Client(error))), None) => {
                 let left = limit.saturating_sub(self.clock.now() - began);
                 Err(self.failure(error, endpoint, limit, left).await)
             }
-            (Some(Err(Some(error))), Some(_)) => Err(no_answer(format!("could not be read: {}", innermost(&error)))),
-            (Some(Err(None)), Some(head)) => {
-                Err(Failure::TooLong { host, part: format!("{head} with more than {LONGEST_BODY} bytes") })
+            (Some(Err(FetchError::Client(error))), Some(_)) => {
+                Err(no_answer(format!("could not be read: {}", innermost(&error))))
             }
-            (Some(_), None) => Err(no_answer("could not be read: the client gave up".to_owned())),
+            (_, None) | (None, _) => Err(no_answer("could not be read: the client gave up".to_owned())),
         }
     }
 
@@ -177,22 +184,35 @@ fn connect_timeout(limit: Duration) -> Duration {
     CONNECT_TIMEOUT.min(limit.mul_f64(0.95))
 }
 
-/// Sends a request and reads the answer. Gives its body and whether its length was announced; an error without a cause
-/// is that it was too long.
+/// Why an answer did not come.
+enum FetchError {
+    /// What the client says.
+    Client(reqwest::Error),
+    /// Its body is longer than [`LONGEST_BODY`].
+    TooLong,
+}
+
+impl From<reqwest::Error> for FetchError {
+    fn from(error: reqwest::Error) -> FetchError {
+        FetchError::Client(error)
+    }
+}
+
+/// Sends a request and reads the answer. Gives its body and whether its length was announced.
 async fn fetch(
     request: RequestBuilder,
     date: SystemTime,
     head: Arc<OnceLock<Head>>,
-) -> Result<(Vec<u8>, bool), Option<reqwest::Error>> {
-    let mut response = request.send().await.map_err(Some)?;
+) -> Result<(Vec<u8>, bool), FetchError> {
+    let mut response = request.send().await?;
     let absences = response.headers().get_all(RETRY_AFTER).iter();
     let absences = absences.filter_map(|value| retry_after(value.to_str().ok()?, date));
     let _ = head.set(Head { status: response.status(), retry_after: absences.max() });
     let framed = response.headers().contains_key(CONTENT_LENGTH) || response.headers().contains_key(TRANSFER_ENCODING);
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Some)? {
+    while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > LONGEST_BODY {
-            return Err(None);
+            return Err(FetchError::TooLong);
         }
         body.extend_from_slice(&chunk);
     }

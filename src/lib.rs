@@ -47,14 +47,14 @@ use exec::ExecError;
 use http::Http;
 use identity::{Identity, IdentityError};
 use login::GaveUp;
-use proxy::Proxy;
 pub use report::FAILED;
 use runner::Runner;
 pub use settings::UsageError;
 use settings::{Delivery, Settings};
 
-/// Runs the program, and gives its exit code: 0 for a key in the outputs, 1 for a failure, 2 for wrong usage. Does not
-/// return where a command gets the key. What somebody asked for goes to `answers`, everything else to `runner`.
+/// Runs the program, and gives its exit code: 0 if it did what it was asked for, 1 for a failure, 2 for wrong usage, 126
+/// and 127 for a command that can't be started or is not there. Does not return where a command gets the key. What
+/// somebody asked for goes to `answers`, everything else to `runner`.
 pub fn run<W: Write>(
     arguments: Result<Arguments, UsageError>,
     environment: &Environment<'_>,
@@ -62,7 +62,7 @@ pub fn run<W: Write>(
     runner: &mut Runner<W>,
     answers: &mut dyn Write,
 ) -> u8 {
-    runner.listen(environment);
+    runner.read_debug_switch(environment);
     let mut facts = advice::of_place(environment.place());
     let outcome = match arguments {
         Ok(Arguments { command: Some(Subcommand::Policy { gitlab }), .. }) => {
@@ -125,7 +125,7 @@ fn log_in<W: Write>(
         (Delivery::Command(_), _) | (Delivery::CheckOnly, Place::GitLab) => None,
         (delivery, _) => Some(Files::open(delivery, environment)?),
     };
-    let http = Http::new(trust::tls(environment)?, Proxy::from_environment(environment)?, clock, runner.masked())?;
+    let http = Http::from_environment(environment, clock, runner.masked())?;
     let login = runtime()?.block_on(login::login(&settings, &mut identity, &http, clock, runner))?;
     if let Some(files) = files {
         files.deliver(&login.api_key)?;

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::advice;
 use crate::claims::Claims;
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
@@ -114,7 +113,7 @@ pub async fn login<W: Write, C: Clock>(
         Service::At(token_service) => Some(token_service.clone()),
         Service::IndexedBy(_) => None,
     };
-    if let Some(warning) = advice::warning(settings) {
+    if let Some(warning) = settings.warning() {
         runner.warning("NuGet login", &warning)?;
     }
     let api_key = loop {

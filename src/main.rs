@@ -14,7 +14,7 @@ use nuget_login::environment::{Environment, Place};
 use nuget_login::runner::{Runner, is_discarded};
 
 fn main() -> ExitCode {
-    let environment = Environment(&|name| env::var_os(name));
+    let environment = Environment::new(&|name| env::var_os(name));
     let arguments = match Arguments::try_parse() {
         Err(error) if !error.use_stderr() => {
             // `--help` or `--version`; a closed pipe is not worth a word.

@@ -31,11 +31,8 @@ impl Network {
         Ok(Network { runtime: handle, _stop: stop })
     }
 
-    /// Runs `future` on the thread, for as long as somebody waits for it.
-    pub async fn run<T: Send + 'static>(
-        &self,
-        future: impl Future<Output = Result<T, Option<reqwest::Error>>> + Send + 'static,
-    ) -> Result<T, Option<reqwest::Error>> {
+    /// What `future` gives, which runs on the thread for as long as somebody waits for it; `None` if it broke off.
+    pub async fn run<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Option<T> {
         struct Aborted(AbortHandle);
         impl Drop for Aborted {
             fn drop(&mut self) {
@@ -44,6 +41,6 @@ impl Network {
         }
         let task = self.runtime.spawn(future);
         let _aborted = Aborted(task.abort_handle());
-        task.await.unwrap_or(Err(None))
+        task.await.ok()
     }
 }

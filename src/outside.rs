@@ -9,7 +9,7 @@ pub fn one_line(text: &str) -> String {
     shortened(folded(text), LONGEST)
 }
 
-/// The same at its full length.
+/// One line of any length: white space is folded, and what [`tame`] breaks is broken.
 pub fn folded(text: &str) -> String {
     tame(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }

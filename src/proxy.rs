@@ -6,7 +6,7 @@ use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
-use crate::endpoint::{authority, is_plain_host};
+use crate::endpoint::{authority, is_host};
 use crate::environment::{Environment, NotUnicode};
 
 /// Hosts that never go through a proxy: this machine.
@@ -77,7 +77,7 @@ fn parse(value: &str) -> Option<Url> {
     // A password with one of `/ ? # \` in it would end up as a port, a path or a host.
     let nothing_behind =
         url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !value.contains('\\');
-    let usable = matches!(url.scheme(), "http" | "https") && is_plain_host(url.host_str().unwrap_or_default());
+    let usable = matches!(url.scheme(), "http" | "https") && is_host(url.host_str().unwrap_or_default());
     (usable && nothing_behind).then_some(url)
 }
 
@@ -117,7 +117,7 @@ mod tests {
                 "NO_PROXY" => Some(no_proxy.into()),
                 _ => None,
             };
-            let proxy = Proxy::from_environment(&Environment(&value)).unwrap().unwrap();
+            let proxy = Proxy::from_environment(&Environment::new(&value)).unwrap().unwrap();
             assert!(!proxy.serves(&format!("https://{host}/").parse().unwrap()), "{no_proxy}");
             assert!(proxy.serves(&"https://notnuget.example/".parse().unwrap()) || no_proxy == "*", "{no_proxy}");
         }

@@ -1,6 +1,5 @@
 //! The files that the runner reads after a step: names and values in GITHUB_OUTPUT and GITHUB_ENV.
 
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +15,7 @@ pub struct Records {
 /// Why nothing can be delivered.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordsError {
-    /// The variable is unset or empty.
+    /// The variable is unset, empty or blank.
     #[error("{0} is not set, so the API key could not be handed to the next step")]
     Unset(&'static str),
     /// The file can't be opened, or is no regular file (a key written to a terminal or a pipe would be shown).
@@ -35,8 +34,7 @@ impl Records {
     /// Opens the file that the runner made for this step, and named in `variable`. It is not created: a runner that did
     /// not make it would not read it.
     pub fn open(variable: &'static str, environment: &Environment<'_>) -> Result<Records, RecordsError> {
-        let path: Option<OsString> = (environment.0)(variable);
-        let path = path.filter(|path| !path.is_empty()).map(PathBuf::from).ok_or(RecordsError::Unset(variable))?;
+        let path = environment.path(variable).ok_or(RecordsError::Unset(variable))?;
         match open(&path) {
             Ok(_) => Ok(Records { path }),
             Err(cause) => Err(RecordsError::Unwritable { variable, path, cause }),
@@ -44,8 +42,8 @@ impl Records {
     }
 
     /// Appends records in one write, so that a step that is killed leaves all of them or none; after an error the file
-    /// is as it was. Gives what can take them back. What a value holds can't end its record or begin another: the delimiter is random, and checked not
-    /// to stand in it.
+    /// is as it was. Gives what can take them back. What a value holds can't end its record or begin another: the
+    /// delimiter is random, and checked not to stand in it.
     pub fn append(&self, records: &[(&str, &str)]) -> io::Result<Appended> {
         // Once more: the runner reads the file that is there in the end.
         let mut file = open(&self.path)?;

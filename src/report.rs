@@ -57,10 +57,14 @@ fn several(explanation: &Explanation) -> Option<String> {
         0 => String::new(),
         more => format!(" ({more} more are not shown.)"),
     };
-    Some(format!(
-        "nuget.org compared several policies, and none matches. Find the one that is meant for this job, and mend that one \
-         only.{more}"
-    ))
+    let several = match explanation.policy {
+        Policy::None => "The token service gives several reasons.",
+        _ => {
+            "The token service compared several policies, and none matches. Find the one that is meant for this job, and \
+             mend that one only."
+        }
+    };
+    Some(format!("{several}{more}"))
 }
 
 /// The policy to show, and what stands above it; none that could not be the cause.

@@ -46,7 +46,7 @@ pub fn origin() -> Result<Remote, RepositoryError> {
     Remote::parse(&git(&["remote", "get-url", "origin"])?).ok_or(RepositoryError::NoHost)
 }
 
-/// Its folder.
+/// The top folder of the repository that one stands in.
 pub fn folder() -> Result<PathBuf, RepositoryError> {
     Ok(PathBuf::from(git(&["rev-parse", "--show-toplevel"])?))
 }

@@ -1,7 +1,6 @@
 //! The runner's commands and its summary: the only place that prints, and the only one that knows how to escape.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use crate::environment::Environment;
 use crate::outside::{shortened, tame};
@@ -45,14 +44,14 @@ impl<W: Write> Runner<W> {
         self.log.flush()
     }
 
-    /// Whether somebody asked for [`Runner::debug`]: a run that was started with debug logging has this set (RUNNER_DEBUG
-    /// by the runner, ACTIONS_STEP_DEBUG by hand).
-    pub fn listen(&mut self, environment: &Environment<'_>) {
+    /// Switches [`Runner::debug`] on where it was asked for: a run that was started with debug logging has RUNNER_DEBUG
+    /// set by the runner, or ACTIONS_STEP_DEBUG by hand.
+    pub fn read_debug_switch(&mut self, environment: &Environment<'_>) {
         let asked = environment.is("RUNNER_DEBUG", "1") || environment.is("ACTIONS_STEP_DEBUG", "true");
         self.debugs = self.reads_commands && asked;
     }
 
-    /// Whether it does.
+    /// Whether [`Runner::debug`] prints anything.
     pub fn debugs(&self) -> bool {
         self.debugs
     }
@@ -101,8 +100,8 @@ impl<W: Write> Runner<W> {
     /// Adds Markdown to the summary of this step, which stands on the page of the run. There is none where the runner
     /// offers no file for it.
     pub fn summarize(&self, environment: &Environment<'_>, markdown: &str) -> io::Result<()> {
-        let path = (environment.0)("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty() && self.reads_commands);
-        let Some(path) = path.map(PathBuf::from).filter(|path| path.is_file()) else { return Ok(()) };
+        let path = environment.path("GITHUB_STEP_SUMMARY").filter(|path| self.reads_commands && path.is_file());
+        let Some(path) = path else { return Ok(()) };
         let mut file = open(&path)?;
         let start = if ends_with_newline(&mut file)? { "" } else { "\n\n" };
         file.write_all(format!("{start}{}\n\n", self.without_secrets(markdown)).as_bytes())

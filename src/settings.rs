@@ -158,6 +158,19 @@ impl From<clap::Error> for UsageError {
 }
 
 impl Settings {
+    /// A warning about settings that work, but that give away more than they need to.
+    pub fn warning(&self) -> Option<String> {
+        let Service::At(token_service) = &self.service else { return None };
+        lends_nuget_org_audience(&self.audience, token_service).then(|| {
+            format!(
+                "The ID token for {} is made out to nuget.org (audience {}): whoever runs that host could redeem it at \
+                 nuget.org. Set the input `audience` to one of its own.",
+                token_service.host(),
+                self.audience,
+            )
+        })
+    }
+
     /// Checks the place and every input; nothing is sent or written. A flag wins over its variable.
     pub fn resolve(arguments: Arguments, environment: &Environment<'_>) -> Result<Settings, UsageError> {
         let Arguments { command, options, check_only, export_env } = arguments;

@@ -13,16 +13,11 @@ use crate::http::Http;
 use crate::identity::{GitHub, GitLab, IdentityError};
 use crate::outside::one_line;
 use crate::policy_form::{Form, TRUSTED_PUBLISHING};
-use crate::proxy::Proxy;
 use crate::repository::{self, Remote};
 use crate::runner::Runner;
-use crate::trust;
 
 /// The audience of an ID token that is only read: nobody accepts it.
 const NOBODY: &str = "urn:nuget-login:policy";
-
-/// Time for asking GitHub.
-const LIMIT: Duration = Duration::from_secs(15);
 
 /// A job, and how we know of it. Reads on from "The policy that … needs".
 struct Job {
@@ -114,9 +109,9 @@ fn claims_from<W: Write>(
     runner: &mut Runner<W>,
 ) -> anyhow::Result<Result<Claims, String>> {
     runner.mask(github.request_token())?;
-    let http = Http::new(trust::tls(environment)?, Proxy::from_environment(environment)?, clock, runner.masked())?;
+    let http = Http::from_environment(environment, clock, runner.masked())?;
     let runtime = crate::runtime()?;
-    let id_token = runtime.block_on(github.id_token(&http, NOBODY, LIMIT));
+    let id_token = runtime.block_on(github.id_token(&http, NOBODY, Duration::MAX));
     Ok(match id_token {
         Ok(id_token) => {
             runner.mask(&id_token)?;

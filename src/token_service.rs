@@ -24,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const KEY_LENGTH: std::ops::RangeInclusive<usize> = 8..=4096;
 
 /// What the token service says of one ID token, and will hardly say of the next (NuGet gallery, August 2026).
-const PASSING_MESSAGES: [&str; 3] = [
+const TRANSIENT_MESSAGES: [&str; 3] = [
     "The JSON web token has expired.",
     "The JSON web token is not yet valid.",
     "This bearer token has already been used.",
@@ -95,7 +95,7 @@ impl NoApiKey {
         if let Failure::Rejected(Rejection { head, body: Body::Words(words), .. }) = &self.0
             && head.status == StatusCode::UNAUTHORIZED
         {
-            if PASSING_MESSAGES.iter().any(|passing| words.starts_with(passing)) {
+            if TRANSIENT_MESSAGES.iter().any(|transient| words.starts_with(transient)) {
                 return Retry::After(head.retry_after);
             }
             if words.starts_with(INVALID_SIGNATURE) {

@@ -20,6 +20,8 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
 };
 
+use time::OffsetDateTime;
+
 use crate::environment::Environment;
 use crate::outside::one_line;
 
@@ -74,10 +76,7 @@ impl Untrusted {
 /// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the built-in and the system's roots, as with OpenSSL; `NODE_EXTRA_CA_CERTS`
 /// adds to whatever there is, since a self-hosted runner sets it for actions in Node.
 pub fn tls(environment: &Environment<'_>) -> Result<ClientConfig, TrustError> {
-    let named = |variable| {
-        let value = (environment.0)(variable).filter(|value| !value.to_string_lossy().trim().is_empty());
-        value.map(|value| (variable, value))
-    };
+    let named = |variable| Some((variable, environment.path(variable)?));
     let (file, folders) = (named("SSL_CERT_FILE"), named("SSL_CERT_DIR"));
     let replaced = file.is_some() || folders.is_some();
     let mut roots = RootCertStore::empty();
@@ -85,7 +84,6 @@ pub fn tls(environment: &Environment<'_>) -> Result<ClientConfig, TrustError> {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     for (variable, path) in file.into_iter().chain(named("NODE_EXTRA_CA_CERTS")) {
-        let path = PathBuf::from(path);
         let unusable = |problem: String| TrustError { variable, path: path.clone(), problem };
         let (added, _) = roots.add_parsable_certificates(certificates(&path).map_err(unusable)?);
         if added == 0 {
@@ -167,6 +165,10 @@ impl ServerCertVerifier for Verifier {
         let invalid = |error: Error| match error {
             Error::InvalidCertificate(problem) => {
                 let problem = match problem {
+                    CertificateError::ExpiredContext { not_after, .. } => format!("it expired on {}", day(not_after)),
+                    CertificateError::NotValidYetContext { not_before, .. } => {
+                        format!("it is not valid before {}", day(not_before))
+                    }
                     CertificateError::Other(OtherError(problem)) => one_line(&problem.to_string()),
                     problem => one_line(&problem.to_string()),
                 };
@@ -228,6 +230,13 @@ fn is_of_time(error: &Error) -> bool {
     use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
     let Error::InvalidCertificate(problem) = error else { return false };
     matches!(problem, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
+}
+
+/// The day of a moment, in UTC.
+fn day(moment: UnixTime) -> String {
+    let date =
+        i64::try_from(moment.as_secs()).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    date.map_or("an odd day".to_owned(), |date| date.date().to_string())
 }
 
 /// Who issued a certificate: its common name and organization, made safe to show.

@@ -104,12 +104,16 @@ const fn policy(message: &'static str, when: Case, cause: &'static str, mend: &'
     Advice { said_by: SaidBy::Service, message, when, cause, mend, policy: Policy::AsItIs }
 }
 
+const NO_JOB: &str = "The program runs outside of GitHub Actions and GitLab CI.";
+const NO_JOB_MEND: &str = "Run it in a step of a workflow; in GitLab CI use `nuget-login exec`. To try it by hand, use what \
+                           `cargo run -p sandbox -- serve` exports.";
+const NOT_AS_GITLABS: &str = "The ID token is not as GitLab makes them.";
 const CHANGED: &str = "Something between this job and the token service changed the request.";
 const CHANGED_MEND: &str = "Look at what stands between them: HTTPS_PROXY, a gateway, the input `token-service-url` \
                             (nuget.org's is https://www.nuget.org/api/v2/token).";
 const NOT_GITHUB: &str = "Something other than GitHub answers at ACTIONS_ID_TOKEN_REQUEST_URL. GitHub sets that variable: \
                           look for an `env:` or a self-hosted runner that overwrites it.";
-const NOT_GITLAB: &str = "Something other than an ID token of GitLab's is in the variable {gitlab}. Give it to the job by \
+const NOT_GITLAB: &str = "Something other than an ID token of GitLab's is in the variable {id token variable}. Give it to the job by \
                           `id_tokens:`, with `aud:`, and don't set a variable of that name elsewhere.";
 const REPORT: &str = "Run the job again in a few minutes. If it stays, report it to the registry (nuget.org: \
                       support@nuget.org), with this message.";
@@ -136,8 +140,8 @@ pub const CATALOGUE: &[Advice] = &[
         "there is no @ in the user names of nuget.org",
         Case::Any,
         "The input `user` looks like an e-mail address.",
-        "Set it to the nuget.org profile name of the person who created the trust policy: what stands behind \
-         https://www.nuget.org/profiles/.",
+        "Set it to the nuget.org profile name of the person who created the trust policy: what follows \
+         https://www.nuget.org/profiles/ in the profile's URL.",
     ),
     us(
         "this job can't ask GitHub for an ID token: {variable} is not set",
@@ -151,7 +155,7 @@ pub const CATALOGUE: &[Advice] = &[
         Case::Dependabot,
         "Dependabot started this run, and it was given no right to ask for ID tokens.",
         "Publish in another run, after the merge, and add to the job that publishes: `if: github.actor != \
-         'dependabot[bot]'`. (Where it shall publish all the same, give it `id-token: write`.)",
+         'dependabot[bot]'`. (If it is to publish anyway, give it `id-token: write`.)",
     ),
     us(
         "this job can't ask GitHub for an ID token: {variable} is not set",
@@ -173,8 +177,8 @@ pub const CATALOGUE: &[Advice] = &[
     us(
         "holds no ID token: it is not a JSON web token",
         Case::GitLab,
-        "The variable {gitlab} is not one that GitLab made of `id_tokens:`.",
-        "Name the ID token below `id_tokens:` as nothing else is named; or give its name: `--id-token-variable`. (A \
+        "The variable {id token variable} is not one that GitLab made of `id_tokens:`.",
+        "Give the ID token below `id_tokens:` a name that no other variable has; or give its name: `--id-token-variable`. (A \
          CI_JOB_TOKEN is no ID token.)",
     ),
     us(
@@ -198,8 +202,8 @@ pub const CATALOGUE: &[Advice] = &[
             "No matching trust policy owned by user '{asked}' was found.",
             "No trust policy that {user} created matches this job.",
             "First, is the user {user} right? It must be the nuget.org profile name of the person who created the policy \
-             (what stands behind https://www.nuget.org/profiles/): not the organization that owns the packages, not an \
-             e-mail address or a display name. Second, is the policy one for GitLab, and are its *Namespace path* and \
+             (what follows https://www.nuget.org/profiles/ in the profile's URL): not the organization that owns the \
+             packages, not an e-mail address or a display name. Second, is the policy one for GitLab, and are its *Namespace path* and \
              *Project path* those shown below? Third, if the project was deleted and created again, or moved to another \
              group, create a new policy.",
         )
@@ -218,8 +222,8 @@ pub const CATALOGUE: &[Advice] = &[
         Case::Any,
         "No trust policy that {user} created matches this job.",
         "First, is the input {user: |user} right? It must be the nuget.org profile name of the person who created the \
-         policy (what stands behind https://www.nuget.org/profiles/): not the organization that owns the packages, not an \
-         e-mail address or a display name. Second, compare *Repository owner* and *Repository* of the policy on nuget.org \
+         policy (what follows https://www.nuget.org/profiles/ in the profile's URL): not the organization that owns the \
+         packages, not an e-mail address or a display name. Second, compare *Repository owner* and *Repository* of the policy on nuget.org \
          with the table. Third, if the repository was deleted and created again, or transferred, create a new policy.",
     ),
     policy(
@@ -426,35 +430,27 @@ pub const CATALOGUE: &[Advice] = &[
         "The token service treats ID tokens as not yet valid: its clock must be wrong.",
         REPORT,
     ),
-    gitlab(
-        "The JSON web token must have exactly one aud claim value.",
-        "The ID token is not as GitLab makes them.",
-        NOT_GITLAB,
-    ),
+    gitlab("The JSON web token must have exactly one aud claim value.", NOT_AS_GITLABS, NOT_GITLAB),
     service(
         "The JSON web token must have exactly one aud claim value.",
         "The login asked for the audience {audience}, but the ID token came with several, or none.",
         NOT_GITHUB,
     ),
-    gitlab("The JSON web token must have an aud claim.", "The ID token is not as GitLab makes them.", NOT_GITLAB),
+    gitlab("The JSON web token must have an aud claim.", NOT_AS_GITLABS, NOT_GITLAB),
     service(
         "The JSON web token must have an aud claim.",
         "The login asked for the audience {audience}, but the ID token came without one.",
         NOT_GITHUB,
     ),
-    gitlab("The JSON web token must have an iss claim.", "The ID token is not as GitLab makes them.", NOT_GITLAB),
+    gitlab("The JSON web token must have an iss claim.", NOT_AS_GITLABS, NOT_GITLAB),
     service("The JSON web token must have an iss claim.", "The ID token does not say who issued it.", NOT_GITHUB),
-    gitlab(
-        "The JSON web token iss claim must be a valid HTTPS URL.",
-        "The ID token is not as GitLab makes them.",
-        NOT_GITLAB,
-    ),
+    gitlab("The JSON web token iss claim must be a valid HTTPS URL.", NOT_AS_GITLABS, NOT_GITLAB),
     service(
         "The JSON web token iss claim must be a valid HTTPS URL.",
         "The ID token's issuer, {issuer}, is no https URL.",
         NOT_GITHUB,
     ),
-    gitlab("The JSON web token must have a jti claim.", "The ID token is not as GitLab makes them.", NOT_GITLAB),
+    gitlab("The JSON web token must have a jti claim.", NOT_AS_GITLABS, NOT_GITLAB),
     service("The JSON web token must have a jti claim.", "The ID token has no unique ID (`jti`).", NOT_GITHUB),
     gitlab(
         "This bearer token has already been used. A new bearer token must be used for each request.",
@@ -504,18 +500,8 @@ pub const CATALOGUE: &[Advice] = &[
          ACTIONS_ID_TOKEN_REQUEST_URL.",
     ),
     // The place.
-    us(
-        "this is not a GitHub Actions job",
-        Case::Any,
-        "The program runs outside of GitHub Actions and GitLab CI.",
-        "Run it in a step of a workflow; in GitLab CI use `nuget-login exec`. To try it by hand, use what `cargo run -p sandbox -- serve` exports.",
-    ),
-    us(
-        "this is no job (",
-        Case::Any,
-        "The program runs outside of GitHub Actions and GitLab CI.",
-        "Run it in a step of a workflow; in GitLab CI use `nuget-login exec`. To try it by hand, use what `cargo run -p sandbox -- serve` exports.",
-    ),
+    us("this is not a GitHub Actions job", Case::Any, NO_JOB, NO_JOB_MEND),
+    us("this is no job (", Case::Any, NO_JOB, NO_JOB_MEND),
     us(
         "GITHUB_OUTPUT",
         Case::Any,
@@ -531,7 +517,7 @@ pub const CATALOGUE: &[Advice] = &[
     us(
         "the job's only ID token was sent, and each is good for one exchange",
         Case::GitLab,
-        "The exchange failed in a way that passes; but GitLab gave this job one ID token, which may be used up now.",
+        "The failure may be temporary; but GitLab gave this job one ID token, which may be used up now.",
         "Run the job again, with *Retry* on its page: then it has a new one. nuget.org gives one API key for a user every 30 \
          seconds; for outages see https://status.nuget.org. A key that nobody holds expires by itself.",
     ),
@@ -666,8 +652,8 @@ pub const CATALOGUE: &[Advice] = &[
 mod tests {
     use super::*;
 
-    /// A text of the catalogue in a cell of the README's table: blanks are names in italics, and of an example of YAML
-    /// the lines that say something.
+    /// A text of the catalogue in a cell of the README's table: blanks are names in italics, and each line of an
+    /// example of YAML is code.
     fn cell(text: &str) -> String {
         let blank = |blank: &str| match blank.split_once('|') {
             Some((before, name)) => format!("`{}` *{name}*", before.trim()),
@@ -676,7 +662,6 @@ mod tests {
         let parts = text.split(['{', '}']).enumerate();
         let text: String = parts.map(|(at, part)| if at % 2 == 0 { part.to_owned() } else { blank(part) }).collect();
         let line = |line: &str| match line.strip_prefix("    ") {
-            Some(yaml) if yaml.ends_with(':') => None,
             Some(yaml) => Some(format!("`{}`", yaml.trim())),
             None => Some(line.to_owned()).filter(|line| !line.is_empty()),
         };
@@ -719,6 +704,34 @@ mod tests {
             return;
         }
         assert!(text.contains(&table), "UPDATE_README=1 cargo test -p nuget-login --lib puts it there");
+    }
+
+    #[test]
+    fn every_blank_is_one_of_the_message_or_a_fact() {
+        let blanks = |text: &'static str| text.split(['{', '}']).skip(1).step_by(2);
+        for advice in CATALOGUE {
+            for blank in [advice.cause, advice.mend].into_iter().flat_map(blanks) {
+                let name = blank.split_once('|').map_or(blank, |(_, name)| name);
+                let is_fact = include_str!("facts.rs").contains(&format!("(\"{name}\", "));
+                assert!(is_fact || blanks(advice.message).any(|it| it == name), "{{{name}}} in: {}", advice.mend);
+            }
+        }
+    }
+
+    /// Each stands in a snapshot of what a user reads.
+    #[test]
+    fn every_advice_was_seen_from_outside() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/outside/snapshots");
+        let shown =
+            std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+        let shown: Vec<String> = shown.collect();
+        let is_in = |texts: [&str; 2], snapshot: &str| {
+            let literals = texts.into_iter().flat_map(|text| text.split(['{', '}']).step_by(2));
+            literals.flat_map(str::lines).all(|literal| snapshot.contains(literal.trim()))
+        };
+        let unseen = |advice: &&Advice| !shown.iter().any(|snapshot| is_in([advice.cause, advice.mend], snapshot));
+        let unseen: Vec<&str> = CATALOGUE.iter().filter(unseen).map(|advice| advice.message).collect();
+        assert_eq!(unseen, [""; 0]);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -22,7 +21,7 @@ pub fn of_settings(settings: &Settings) -> Facts {
         ("user", Some(one_line(&settings.user))),
         ("audience", Some(one_line(&settings.audience))),
         ("service", Some(settings.service.named().without_query())),
-        ("gitlab", (settings.place == Place::GitLab).then(|| settings.id_token_variable.clone())),
+        ("id token variable", Some(settings.id_token_variable.clone())),
     ])
 }
 
@@ -58,10 +57,10 @@ pub fn of_run(environment: &Environment<'_>) -> Facts {
     known(vec![("actor", text("GITHUB_ACTOR")), ("fork", fork), ("quoted event", Some(format!("'{event}'")))])
 }
 
-/// The same, from the file with the event.
+/// The repository that this run's pull request comes from, by the file with the event; none that is the base itself.
 fn fork(environment: &Environment<'_>) -> Option<String> {
     // Not a pipe, which would be waited for.
-    let path = (environment.0)("GITHUB_EVENT_PATH").map(PathBuf::from).filter(|path| path.is_file())?;
+    let path = environment.path("GITHUB_EVENT_PATH").filter(|path| path.is_file())?;
     let mut json = Vec::new();
     File::open(path).ok()?.take(LONGEST_EVENT).read_to_end(&mut json).ok()?;
     fork_of(&json)

@@ -8,7 +8,6 @@ use std::collections::HashSet;
 
 use crate::login::GaveUp;
 use crate::retry::End;
-use crate::settings::{Service, Settings, lends_nuget_org_audience};
 
 pub use catalogue::Policy;
 use catalogue::{Advice, CATALOGUE, SaidBy};
@@ -107,17 +106,4 @@ fn by_service(words: &str, facts: &Facts) -> Vec<(&'static Advice, Facts)> {
 fn by_us(text: &str, facts: &Facts) -> Option<(&'static Advice, Facts)> {
     let ours = CATALOGUE.iter().filter(|advice| advice.said_by == SaidBy::Us && advice.when.holds(facts));
     ours.filter_map(|advice| Some((advice, find(advice.message, text, 0)?.blanks))).next()
-}
-
-/// A warning about settings that work, but that give away more than they need to.
-pub fn warning(settings: &Settings) -> Option<String> {
-    let Service::At(token_service) = &settings.service else { return None };
-    lends_nuget_org_audience(&settings.audience, token_service).then(|| {
-        format!(
-            "The ID token for {} is made out to nuget.org (audience {}): whoever runs that host could redeem it at \
-             nuget.org. Set the input `audience` to one of its own.",
-            token_service.host(),
-            settings.audience,
-        )
-    })
 }

@@ -18,6 +18,7 @@ use crate::secret::Secret;
 use super::{IdentityError, NoIdToken, TOKEN_LENGTH, is_json_web_token};
 
 const REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
+/// The variable with the token that the request is made with. The runner sets both where the job has `id-token: write`.
 pub const REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 
 /// Time for the whole request. GitHub answers within a second as a rule.

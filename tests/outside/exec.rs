@@ -77,6 +77,10 @@ fn outside_of_a_job_it_works_against_a_sandbox_only() {
         assert_eq!(ran.status.code(), Some(2));
         assert!(text(&ran.stderr).contains(" is not on loopback") && ran.stdout.is_empty(), "{ran:?}");
     }
+    let without = Job::new(&sandbox).unset("GITHUB_ACTIONS").unset("ACTIONS_ID_TOKEN_REQUEST_URL");
+    let ran = run(&sandbox, without.arguments(["exec", "--user=me", "--", "echo", "ran"]));
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(text(&ran.stderr).contains("and no sandbox: ACTIONS_ID_TOKEN_REQUEST_URL is not set"), "{ran:?}");
     assert!(ran.stdout.is_empty() && sandbox.requests().is_empty());
 }
 

@@ -2,6 +2,7 @@
 //! step summary as they are shown. The snapshots are to be read; `cargo insta review` accepts new ones.
 
 use std::fs;
+use std::net::{SocketAddr, TcpListener};
 
 use sandbox::config::{Account, Config, Policy, RepositoryIds};
 use sandbox::faults::{Answer, Effect, Route};
@@ -9,7 +10,10 @@ use sandbox::runner::render;
 use sandbox::{Claims, Sandbox};
 use serde_json::{Value, json};
 
+use crate::fast_clock::FastClock;
 use crate::job::{Job, Step};
+use crate::scripted::Scripted;
+use crate::tls_world::{Authority, expired, tls_front};
 
 const AUDIENCE: &str = "https://www.nuget.org";
 
@@ -17,9 +21,8 @@ const AUDIENCE: &str = "https://www.nuget.org";
 #[track_caller]
 fn shown(name: &str, sandbox: &Sandbox, step: &Step) {
     assert_ne!(step.code, 0, "{}", step.log);
-    let host = sandbox.base_url().trim_start_matches("http://");
     let clean = |text: &str| {
-        let text = text.replace(host, "HOST").replace(sandbox.request_token(), "***");
+        let text = without_ports(text).replace(sandbox.request_token(), "***");
         let lines = text.lines().map(|line| match line.trim_start_matches("> `").split_once(" attempt") {
             Some((start, _)) if start.starts_with("There w") => "There were attempts: …",
             _ => line,
@@ -31,6 +34,16 @@ fn shown(name: &str, sandbox: &Sandbox, step: &Step) {
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!(name, format!("{log}\n\n=== summary\n\n{summary}"));
     });
+}
+
+/// `HOST` for each port of this machine.
+fn without_ports(text: &str) -> String {
+    let without = |text: String, name: &str| {
+        let mut parts = text.split(name);
+        let first = parts.next().unwrap().to_owned();
+        parts.fold(first, |text, part| text + "HOST" + part.trim_start_matches(|char: char| char.is_ascii_digit()))
+    };
+    ["127.0.0.1:", "localhost:"].into_iter().fold(text.to_owned(), without)
 }
 
 /// The failure of the seed job in a changed world.
@@ -186,6 +199,7 @@ fn gitlab_jobs() {
     sandbox.fault(Route::TokenService, 2, Effect::Instead(error(429, "Too many requests, slow down.")));
     shown("gitlab_token_spent_in_words", &sandbox, &Job::gitlab(&sandbox).run());
     shown("gitlab_user_empty", &sandbox, &Job::gitlab(&sandbox).without_arguments().arguments(["--check-only"]).run());
+    shown("gitlab_no_json_web_token", &sandbox, &Job::gitlab(&sandbox).set("NUGET_ID_TOKEN", "glcbt-64_xyz").run());
     let plain = Job::gitlab(&sandbox).without_arguments().arguments(["--user", "contoso-bot"]);
     shown("gitlab_no_outputs", &sandbox, &plain.run());
 }
@@ -214,6 +228,7 @@ fn accounts() {
         ),
     );
     answered("account_deleted", Route::TokenService, error(400, "The organization 'contoso' is deleted."));
+    answered("account_deleted_since", Route::TokenService, error(400, "The user 'contoso-bot' is deleted."));
 }
 
 #[test]
@@ -311,6 +326,7 @@ fn services() {
     );
     let no_key = Answer::new(200, "application/json", r#"{"apiKey":"short"}"#);
     answered("key_of_no_use", Route::TokenService, no_key);
+    answered("request_token_of_another_job", Route::IdToken, Answer::new(401, "text/plain", ""));
     step("request_token_wrong", |job| job.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "wrong-token"));
     let pending = json!({ "message": "Can't issue ID_TOKEN for job in 'Pending' state." }).to_string();
     answered("job_pending", Route::IdToken, Answer::new(403, "application/json", pending));
@@ -342,20 +358,68 @@ fn jobs_without_the_right_to_ask() {
 }
 
 #[test]
-fn every_message_of_a_service_is_explained() {
-    // What the snapshots show, in one sentence: nobody is left with the service's words alone.
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/outside/snapshots");
-    let unexplained = ["message_not_known.snap", "not_found_in_words.snap", "request_token_wrong.snap"];
-    for file in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
-        let name = file.file_name().into_string().unwrap();
-        if name.ends_with(".snap") && !unexplained.contains(&name.as_str()) {
-            let text = fs::read_to_string(file.path()).unwrap();
-            // Of GitLab there is only the log: the error, and behind its lines the advice.
-            let advice = match text.split_once("### NuGet login failed") {
-                Some((_, summary)) => summary.split_once("What happened:").unwrap().0,
-                None => text.split_once("error: ").unwrap().1.split_once("\n").unwrap().1,
-            };
-            assert!(advice.trim().len() > 40, "{name}: {advice}");
-        }
+fn places_and_files() {
+    step("no_job", |job| job.unset("GITHUB_ACTIONS"));
+    let exec = ["exec", "--user=contoso-bot", "--token-service-url=http://127.0.0.1:1/", "--", "true"];
+    step("no_job_and_no_sandbox", |job| {
+        job.unset("GITHUB_ACTIONS").unset("ACTIONS_ID_TOKEN_REQUEST_URL").arguments(exec)
+    });
+    step("no_output_file", |job| job.unset("GITHUB_OUTPUT"));
+    step("no_environment_file", |job| job.set("INPUT_EXPORT_ENV", "true"));
+}
+
+#[test]
+fn indexes() {
+    let index = |name: &str, answer: Answer| {
+        let sandbox = Sandbox::with(|_| {});
+        sandbox.fault(Route::Other, 1, Effect::Instead(answer));
+        let job = Job::new(&sandbox).unset("INPUT_TOKEN_SERVICE_URL").set("INPUT_SOURCE", sandbox.service_index_url());
+        shown(&format!("index_{name}"), &sandbox, &job.run());
+    };
+    let listing =
+        |resources: Value| Answer::new(200, "application/json", json!({ "resources": resources }).to_string());
+    index("without_a_token_service", listing(json!([{ "@id": "x", "@type": "PackagePublish/2.0.0" }])));
+    index("with_an_unusable_one", listing(json!([{ "@id": "http://x.example/", "@type": "TokenService/1.0.0" }])));
+    index("of_something_else", Answer::new(200, "application/json", "[]"));
+    index("private", Answer::new(401, "text/plain", ""));
+    index("moved", Answer::new(301, "text/plain", "").with("Location", "https://x.example/"));
+    index("absent", Answer::new(404, "text/plain", ""));
+}
+
+/// On Linux, since the system has its say.
+#[cfg(target_os = "linux")]
+#[test]
+fn connections() {
+    let sandbox = Sandbox::with(|_| {});
+    let closed = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let to = |port: SocketAddr| {
+        let url = format!("https://localhost:{}/token", port.port());
+        Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", url)
+    };
+    let show = |name: &str, job: Job<'_>| shown(name, &sandbox, &job.run_by(&FastClock::new(&sandbox)));
+    show("connection_refused", to(closed()));
+
+    let authority = Authority::new("Contoso Root");
+    let front = |tls| to(tls_front(&sandbox, tls).0);
+    show("certificate_of_an_unknown_issuer", front(authority.server("localhost", |_| {})));
+    let job = front(authority.server("localhost", expired));
+    let file = authority.file(&job, "root.pem");
+    show("certificate_expired", job.set("SSL_CERT_FILE", file));
+
+    let behind = |proxy: &str| {
+        let job = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", "https://nuget.example/token");
+        job.set("HTTPS_PROXY", format!("http://{proxy}"))
+    };
+    show("proxy_refused", behind(&closed().to_string()));
+    for (name, status, asked) in
+        [("proxy_forbids", "403 Forbidden", 2), ("proxy_wants_a_password", "407 Proxy Authentication Required", 1)]
+    {
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").into_bytes();
+        let refusing = Scripted::start(vec![answer; asked]);
+        show(name, behind(&refusing.host));
+        refusing.requests();
     }
+
+    (1..=3).for_each(|nth| sandbox.fault(Route::TokenService, nth, Effect::Lost));
+    show("answers_lost", Job::new(&sandbox));
 }

@@ -100,8 +100,9 @@ fn a_token_service_must_be_an_https_url_or_on_loopback() {
         ("https://", "empty host"),
         ("https://a b/", "invalid international domain name"),
         ("https://host:99999/", "invalid port number"),
-        ("https://{server}/api/token", "the host holds characters that no host has"),
-        ("https://a\"b/", "the host holds characters that no host has"),
+        ("https://{server}/api/token", "the host is neither a name nor an address that a server can have"),
+        ("https://a\"b/", "the host is neither a name nor an address that a server can have"),
+        ("https://a..b/", "the host is neither a name nor an address that a server can have"),
     ] {
         let expected =
             format!("the input `token-service-url` is not a URL: '{url}' ({cause}); give an absolute https URL");

@@ -195,7 +195,8 @@ impl<'a> Job<'a> {
             let environment = |name: &str| job.environment.get(name).cloned();
             let is_github = job.environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
             let mut runner = if is_github { Runner::github(&mut log) } else { Runner::terminal(&mut log) };
-            let code = nuget_login::run(arguments, &Environment(&environment), clock, &mut runner, &mut Vec::new());
+            let code =
+                nuget_login::run(arguments, &Environment::new(&environment), clock, &mut runner, &mut Vec::new());
             (code.into(), String::from_utf8(log).unwrap())
         })
     }
@@ -234,6 +235,7 @@ impl<'a> Job<'a> {
         }
         if !is_github {
             assert!(step.lines.iter().all(|line| matches!(line, Line::Text(_))), "a command: {}", step.log);
+            assert_eq!(step.summary, "");
         }
         self.assert_no_secret_shown(&step, &before);
         step

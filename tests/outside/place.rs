@@ -1,5 +1,9 @@
 //! Where the program runs, and how it is called.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
 use sandbox::Sandbox;
 
 use crate::job::Job;
@@ -49,44 +53,30 @@ fn help_and_version_work_anywhere() {
 }
 
 #[test]
-fn help_names_every_input_variable_output_and_exit_code() {
+fn help_names_every_variable_output_and_exit_code() {
     let sandbox = Sandbox::with(|_| {});
     let help = Job::new(&sandbox).arguments(["--help"]).run();
     assert_eq!(help.code, 0);
-    for word in [
-        "--user <NAME>",
-        "--token-service-url <URL>",
-        "--audience <AUDIENCE>",
-        "INPUT_USER",
-        "INPUT_TOKEN_SERVICE_URL",
-        "INPUT_AUDIENCE",
-        "--timeout-seconds <SECONDS>",
-        "INPUT_TIMEOUT_SECONDS",
-        "[default: 120]",
-        "https://www.nuget.org/api/v2/token",
-        "[default: https://www.nuget.org]",
-        "ACTIONS_ID_TOKEN_REQUEST_URL",
-        "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-        "GITHUB_ACTIONS",
-        "GITHUB_OUTPUT",
-        "--check-only",
-        "INPUT_CHECK_ONLY",
-        "--export-env",
-        "INPUT_EXPORT_ENV",
-        "GITHUB_ENV",
-        "policy-matches",
-        "--source <URL>",
-        "INPUT_SOURCE",
-        "HTTPS_PROXY",
-        "NODE_EXTRA_CA_CERTS",
-        "SSL_CERT_FILE",
-        "NUGET_API_KEY",
-        "expires-at",
-        "  0  ",
-        "  1  ",
-        "  2  ",
-    ] {
+    let read = variables(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
+    assert!(read.contains("RUNNER_DEBUG") && read.contains("INPUT_USER"), "{read:?}");
+    let outputs = ["NUGET_API_KEY", "expires-at", "policy-matches"];
+    let exit_codes = ["\n  0  ", "\n  1  ", "\n  2  ", " 126 and 127 "];
+    let defaults = ["[default: 120]", "https://www.nuget.org/api/v2/token", "[default: https://www.nuget.org]"];
+    for word in read.iter().map(String::as_str).chain(outputs).chain(exit_codes).chain(defaults) {
         assert!(help.log.contains(word), "{word} is not in\n{}", help.log);
     }
     assert!(help.log.lines().all(|line| line.len() <= 105), "lines fit a terminal");
+}
+
+/// The names of variables in the source files of a folder. What only `policy` reads aside, of which help says `GITHUB_…`.
+fn variables(folder: &Path) -> BTreeSet<String> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<_>, Vec<_>) = paths.partition(|path| path.is_dir());
+    let texts =
+        files.iter().filter(|file| !file.ends_with("show_policy.rs")).map(|file| fs::read_to_string(file).unwrap());
+    let names = texts.flat_map(|text| text.split('"').map(str::to_owned).collect::<Vec<_>>()).filter(|word| {
+        let of_cargo = word.starts_with("CARGO_") || word == "UPDATE_README";
+        word.contains('_') && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') && !of_cargo
+    });
+    names.chain(folders.iter().flat_map(|folder| variables(folder))).collect()
 }

@@ -124,18 +124,18 @@ fn drips(start: &str) -> Effect {
 }
 
 /// Statuses that pass, as the README says them.
-const PASSING: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
+const TRANSIENT: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
 
 #[test]
 fn the_readme_names_the_statuses_that_pass() {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let listed = PASSING.map(|status| status.to_string()).join(", ");
+    let listed = TRANSIENT.map(|status| status.to_string()).join(", ");
     assert!(readme.contains(&format!("| HTTP {listed}, whatever the body |")), "{listed}");
 }
 
 #[test]
 fn a_busy_or_broken_server_is_asked_again() {
-    for status in PASSING {
+    for status in TRANSIENT {
         for route in BOTH {
             passes(route, Effect::Instead(page(status)));
             passes(route, Effect::Instead(refusal(status, "Later, please.")));
@@ -249,7 +249,7 @@ fn an_invalid_signature_is_believed_the_second_time() {
 
 #[test]
 fn every_other_status_is_final() {
-    let finals = (400..=451).chain(500..600).filter(|status| !PASSING.contains(status));
+    let finals = (400..=451).chain(500..600).filter(|status| !TRANSIENT.contains(status));
     for status in finals.chain([201, 202, 204, 206, 300, 301, 302, 303, 304, 307, 308]) {
         for route in BOTH {
             let answer = match status {
@@ -305,6 +305,19 @@ fn an_answer_that_is_too_long_is_final() {
             assert!(error.ends_with("answered a head that is too long"), "{error}");
         }
     }
+}
+
+#[test]
+fn an_answer_may_be_just_so_long() {
+    let answer = |length: usize| {
+        let json = json!({ "apiKey": "k".repeat(84) }).to_string();
+        let body = " ".repeat(length - json.len()) + &json;
+        Effect::Instead(Answer::new(200, "application/json", body))
+    };
+    Story::new().fault(Route::TokenService, 1, answer(1_048_576)).told().step.api_key();
+    assert!(
+        stops(Route::TokenService, answer(1_048_577)).contains("answered HTTP 200 OK with more than 1048576 bytes")
+    );
 }
 
 #[test]

@@ -104,6 +104,12 @@ pub fn expired(params: &mut CertificateParams) {
     params.not_after = date_time_ymd(2021, 1, 1);
 }
 
+/// For [`Authority::server`]: a certificate whose time has not come.
+pub fn not_yet_valid(params: &mut CertificateParams) {
+    params.not_before = date_time_ymd(2090, 1, 1);
+    params.not_after = date_time_ymd(2091, 1, 1);
+}
+
 /// Serves connections on loopback, until the test ends. Gives where.
 fn serve<F: Future<Output = std::io::Result<()>> + 'static>(
     mut connection: impl FnMut(TcpStream) -> F + Send + 'static,

@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 use sandbox::Sandbox;
 
 use crate::job::{Job, Step};
-use crate::tls_world::{Authority, expired, tls_front};
+use crate::tls_world::{Authority, expired, not_yet_valid, tls_front};
 
 /// A sandbox whose token service is `https://localhost:port`, with a certificate of this authority.
 struct Front {
@@ -141,7 +141,8 @@ fn node_extra_ca_certs_adds_to_what_ssl_cert_file_put_in_place() {
 fn an_expired_certificate_and_one_of_another_host_stay_refused() {
     let authority = Authority::new("Contoso Root");
     let fronts = [
-        (Front::with(&authority, "localhost", expired), "certificate expired"),
+        (Front::with(&authority, "localhost", expired), "it expired on 2021-01-01"),
+        (Front::with(&authority, "localhost", not_yet_valid), "it is not valid before 2090-01-01"),
         (Front::with(&authority, "other.example", |_| {}), "certificate not valid for name"),
     ];
     for (front, problem) in fronts {
@@ -214,7 +215,7 @@ fn an_authority_of_the_systems_store_needs_no_configuration() {
     assert!(front.refused(&in_store(front.job(), &other)).contains("CN=Contoso Root', which is not trusted here"));
     // It is one more place to look for an issuer, not a way around a refusal.
     let front = Front::with(&ours, "localhost", expired);
-    assert!(front.refused(&in_store(front.job(), &ours)).contains("certificate expired"));
+    assert!(front.refused(&in_store(front.job(), &ours)).contains("it expired on 2021-01-01"));
     let front = Front::with(&ours, "other.example", |_| {});
     assert!(front.refused(&in_store(front.job(), &ours)).contains("certificate not valid for name"));
     // Empty means absent.
