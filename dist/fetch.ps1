@@ -47,12 +47,21 @@ function Invoke-File([string] $path, [string[]] $arguments) {
     & ($path -replace '([`*?\[\]])', '`$1') @arguments
 }
 
-# What a binary says of its version; what went wrong where it says nothing.
+# What a binary says of its version; what went wrong where it says nothing, within ten seconds.
 function Get-Version([string] $path) {
     try {
-        $ErrorActionPreference = 'Continue' # what it says on its error stream is not an exception
-        $said = [string] (Invoke-File $path @('--version') 2>&1)
-        if ($said) { $said } else { "exit code $LASTEXITCODE" }
+        $start = New-Object Diagnostics.ProcessStartInfo($path, '--version')
+        $start.UseShellExecute = $false
+        $start.RedirectStandardOutput = $true
+        $start.RedirectStandardError = $true
+        $process = [Diagnostics.Process]::Start($start)
+        $texts = $process.StandardOutput.ReadToEndAsync(), $process.StandardError.ReadToEndAsync()
+        if (-not $process.WaitForExit(10000)) {
+            $process.Kill()
+            return 'no answer to --version within 10 seconds'
+        }
+        $said = ($texts[0].Result + $texts[1].Result).Trim()
+        if ($said) { $said } else { "exit code $($process.ExitCode)" }
     } catch { "cannot be run: $_" }
 }
 
@@ -164,12 +173,20 @@ if ($got -cne $digest) {
         $ErrorActionPreference = 'Stop'
         if ($code -eq 0) { break }
         $missing = $said -match 'error: 404\b'
+        # 408 and 429 are temporary.
+        $refused = $said -match 'error: 4(?!08|29)\d\d\b'
         # curl puts the proxy's password into some of its words.
         if ("$env:https_proxy$env:http_proxy$env:all_proxy".Contains('@')) {
             $said = '(what curl said is not shown: the proxy has a password)'
         }
         if ($missing) {
             Fail "$url is not there (404): is the mirror complete, or was the release taken back? $said"
+        }
+        if ($refused) {
+            Fail "$url is refused to this runner: is the mirror public (no credentials are sent), and does the proxy allow its host, if there is one? $said"
+        }
+        if ($code -eq 60) {
+            Fail "the certificate of $url is not trusted here: is that of your company in the system's store? $said"
         }
         if ($code -eq 23) { Fail "$url can't be stored in ${private}: is the disk full? $said" }
         if ($pause) { Start-Sleep -Seconds $pause }

@@ -209,6 +209,10 @@ blanks (http is for loopback only)"
         [ "$code" != 0 ] || return 0
         case $said in
         *'returned error: 404'* | *'ERROR 404'* | *'HTTP/1.'[01]' 404'*) code=404 ;;
+        *'error: 4'[02][89]* | *'ERROR 4'[02][89]* | *'HTTP/1.'[01]' 4'[02][89]*) ;; # 408 and 429 are temporary
+        *'error: 4'* | *'ERROR 4'* | *'HTTP/1.'[01]' 4'*) code=refused ;;
+        *'tunnel failed, response 4'* | *'HTTP code 4'*' from proxy'* | *'tunneling failed: Forbidden'*) code=refused ;;
+        *'(60)'* | *'cannot verify'*) code=certificate ;;
         *'(23)'* | *'No space'* | *'File too large'* | *'short write'*) code=23 ;;
         esac
         # Some tools put the proxy's password into their words.
@@ -217,6 +221,10 @@ blanks (http is for loopback only)"
         esac
         case $code in
         404) fail "$url is not there (404): is the mirror complete, or was the release taken back? $said" ;;
+        refused) fail "$url is refused to this runner: is the mirror public (no credentials are sent), and does the proxy \
+allow its host, if there is one? $said" ;;
+        certificate) fail "the certificate of $url is not trusted here: is that of your company in the system's store? \
+$said" ;;
         23) fail "$url can't be stored in $private: is the disk full? (It may have 16 MiB at most.) $said" ;;
         esac
         [ "$pause" = end ] || sleep "$pause"
