@@ -31,6 +31,12 @@ pub enum Failure {
         None => format!("cannot connect to {host}: "),
     })]
     Untrusted { host: String, proxy: Option<String>, untrusted: Untrusted },
+    /// No TLS that both sides know, or the other side speaks none. Nothing was sent.
+    #[error("cannot connect to {host}{}: TLS fails: {problem}", match proxy {
+        Some(proxy) => format!(" through the proxy {proxy}"),
+        None => String::new(),
+    })]
+    NoTls { host: String, proxy: Option<String>, problem: String },
     /// The connection broke or fell silent before the answer was complete, or what came is not HTTP.
     #[error("the answer of {host}{} {problem}", head.as_ref().map(|head| format!(" ({head})")).unwrap_or_default())]
     NoAnswer { host: String, head: Option<Head>, problem: String },
@@ -56,7 +62,8 @@ impl Failure {
 
     /// Whether what was to be sent may have arrived: there was a connection.
     pub fn was_sent(&self) -> bool {
-        !matches!(self, Failure::NotConnected { .. } | Failure::Proxy { .. } | Failure::Untrusted { .. })
+        let unsent = matches!(self, Failure::NotConnected { .. } | Failure::Proxy { .. });
+        !unsent && !matches!(self, Failure::Untrusted { .. } | Failure::NoTls { .. })
     }
 
     /// What this says about a fresh attempt, whatever the service.
@@ -64,6 +71,8 @@ impl Failure {
         match self {
             Failure::NotConnected { .. } => Retry::After(None),
             Failure::Proxy { head, .. } => head.map_or(Retry::After(None), |head| head.retry()),
+            // One server of several may be set up wrongly.
+            Failure::NoTls { .. } => Retry::Once(None),
             // A cut rejection made nothing, and its words may come whole the next time.
             Failure::NoAnswer { head: Some(head), .. } if !head.status.is_success() => Retry::After(head.retry_after),
             Failure::NoAnswer { .. } => Retry::Unanswered,

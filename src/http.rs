@@ -142,6 +142,9 @@ impl<'a, C: Clock> Http<'a, C> {
         if cause == HEAD_TOO_LONG {
             return Failure::TooLong { host, part: "a head that is too long".to_owned() };
         }
+        if error.is_connect() && causes(&error).any(|cause| cause.is::<rustls::Error>()) {
+            return Failure::NoTls { host, proxy: proxy.map(Proxy::name), problem: cause };
+        }
         if !error.is_connect() {
             return Failure::NoAnswer { host, head: None, problem: format!("could not be read: {cause}") };
         }
@@ -153,7 +156,7 @@ impl<'a, C: Clock> Http<'a, C> {
         let Some(proxy) = proxy else { return Failure::NotConnected { host, problem } };
         let head = if cause == WHO_ARE_YOU {
             Some(Head { status: StatusCode::PROXY_AUTHENTICATION_REQUIRED, retry_after: None })
-        } else if timed_out || causes(&error).any(|it| it.is::<io::Error>() || it.is::<rustls::Error>()) {
+        } else if timed_out || causes(&error).any(|cause| cause.is::<io::Error>()) {
             None
         } else {
             // The client does not say with which status the proxy refused: ask it.
@@ -247,6 +250,11 @@ impl Answer {
     /// What `host` answered; `framed` if the answer itself said where it ends. What is `masked` is struck out of its words.
     pub fn new(host: String, head: Head, framed: bool, body: Vec<u8>, masked: Masked) -> Answer {
         Answer { host, head, framed, body, masked }
+    }
+
+    /// What is struck out of its words.
+    pub fn masked(&self) -> Masked {
+        self.masked.clone()
     }
 
     /// What the JSON body of a 200 holds; `wanted` names it for the failure. Any other status is a [`Rejection`] in the

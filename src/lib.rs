@@ -63,17 +63,15 @@ pub fn run<W: Write>(
     answers: &mut dyn Write,
 ) -> u8 {
     runner.read_debug_switch(environment);
+    // An argument may be one of them, by mistake.
+    identity::known_credentials(environment).iter().for_each(|secret| runner.masked().add(secret));
     let mut facts = advice::of_place(environment.place());
     let outcome = match arguments {
         Ok(Arguments { command: Some(Subcommand::Policy { gitlab }), .. }) => {
             return tell_policy(gitlab, environment, clock, runner, answers);
         }
         Ok(given) => log_in(given, environment, clock, runner, &mut facts),
-        Err(error) => {
-            // An argument may be one of them, by mistake.
-            identity::known_credentials(environment).iter().for_each(|secret| runner.masked().add(secret));
-            Err(error.into())
-        }
+        Err(error) => Err(error.into()),
     };
     let Err(error) = outcome else { return 0 };
     if error.is::<IdentityError>() {

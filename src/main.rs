@@ -11,7 +11,7 @@ use nuget_login::UsageError;
 use nuget_login::cli::Arguments;
 use nuget_login::clock::SystemClock;
 use nuget_login::environment::{Environment, Place};
-use nuget_login::runner::{Runner, is_discarded};
+use nuget_login::runner::{Runner, Stream};
 
 fn main() -> ExitCode {
     let environment = Environment::new(&|name| env::var_os(name));
@@ -31,16 +31,21 @@ fn main() -> ExitCode {
     if environment.place() != Place::GitHub {
         return ExitCode::from(run(&mut Runner::terminal(Box::new(io::stderr()))));
     }
-    // The runner reads commands from both streams, so that it learns of one that is discarded from the other at least.
-    let (ours, other, discarded): (Box<dyn Write>, Box<dyn Write>, _) = match stdout_is_ours {
-        true => (Box::new(io::stdout()), Box::new(io::stderr()), is_discarded(&io::stdout()).then_some("output")),
-        false => (Box::new(io::stderr()), Box::new(io::stdout()), is_discarded(&io::stderr()).then_some("error")),
+    // The runner reads commands from both streams, so that it learns by the other one what ours can't tell it.
+    let (stdout, stderr): (Box<dyn Write>, Box<dyn Write>) = (Box::new(io::stdout()), Box::new(io::stderr()));
+    let (name, stream, ours, other) = match stdout_is_ours {
+        true => ("output", Stream::of(&io::stdout()), stdout, stderr),
+        false => ("error", Stream::of(&io::stderr()), stderr, stdout),
     };
-    if let Some(stream) = discarded {
+    if stream == Stream::Discarded {
         let text =
-            format!("standard {stream} is closed or discarded, so nothing could be masked: leave it to the runner");
+            format!("standard {name} is closed or discarded, so nothing could be masked: leave it to the runner");
         let _ = Runner::github(other).error(nuget_login::FAILED, &text);
         return ExitCode::FAILURE;
     }
-    ExitCode::from(run(&mut Runner::github(ours)))
+    let mut runner = Runner::github(ours);
+    if stream == Stream::Kept {
+        runner.mask_also_on(other);
+    }
+    ExitCode::from(run(&mut runner))
 }

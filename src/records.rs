@@ -62,7 +62,7 @@ impl Records {
         }
         let before = file.metadata()?.len();
         let written = file.write_all(text.as_bytes());
-        let appended = Appended { file, before };
+        let appended = Appended { path: self.path.clone(), before };
         match written {
             Ok(()) => Ok(appended),
             Err(error) => {
@@ -76,14 +76,16 @@ impl Records {
 
 /// Records that were appended.
 pub struct Appended {
-    file: File,
+    path: PathBuf,
+    /// The length of the file before, in bytes.
     before: u64,
 }
 
 impl Appended {
     /// Makes the file what it was before. If this fails, there is nothing left to try.
     pub fn take_back(self) {
-        let _ = self.file.set_len(self.before);
+        // Anew, since Windows lets nobody shorten a file who may only append to it.
+        let _ = OpenOptions::new().write(true).open(self.path).and_then(|file| file.set_len(self.before));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::advice::{Explanation, Facts, Policy};
 use crate::markdown::code;
+use crate::outside::tame;
 use crate::policy_form::{Form, TRUSTED_PUBLISHING};
 
 /// What stands above a failure.
@@ -44,7 +45,7 @@ pub fn summary(explanation: &Explanation, facts: &Facts) -> String {
         paragraphs.push(form.table());
         paragraphs.extend(form.remarks);
     }
-    let happened = explanation.error.lines().filter(|line| !line.trim().is_empty()).map(code);
+    let happened = explanation.error.lines().filter(|line| !line.trim().is_empty()).map(|line| code(&tame(line)));
     paragraphs.push("What happened:".to_owned());
     paragraphs.push(happened.map(|line| format!("> {line}")).collect::<Vec<_>>().join("\\\n"));
     paragraphs.retain(|paragraph| !paragraph.is_empty());

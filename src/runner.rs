@@ -1,6 +1,7 @@
 //! The runner's commands and its summary: the only place that prints, and the only one that knows how to escape.
 
 use std::io::{self, Write};
+use std::iter;
 
 use crate::environment::Environment;
 use crate::outside::{shortened, tame};
@@ -13,6 +14,7 @@ const LONGEST_ANNOTATION: usize = 4_000;
 /// Where a step's words go.
 pub struct Runner<W> {
     log: W,
+    other: Option<W>,
     reads_commands: bool,
     debugs: bool,
     masked: Masked,
@@ -21,12 +23,17 @@ pub struct Runner<W> {
 impl<W: Write> Runner<W> {
     /// GitHub's runner, which reads commands out of what is printed.
     pub fn github(log: W) -> Runner<W> {
-        Runner { log, reads_commands: true, debugs: false, masked: Masked::default() }
+        Runner { log, other: None, reads_commands: true, debugs: false, masked: Masked::default() }
     }
 
     /// A person. No command is printed: nobody would obey it.
     pub fn terminal(log: W) -> Runner<W> {
-        Runner { log, reads_commands: false, debugs: false, masked: Masked::default() }
+        Runner { log, other: None, reads_commands: false, debugs: false, masked: Masked::default() }
+    }
+
+    /// Prints masks to `other` too: the runner reads both streams of a step, and may not see this one.
+    pub fn mask_also_on(&mut self, other: W) {
+        self.other = Some(other);
     }
 
     /// What was masked so far, and will be.
@@ -38,10 +45,13 @@ impl<W: Write> Runner<W> {
     /// mask may not have arrived, and that `secret` must go nowhere.
     pub fn mask(&mut self, secret: &Secret) -> io::Result<()> {
         self.masked.add(secret);
-        if self.reads_commands {
-            writeln!(self.log, "::add-mask::{}", escape_data(secret.reveal()))?;
+        for log in iter::once(&mut self.log).chain(&mut self.other) {
+            if self.reads_commands {
+                writeln!(log, "::add-mask::{}", escape_data(secret.reveal()))?;
+            }
+            log.flush()?;
         }
-        self.log.flush()
+        Ok(())
     }
 
     /// Switches [`Runner::debug`] on where it was asked for: a run that was started with debug logging has RUNNER_DEBUG
@@ -134,20 +144,37 @@ impl<W: Write> Runner<W> {
     }
 }
 
-/// Whether what is printed to `stream` is thrown away, and masks with it: a closed stream, for which the null device
-/// stands in, or one that was redirected there.
-#[cfg(unix)]
-pub fn is_discarded(stream: &(impl std::os::fd::AsFd + io::IsTerminal)) -> bool {
-    use std::fs::File;
-    use std::os::unix::fs::FileTypeExt;
-    let metadata = stream.as_fd().try_clone_to_owned().and_then(|stream| File::from(stream).metadata());
-    !stream.is_terminal() && metadata.is_ok_and(|metadata| metadata.file_type().is_char_device())
+/// Where a stream of a step leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// To the runner, as far as this can be told: a pipe, or a terminal.
+    Read,
+    /// Into a file, whose lines the runner does not see.
+    Kept,
+    /// Nowhere, and masks with it: a closed stream, for which the null device stands in, or one that was redirected
+    /// there.
+    Discarded,
 }
 
-/// Not told on Windows.
-#[cfg(not(unix))]
-pub fn is_discarded<T>(_stream: &T) -> bool {
-    false
+impl Stream {
+    /// Where `stream` leads.
+    #[cfg(unix)]
+    pub fn of(stream: &(impl std::os::fd::AsFd + io::IsTerminal)) -> Stream {
+        use std::fs::File;
+        use std::os::unix::fs::FileTypeExt;
+        let metadata = stream.as_fd().try_clone_to_owned().and_then(|stream| File::from(stream).metadata());
+        match metadata.map(|metadata| metadata.file_type()) {
+            Ok(kind) if kind.is_char_device() && !stream.is_terminal() => Stream::Discarded,
+            Ok(kind) if kind.is_file() => Stream::Kept,
+            _ => Stream::Read,
+        }
+    }
+
+    /// Not told on Windows.
+    #[cfg(not(unix))]
+    pub fn of<T>(_stream: &T) -> Stream {
+        Stream::Read
+    }
 }
 
 /// Escapes the text of a workflow command (actions/toolkit, `command.ts`).

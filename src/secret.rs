@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-/// From so many characters on, the beginning of a credential is told from other words.
+/// From so many characters on, the beginning of a credential is told from other words; a shorter one only as a whole.
 const RECOGNIZED: usize = 12;
 
 /// So many secrets of a run are remembered.
@@ -52,14 +52,18 @@ impl Secret {
         &self.0
     }
 
-    /// `text` with every copy of this value struck out, and its beginning at the end of the text, where the rest was cut
-    /// off: a service may echo what it was sent.
+    /// `text` with every copy of this value struck out, and every beginning of one: a service may echo what it was sent,
+    /// and the rest may have been cut off.
     pub fn strike_out(&self, text: &str) -> String {
-        let text = text.replace(&self.0, "***");
-        // Where a text was cut, an ellipsis stands, or the line ends.
-        let Some(at) = self.0.get(..RECOGNIZED).and_then(|beginning| text.rfind(beginning)) else { return text };
-        let left = text[at..].trim_end_matches('…');
-        if self.0.starts_with(left) { format!("{}***{}", &text[..at], &text[at + left.len()..]) } else { text }
+        let beginning = self.0.get(..RECOGNIZED).unwrap_or(&self.0);
+        let mut struck = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(beginning) {
+            let same = self.0.bytes().zip(rest[at..].bytes()).take_while(|(ours, theirs)| ours == theirs).count();
+            struck.extend([&rest[..at], "***"]);
+            rest = &rest[at + same..];
+        }
+        struck + rest
     }
 }
 
@@ -113,7 +117,7 @@ mod tests {
         assert_eq!(secret.strike_out("got s3cr3t, s3cr3t!"), "got ***, ***!");
         let long = Secret::new("0123456789abcdefgh".to_owned(), 1..=99).unwrap();
         assert_eq!(long.strike_out("x0123456789abcdefgh, 0123456789abcd…"), "x***, ***…");
-        assert_eq!(long.strike_out("0123456789abc, another"), "0123456789abc, another", "somebody else's");
-        assert_eq!(long.strike_out("é 0123456789a"), "é 0123456789a");
+        assert_eq!(long.strike_out("0123456789abc', and more 0123456789abé"), "***', and more ***é");
+        assert_eq!(long.strike_out("é 0123456789a"), "é 0123456789a", "that may be anything");
     }
 }

@@ -18,6 +18,8 @@ pub const ID_TOKEN_VARIABLE: &str = "NUGET_ID_TOKEN";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 /// The longest time that can be asked for, in seconds: a day, four times what a hosted job has.
 const LONGEST_TIMEOUT: u64 = 24 * 60 * 60;
+/// The longest audience, in bytes: a URL carries it, percent-encoded.
+const LONGEST_AUDIENCE: usize = 1_000;
 
 /// Everything that the user decides, checked.
 #[derive(Debug)]
@@ -136,6 +138,9 @@ pub enum UsageError {
          `id_tokens:`, and --audience, to what its token service expects"
     )]
     TokenServiceAudience(String),
+    /// `audience` is longer than a URL can carry it.
+    #[error("the input `audience` is {0} bytes long; give one of at most {LONGEST_AUDIENCE}")]
+    LongAudience(usize),
     /// `timeout-seconds` is no number, or not a sensible one.
     #[error("the input `timeout-seconds` is '{0}'; give whole seconds from 1 to {LONGEST_TIMEOUT}")]
     TimeoutSeconds(String),
@@ -216,6 +221,9 @@ impl Settings {
             return Err(UsageError::EmailAddress(one_line(&user)));
         }
         let audience = input(options.audience, "INPUT_AUDIENCE")?.unwrap_or_else(|| NUGET_ORG_AUDIENCE.to_owned());
+        if audience.len() > LONGEST_AUDIENCE {
+            return Err(UsageError::LongAudience(audience.len()));
+        }
         if let Service::IndexedBy(index) = &service
             && lends_nuget_org_audience(&audience, index)
         {

@@ -640,6 +640,12 @@ pub const CATALOGUE: &[Advice] = &[
         "Run the job again later. Keys that nobody holds expire by themselves, within the hour at nuget.org.",
     ),
     us(
+        ": TLS fails: ",
+        Case::Any,
+        "The other side speaks no TLS that this program knows.",
+        "Is the URL right: does that port speak https? If it is, look for a firewall or a proxy that breaks TLS open.",
+    ),
+    us(
         "cannot connect to {host}: ",
         Case::Any,
         "This runner can't reach {host}.",

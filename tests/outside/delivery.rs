@@ -44,6 +44,16 @@ fn a_terminal_or_a_pipe_is_no_file_for_the_outputs() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_log_that_goes_into_a_file_still_masks() {
+    let sandbox = Sandbox::with(|_| {});
+    // What the runner is left with is standard error.
+    let step = Job::new(&sandbox).stdout(tempfile::tempfile().unwrap()).run();
+    assert_eq!(step.masks().last(), Some(&step.api_key()));
+    assert_eq!(step.masks().len(), 3);
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_key_that_can_not_be_masked_goes_nowhere() {
     let sandbox = Sandbox::with(|_| {});

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::fast_clock::FastClock;
 use crate::job::{Job, Step};
 use crate::scripted::Scripted;
-use crate::tls_world::{Authority, expired, tls_front};
+use crate::tls_world::{Authority, clear_front, expired, tls_front};
 
 const AUDIENCE: &str = "https://www.nuget.org";
 
@@ -398,6 +398,10 @@ fn connections() {
     };
     let show = |name: &str, job: Job<'_>| shown(name, &sandbox, &job.run_by(&FastClock::new(&sandbox)));
     show("connection_refused", to(closed()));
+
+    let (clear, came) = clear_front();
+    show("no_tls", to(clear));
+    assert_eq!(*came.lock().unwrap(), 2, "tried again once");
 
     let authority = Authority::new("Contoso Root");
     let front = |tls| to(tls_front(&sandbox, tls).0);

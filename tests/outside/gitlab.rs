@@ -194,4 +194,12 @@ fn a_token_that_is_given_as_an_argument_is_not_shown() {
     let step = Job::gitlab(&sandbox).set("NUGET_ID_TOKEN", &token).arguments([&token]).run();
     assert!(step.log.contains("***"), "{}", step.log);
     assert_eq!(step.code, 2);
+    // Nor as the value of another flag.
+    for flag in ["--token-service-url", "--timeout-seconds"] {
+        let job = Job::gitlab(&sandbox).without_arguments().set("NUGET_ID_TOKEN", &token);
+        let step = job.arguments(["exec", "--user=me", flag, &token, "--", "true"]).run();
+        assert!(step.log.contains("'***"), "{}", step.log);
+        assert!(!step.log.contains(&token[..80]), "{}", step.log);
+        assert_eq!(step.code, 2);
+    }
 }

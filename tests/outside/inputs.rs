@@ -118,6 +118,15 @@ fn a_url_that_no_server_takes_is_refused() {
 }
 
 #[test]
+fn an_audience_fits_a_url() {
+    let error = refused(2, |job| job.set("INPUT_AUDIENCE", "a".repeat(1_001)));
+    assert_eq!(error, "the input `audience` is 1001 bytes long; give one of at most 1000");
+    let sandbox = Sandbox::with(|_| {});
+    Job::new(&sandbox).set("INPUT_AUDIENCE", "\u{e4}".repeat(500)).run().failed(1);
+    assert_eq!(sandbox.requests().len(), 2, "both services took it");
+}
+
+#[test]
 fn a_url_with_credentials_is_refused_and_not_shown() {
     for url in ["https://user:pa55word@host.example/token", "https://pa55word@host.example/token"] {
         let error = refused(2, |job| job.set("INPUT_TOKEN_SERVICE_URL", url).secret("pa55word"));

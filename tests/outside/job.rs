@@ -216,6 +216,8 @@ impl<'a> Job<'a> {
         };
 
         assert!(!step.log.contains("panicked"), "{}", step.log);
+        let acts = |char: char| char != '\n' && (char.is_control() || ('\u{2028}'..='\u{202e}').contains(&char));
+        assert!(!step.summary.contains(acts), "{:?}", step.summary);
         assert!(!step.lines.iter().any(|line| matches!(line, Line::Command(_))), "a command: {}", step.log);
         let is_github = self.environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
         let asked = ["--help", "-h", "--version", "-V", "policy"];

@@ -179,6 +179,18 @@ fn no_part_of_a_secret_is_shown_wherever_it_is_cut_or_escaped() {
         step.failed(1);
         assert_hidden(&step, &token);
 
+        // This one, in the place of an expiry.
+        let sandbox = Sandbox::with(|_| {});
+        let token = sandbox
+            .forge("https://www.nuget.org", |claims| drop(claims.insert("x".to_owned(), json!("x".repeat(900)))));
+        let issued = Answer::new(200, "application/json", json!({ "value": token }).to_string());
+        sandbox.fault(Route::IdToken, 1, Effect::Instead(issued));
+        let created = json!({ "apiKey": "k".repeat(84), "expires": format!("{before}{token}{after}") }).to_string();
+        sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::new(200, "application/json", created)));
+        let step = Job::new(&sandbox).secret(&token).run();
+        step.api_key();
+        assert_hidden(&step, &token);
+
         // The request token, in a claim.
         let sandbox = Sandbox::with(|_| {});
         let request_token = "r3quest-t0ken.".repeat(40);

@@ -129,6 +129,23 @@ fn serve<F: Future<Output = std::io::Result<()>> + 'static>(
     address
 }
 
+/// A server that answers in clear text where TLS is spoken. Gives where, and how many clients came.
+pub fn clear_front() -> (SocketAddr, Arc<Mutex<u64>>) {
+    let came = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&came);
+    let address = serve(move |mut stream| {
+        *count.lock().unwrap() += 1;
+        async move {
+            // All of the greeting, or closing the connection would take the answer back.
+            let mut head = [0; 5];
+            stream.read_exact(&mut head).await?;
+            stream.read_exact(&mut vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))]).await?;
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await
+        }
+    });
+    (address, came)
+}
+
 /// The sandbox behind TLS. Gives where, and how many clients trusted it: no others can say anything to it.
 pub fn tls_front(sandbox: &Sandbox, config: ServerConfig) -> (SocketAddr, Arc<Mutex<u64>>) {
     let acceptor = TlsAcceptor::from(Arc::new(config));
