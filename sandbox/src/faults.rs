@@ -1,6 +1,7 @@
 //! What a test can make go wrong, and what it can look up afterwards: each request, in order.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::time::Duration;
 
 /// The routes that a login and a push use.
@@ -85,6 +86,11 @@ impl Answer {
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
         let headers = vec![("Content-Type".to_owned(), content_type.to_owned())];
         Answer { status, headers, body: body.into() }
+    }
+
+    /// An answer in JSON: a value, or the text of one, right or wrong.
+    pub fn json(status: u16, body: impl Display) -> Answer {
+        Answer::new(status, "application/json", body.to_string())
     }
 
     /// The same with one more header.

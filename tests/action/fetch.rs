@@ -133,6 +133,12 @@ impl Runner {
     }
 }
 
+/// The downloaders that are here: how each is called, and the program behind it.
+fn downloaders() -> impl Iterator<Item = [(&'static str, &'static str); 1]> {
+    let tools = [("curl", "curl"), ("wget", "wget"), ("wget", "busybox")].into_iter();
+    tools.filter(|(_, program)| in_path(program).is_some()).map(|tool| [tool])
+}
+
 /// A mirror with this asset.
 fn mirror_of(bytes: &'static [u8]) -> Mirror {
     Mirror::start(move |path| if path == asset_path() { found(bytes) } else { status(404) })
@@ -281,12 +287,9 @@ fn a_server_that_never_has_it_is_given_up() {
 
 #[test]
 fn an_answer_without_an_end_is_not_stored() {
-    for tools in [&[("curl", "curl")], &[("wget", "wget")], &[("wget", "busybox")]] {
-        if in_path(tools[0].1).is_none() {
-            continue;
-        }
+    for tools in downloaders() {
         let mirror = Mirror::start(|_| found(&vec![b'x'; 40 * 1024 * 1024]));
-        let runner = Runner::new(&mirror.url).with_tools(tools);
+        let runner = Runner::new(&mirror.url).with_tools(&tools);
         let error = runner.fails();
         assert!(error.contains("can't be stored in") || error.contains("is not what was released"), "{error}");
         assert!(!runner.cached().exists());
@@ -312,14 +315,12 @@ impl Drop for Mounted {
 
 #[test]
 fn a_full_disk_is_named() {
-    for tools in [&[("curl", "curl")], &[("wget", "wget")], &[("wget", "busybox")]] {
+    for tools in downloaders() {
         let mirror = Mirror::start(|_| found(&vec![b'x'; 1024 * 1024]));
-        let runner = Runner::new(&mirror.url).with_tools(tools);
+        let runner = Runner::new(&mirror.url).with_tools(&tools);
         let Some(_mounted) = Mounted::on(runner.path("temp"), "size=64k") else { return };
-        if in_path(tools[0].1).is_some() {
-            let error = runner.fails();
-            assert!(error.contains("is the disk full?"), "{error}");
-        }
+        let error = runner.fails();
+        assert!(error.contains("is the disk full?"), "{error}");
     }
 }
 
@@ -334,12 +335,12 @@ fn a_folder_that_forbids_programs_is_named() {
 
 #[test]
 fn a_proxys_password_is_not_shown() {
-    for tools in [&[("curl", "curl")], &[("wget", "wget")], &[("wget", "busybox")]] {
+    for tools in downloaders() {
         for proxy in
             ["http://me:pa55@word@p.invalid:80", "me:pa55#word@p:80", "socks6://me:pa55word@p", "htp://me:pa55word@p"]
         {
             for name in ["https_proxy", "HTTPS_PROXY"] {
-                let runner = Runner::new("https://mirror.invalid").with_tools(tools).set(name, proxy);
+                let runner = Runner::new("https://mirror.invalid").with_tools(&tools).set(name, proxy);
                 let ran = runner.run();
                 let log = String::from_utf8(ran.stdout).unwrap() + &String::from_utf8(ran.stderr).unwrap();
                 assert!(!ran.status.success() && !log.contains("pa55"), "{log}");
@@ -350,12 +351,9 @@ fn a_proxys_password_is_not_shown() {
 
 #[test]
 fn an_asset_that_is_not_there_is_named_at_once() {
-    for tools in [&[("curl", "curl")], &[("wget", "wget")], &[("wget", "busybox")]] {
-        if in_path(tools[0].1).is_none() {
-            continue;
-        }
+    for tools in downloaders() {
         let mirror = Mirror::start(|_| status(404));
-        let error = Runner::new(&mirror.url).with_tools(tools).fails();
+        let error = Runner::new(&mirror.url).with_tools(&tools).fails();
         assert!(error.contains(&format!("{}{} is not there (404)", mirror.url, asset_path())), "{error}");
         assert_eq!(mirror.asked().len(), 1);
     }
@@ -363,13 +361,10 @@ fn an_asset_that_is_not_there_is_named_at_once() {
 
 #[test]
 fn what_can_not_be_had_is_asked_for_once() {
-    for tools in [&[("curl", "curl")], &[("wget", "wget")], &[("wget", "busybox")]] {
-        if in_path(tools[0].1).is_none() {
-            continue;
-        }
+    for tools in downloaders() {
         for (code, times) in [(403, 1), (410, 1), (408, 3), (429, 3), (500, 3)] {
             let mirror = Mirror::start(move |_| status(code));
-            let error = Runner::new(&mirror.url).with_tools(tools).fails();
+            let error = Runner::new(&mirror.url).with_tools(&tools).fails();
             let expected = if times == 1 { "is refused to this runner" } else { "can't be downloaded" };
             assert!(error.contains(expected), "{tools:?}, {code}: {error}");
             assert_eq!(mirror.asked().len(), times, "{tools:?}, {code}: {error}");
@@ -379,11 +374,9 @@ fn what_can_not_be_had_is_asked_for_once() {
 
 #[test]
 fn curl_wget_and_busybox_are_each_enough() {
-    for tools in [&[("curl", "curl")], &[("wget", "wget")], &[("wget", "busybox")]] {
-        if in_path(tools[0].1).is_some() {
-            let mirror = mirror();
-            Runner::new(&mirror.url).with_tools(tools).succeeds();
-        }
+    for tools in downloaders() {
+        let mirror = mirror();
+        Runner::new(&mirror.url).with_tools(&tools).succeeds();
     }
 }
 
@@ -457,15 +450,12 @@ fn a_mirror_is_an_https_url_or_on_loopback() {
 
 #[test]
 fn a_mirror_on_loopback_is_asked_without_the_proxy_and_others_through_it() {
-    for tools in [&[("curl", "curl")], &[("wget", "wget")]] {
-        if in_path(tools[0].1).is_none() {
-            continue;
-        }
+    for tools in downloaders().filter(|[(_, program)]| *program != "busybox") {
         // In its own words, since wget tells them alone.
         let proxy = Mirror::start(|_| b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n".to_vec());
         let mirror = mirror();
         let behind_proxy = |mirror: &str| {
-            Runner::new(mirror).with_tools(tools).set("https_proxy", &proxy.url).set("http_proxy", &proxy.url)
+            Runner::new(mirror).with_tools(&tools).set("https_proxy", &proxy.url).set("http_proxy", &proxy.url)
         };
         behind_proxy(&mirror.url).succeeds();
         assert!(proxy.asked().is_empty());
@@ -486,10 +476,8 @@ fn nobodys_configuration_takes_part() {
         "header = Authorization: Bearer x\nuser_agent = x\noutput_document = /dev/null\n",
     )
     .unwrap();
-    for tools in [&[("curl", "curl")], &[("wget", "wget")]] {
-        if in_path(tools[0].1).is_some() {
-            Runner::new(&mirror.url).set("HOME", home.path()).with_tools(tools).succeeds();
-        }
+    for tools in downloaders().filter(|[(_, program)]| *program != "busybox") {
+        Runner::new(&mirror.url).set("HOME", home.path()).with_tools(&tools).succeeds();
     }
 }
 

@@ -1,7 +1,8 @@
 //! The file of outputs: checked before anything is sent, written once, and only with what belongs there.
 
 use std::fs;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use sandbox::Sandbox;
 use sandbox::faults::{Answer, Effect, Fault, Route};
@@ -127,7 +128,7 @@ fn the_delimiter_is_another_one_each_time() {
 /// The step's outputs for a 200 with this body.
 fn answered(body: serde_json::Value) -> crate::job::Step {
     let sandbox = Sandbox::with(|_| {});
-    let answer = Answer::new(200, "application/json", body.to_string());
+    let answer = Answer::json(200, body);
     sandbox.fault(Route::TokenService, 1, Effect::Instead(answer));
     Job::new(&sandbox).run()
 }
@@ -175,6 +176,15 @@ fn an_expiry_that_was_not_said_or_makes_no_sense_is_left_out() {
     }
 }
 
+/// Until the ID token is on its way.
+fn wait_for_exchange(sandbox: &Sandbox) {
+    let began = Instant::now();
+    while sandbox.requests().len() < 2 {
+        assert!(began.elapsed() < Duration::from_secs(30), "no exchange");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn a_file_that_is_gone_when_the_key_comes_is_no_success() {
     let sandbox = Sandbox::with(|_| {});
@@ -182,9 +192,7 @@ fn a_file_that_is_gone_when_the_key_comes_is_no_success() {
     sandbox.fault(Route::TokenService, 1, delayed);
     let mut job = Job::new(&sandbox);
     let child = job.spawn();
-    while sandbox.requests().len() < 2 {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_for_exchange(&sandbox);
     fs::remove_file(job.output()).unwrap();
     let ran = child.wait_with_output().unwrap();
     assert_eq!(ran.status.code(), Some(1));
@@ -240,9 +248,7 @@ fn a_key_is_in_both_files_or_in_none() {
     sandbox.fault(Route::TokenService, 1, Fault { delay: Duration::from_millis(700), effect: Effect::Answered });
     let (mut job, file) = exporting(&sandbox, "OTHER=1\n");
     let child = job.spawn();
-    while sandbox.requests().len() < 2 {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_for_exchange(&sandbox);
     fs::remove_file(job.output()).unwrap();
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(1));
     assert_eq!(fs::read_to_string(file).unwrap(), "OTHER=1\n");

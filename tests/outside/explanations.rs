@@ -71,7 +71,7 @@ fn answered(name: &str, route: Route, answer: Answer) {
 }
 
 fn error(status: u16, message: &str) -> Answer {
-    Answer::new(status, "application/json", json!({ "error": message }).to_string())
+    Answer::json(status, json!({ "error": message }))
 }
 
 fn claim(name: &str, value: Value) -> impl FnOnce(&mut Config) {
@@ -255,7 +255,7 @@ fn id_tokens() {
     });
     world("token_not_validated", missing("exp"));
 
-    let issued = |value: &str| Answer::new(200, "application/json", json!({ "value": value }).to_string());
+    let issued = |value: &str| Answer::json(200, json!({ "value": value }));
     let sandbox = Sandbox::with(|_| {});
     for nth in 1..3 {
         let token = sandbox.forge("https://www.nuget.org", |_| {});
@@ -324,12 +324,12 @@ fn services() {
         Route::TokenService,
         error(404, "There is no GITHUB_OUTPUT with a web page instead of."),
     );
-    let no_key = Answer::new(200, "application/json", r#"{"apiKey":"short"}"#);
+    let no_key = Answer::json(200, r#"{"apiKey":"short"}"#);
     answered("key_of_no_use", Route::TokenService, no_key);
     answered("request_token_of_another_job", Route::IdToken, Answer::new(401, "text/plain", ""));
     step("request_token_wrong", |job| job.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "wrong-token"));
     let pending = json!({ "message": "Can't issue ID_TOKEN for job in 'Pending' state." }).to_string();
-    answered("job_pending", Route::IdToken, Answer::new(403, "application/json", pending));
+    answered("job_pending", Route::IdToken, Answer::json(403, pending));
 }
 
 #[test]
@@ -376,11 +376,10 @@ fn indexes() {
         let job = Job::new(&sandbox).unset("INPUT_TOKEN_SERVICE_URL").set("INPUT_SOURCE", sandbox.service_index_url());
         shown(&format!("index_{name}"), &sandbox, &job.run());
     };
-    let listing =
-        |resources: Value| Answer::new(200, "application/json", json!({ "resources": resources }).to_string());
+    let listing = |resources: Value| Answer::json(200, json!({ "resources": resources }));
     index("without_a_token_service", listing(json!([{ "@id": "x", "@type": "PackagePublish/2.0.0" }])));
     index("with_an_unusable_one", listing(json!([{ "@id": "http://x.example/", "@type": "TokenService/1.0.0" }])));
-    index("of_something_else", Answer::new(200, "application/json", "[]"));
+    index("of_something_else", Answer::json(200, "[]"));
     index("private", Answer::new(401, "text/plain", ""));
     index("moved", Answer::new(301, "text/plain", "").with("Location", "https://x.example/"));
     index("absent", Answer::new(404, "text/plain", ""));

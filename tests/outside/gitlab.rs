@@ -128,10 +128,9 @@ fn what_surely_did_not_arrive_is_tried_again_with_the_same_token() {
     let sandbox = Sandbox::with(|_| {});
     // Nobody listens there, for a while.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let index = Answer::new(
+    let index = Answer::json(
         200,
-        "application/json",
-        json!({"resources": [{"@id": format!("http://127.0.0.1:{port}/"), "@type": "TokenService/1.0.0"}]}).to_string(),
+        json!({"resources": [{"@id": format!("http://127.0.0.1:{port}/"), "@type": "TokenService/1.0.0"}]}),
     );
     sandbox.fault(Route::Other, 1, Effect::Reset);
     sandbox.fault(Route::Other, 2, Effect::Instead(index));
@@ -152,12 +151,8 @@ fn what_may_have_arrived_is_not_tried_again() {
         Effect::CutOff(10),
         Effect::Instead(Answer::new(503, "text/plain", "")),
         Effect::Instead(Answer::new(429, "text/html", "<html>").with("Retry-After", "1")),
-        Effect::Instead(Answer::new(401, "application/json", r#"{"error":"The JSON web token is not yet valid."}"#)),
-        Effect::Instead(Answer::new(
-            401,
-            "application/json",
-            r#"{"error":"The JSON web token has an invalid signature."}"#,
-        )),
+        Effect::Instead(Answer::json(401, r#"{"error":"The JSON web token is not yet valid."}"#)),
+        Effect::Instead(Answer::json(401, r#"{"error":"The JSON web token has an invalid signature."}"#)),
     ];
     for answer in answers {
         let sandbox = Sandbox::with(|_| {});

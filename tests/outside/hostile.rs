@@ -30,7 +30,7 @@ fn messages_of_both_sides_stay_one_line_of_one_annotation() {
         for (route, field) in [(Route::IdToken, "message"), (Route::TokenService, "error")] {
             let sandbox = Sandbox::with(|_| {});
             let body = json!({ field: format!("before{attack}after") }).to_string();
-            sandbox.fault(route, 1, Effect::Instead(Answer::new(400, "application/json", body)));
+            sandbox.fault(route, 1, Effect::Instead(Answer::json(400, body)));
             let step = Job::new(&sandbox).run();
             let error = step.failed(1);
             let (_, message) = error.split_once("HTTP 400 Bad Request: ").unwrap();
@@ -72,7 +72,7 @@ fn inputs_can_not_act_either() {
 fn a_service_that_echoes_a_credential_does_not_get_it_shown() {
     let sandbox = Sandbox::with(|_| {});
     let echo = json!({ "message": format!("bad token '{}'", sandbox.request_token()) }).to_string();
-    sandbox.fault(Route::IdToken, 1, Effect::Instead(Answer::new(400, "application/json", echo)));
+    sandbox.fault(Route::IdToken, 1, Effect::Instead(Answer::json(400, echo)));
     assert!(Job::new(&sandbox).run().failed(1).ends_with("bad token '***'"));
 
     let id_token = sandbox.forge("https://www.nuget.org", |_| {});
@@ -80,17 +80,9 @@ fn a_service_that_echoes_a_credential_does_not_get_it_shown() {
     for padding in [0, 900, 990, 1_000] {
         let issued = json!({ "value": id_token }).to_string();
         let nth = |route| 1 + sandbox.requests().iter().filter(|request| request.route == route).count();
-        sandbox.fault(
-            Route::IdToken,
-            nth(Route::IdToken),
-            Effect::Instead(Answer::new(200, "application/json", issued)),
-        );
+        sandbox.fault(Route::IdToken, nth(Route::IdToken), Effect::Instead(Answer::json(200, issued)));
         let echo = json!({ "error": format!("{} {id_token}", "x".repeat(padding)) }).to_string();
-        sandbox.fault(
-            Route::TokenService,
-            nth(Route::TokenService),
-            Effect::Instead(Answer::new(400, "application/json", echo)),
-        );
+        sandbox.fault(Route::TokenService, nth(Route::TokenService), Effect::Instead(Answer::json(400, echo)));
         let step = Job::new(&sandbox).secret(&id_token[..40]).run();
         assert!(!step.failed(1).contains("eyJ"), "{}", step.log);
     }
@@ -100,7 +92,7 @@ fn a_service_that_echoes_a_credential_does_not_get_it_shown() {
 fn a_huge_message_is_cut() {
     let sandbox = Sandbox::with(|_| {});
     let body = json!({ "error": "é<|>".repeat(25_000) }).to_string();
-    sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::new(401, "application/json", body)));
+    sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::json(401, body)));
     let step = Job::new(&sandbox).run();
     let error = step.failed(1);
     assert!(error.chars().count() < 1_200 && error.ends_with('…'), "{error}");
@@ -111,7 +103,7 @@ fn a_key_with_characters_that_commands_escape_is_masked_and_delivered_as_it_is()
     for key in ["100%0Akey", "::error::key", "key,with:colons", "##[error]key", "ghadelimiter_x", "a=b<<c=d<<e"] {
         let sandbox = Sandbox::with(|_| {});
         let body = json!({ "apiKey": key }).to_string();
-        sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::new(200, "application/json", body)));
+        sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::json(200, body)));
         let step = Job::new(&sandbox).secret(key).run();
         assert_eq!(step.api_key(), key);
         assert_eq!(step.masks()[2], key);

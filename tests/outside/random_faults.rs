@@ -34,7 +34,7 @@ fn fault(random: &mut Rng, sandbox: &Sandbox) -> Fault {
         3 => Effect::CutOff(random.usize(..120)),
         4 => Effect::Bytes((0..random.usize(..64)).map(|_| random.u8(..)).collect()),
         _ => {
-            let answer = Answer::new(status, "application/json", body);
+            let answer = Answer::json(status, body);
             match random.u8(..4) {
                 0 => Effect::Instead(answer.with("Retry-After", &random.u16(..200).to_string())),
                 1 => {

@@ -69,7 +69,7 @@ fn a_200_without_a_token_is_no_success() {
              non-ASCII)",
         ),
     ] {
-        let error = answered(Route::IdToken, Answer::new(200, "application/json", body));
+        let error = answered(Route::IdToken, Answer::json(200, body));
         assert!(
             error.ends_with(&format!("\nno ID token from GitHub: HOST answered HTTP 200, but {problem}")),
             "{error}"
@@ -93,7 +93,7 @@ fn a_200_without_a_key_is_no_success() {
         (r#"{"apiKey":"a-secret-keyß"}"#.to_owned(), "the `apiKey` in its answer holds characters"),
         (r#"{"apiKey":"a-secret-key\u0000"}"#.to_owned(), "the `apiKey` in its answer holds characters"),
     ] {
-        let error = answered(Route::TokenService, Answer::new(200, "application/json", body));
+        let error = answered(Route::TokenService, Answer::json(200, body));
         let expected = format!("no API key from the token service: HOST answered HTTP 200, but {problem}");
         assert!(error.contains(&expected), "{error}");
         assert!(!error.contains("a-secret-key"), "{error}");

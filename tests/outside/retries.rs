@@ -112,7 +112,7 @@ fn page(status: u16) -> Answer {
 }
 
 fn refusal(status: u16, message: &str) -> Answer {
-    Answer::new(status, "application/json", json!({ "message": message, "error": message }).to_string())
+    Answer::json(status, json!({ "message": message, "error": message }))
 }
 
 fn hangs() -> Fault {
@@ -162,7 +162,7 @@ fn an_answer_that_is_cut_off_is_asked_for_again() {
         passes(route, Effect::Bytes(b"HTTP/1.1 200 OK\r\n\r\n{\"value\":\"a.b.".to_vec()));
         passes(route, Effect::Bytes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"val".to_vec()));
         // Complete as HTTP goes; some proxy lost the rest.
-        passes(route, Effect::Instead(Answer::new(200, "application/json", r#"{"apiKey":"a-key-of-some"#)));
+        passes(route, Effect::Instead(Answer::json(200, r#"{"apiKey":"a-key-of-some"#)));
         passes(route, Effect::Bytes(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 90\r\n\r\n{\"error\":".to_vec()));
     }
 }
@@ -211,7 +211,7 @@ fn a_fresh_id_token_helps_against_what_the_service_says_of_the_old_one() {
 fn an_id_token_that_comes_again_is_not_sent_again() {
     let story = Story::new();
     let token = story.sandbox.forge("https://www.nuget.org", |_| {});
-    let again = Effect::Instead(Answer::new(200, "application/json", json!({ "value": token }).to_string()));
+    let again = Effect::Instead(Answer::json(200, json!({ "value": token })));
     let told =
         story.fault(Route::IdToken, ALWAYS, again).fault(Route::TokenService, 1, Effect::Instead(page(503))).told();
     assert_eq!((told.issued, told.exchanged), (2, 1));
@@ -224,11 +224,7 @@ fn an_earlier_id_token_is_not_shown_even_if_its_end_is_cut_off() {
     let token = story
         .sandbox
         .forge("https://www.nuget.org", |claims| drop(claims.insert("x".to_owned(), json!("x".repeat(900)))));
-    story.sandbox.fault(
-        Route::IdToken,
-        1,
-        Effect::Instead(Answer::new(200, "application/json", json!({ "value": token }).to_string())),
-    );
+    story.sandbox.fault(Route::IdToken, 1, Effect::Instead(Answer::json(200, json!({ "value": token }))));
     story.sandbox.fault(Route::TokenService, 1, Effect::Instead(page(503)));
     story.sandbox.fault(Route::TokenService, 2, Effect::Instead(refusal(400, &format!("before: {token}"))));
     let told = story.told();
@@ -281,7 +277,7 @@ fn a_complete_answer_without_what_was_asked_for_is_final() {
     );
     for body in ["", "<html></html>", "null", "[]", "{}", r#"{"value":7,"apiKey":7}"#, r#"{"value":"","apiKey":""}"#] {
         for route in BOTH {
-            let error = stops(route, Effect::Instead(Answer::new(200, "application/json", body)));
+            let error = stops(route, Effect::Instead(Answer::json(200, body)));
             assert!(error.contains("answered HTTP 200, but"), "{error}");
         }
     }
@@ -312,7 +308,7 @@ fn an_answer_may_be_just_so_long() {
     let answer = |length: usize| {
         let json = json!({ "apiKey": "k".repeat(84) }).to_string();
         let body = " ".repeat(length - json.len()) + &json;
-        Effect::Instead(Answer::new(200, "application/json", body))
+        Effect::Instead(Answer::json(200, body))
     };
     Story::new().fault(Route::TokenService, 1, answer(1_048_576)).told().step.api_key();
     assert!(

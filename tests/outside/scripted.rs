@@ -59,7 +59,7 @@ pub fn accept(listener: &TcpListener) -> TcpStream {
 
 /// A complete 200 with a JSON body.
 pub fn json(body: &str) -> Vec<u8> {
-    Answer::new(200, "application/json", body).to_bytes()
+    Answer::json(200, body).to_bytes()
 }
 
 /// Reads up to the end of the body.

@@ -18,7 +18,7 @@ fn job(sandbox: &Sandbox) -> Job<'_> {
 #[track_caller]
 fn refused(index: serde_json::Value) -> String {
     let sandbox = Sandbox::with(|_| {});
-    sandbox.fault(Route::Other, 1, Effect::Instead(Answer::new(200, "application/json", index.to_string())));
+    sandbox.fault(Route::Other, 1, Effect::Instead(Answer::json(200, index)));
     let step = job(&sandbox).run();
     assert_eq!(sandbox.requests().len(), 1);
     step.failed(1).replace(sandbox.base_url().trim_start_matches("http://"), "HOST")
@@ -52,7 +52,7 @@ fn one_or_several_types_are_understood() {
         { "@id": format!("{id}?hidden=in-the-log"), "@type": ["Something", "tokenservice/1.0.0"] },
     ]});
     let index = format!("\u{feff}{index}");
-    sandbox.fault(Route::Other, 1, Effect::Instead(Answer::new(200, "application/json", index)));
+    sandbox.fault(Route::Other, 1, Effect::Instead(Answer::json(200, index)));
     let step = job(&sandbox).run();
     step.api_key();
     assert!(!step.log.contains("hidden"), "{}", step.log);

@@ -107,7 +107,7 @@ fn messages_can_not_break_log_or_summary() {
         };
         let sandbox = Sandbox::with(|_| {});
         let body = json!({ "error": message }).to_string();
-        sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::new(400, "application/json", body)));
+        sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::json(400, body)));
         let step = Job::new(&sandbox).set("INPUT_USER", format!("x{}", attack(&mut random).replace('\0', ""))).run();
         step.failed(1);
         assert_intact(&step);
@@ -122,7 +122,7 @@ fn a_hundred_kilobytes_are_cut_and_two_hundred_policies_summed_up() {
     ] {
         let sandbox = Sandbox::with(|_| {});
         let body = json!({ "error": message }).to_string();
-        sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::new(401, "application/json", body)));
+        sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::json(401, body)));
         let step = Job::new(&sandbox).run();
         assert!(step.failed(1).len() < 2_000, "{}", step.log);
         assert!(step.log.len() < 16_000 && step.summary.len() < 8_000, "{}", step.log);
@@ -143,7 +143,7 @@ fn a_summary_holds_no_secret_that_a_service_echoes() {
     let token = sandbox.request_token().to_owned();
     let body =
         json!({ "error": format!("Workflow mismatch for policy '{token}': expected '{token}', actual '{token}'") });
-    let answer = Answer::new(401, "application/json", body.to_string());
+    let answer = Answer::json(401, body);
     sandbox.fault(Route::TokenService, 1, Effect::Instead(answer));
     // [`Job::run`] looks for it.
     let step = Job::new(&sandbox).run();
@@ -167,13 +167,13 @@ fn no_part_of_a_secret_is_shown_wherever_it_is_cut_or_escaped() {
         let sandbox = Sandbox::with(|_| {});
         let token = sandbox
             .forge("https://www.nuget.org", |claims| drop(claims.insert("x".to_owned(), json!("x".repeat(900)))));
-        let issued = Answer::new(200, "application/json", json!({ "value": token }).to_string());
+        let issued = Answer::json(200, json!({ "value": token }));
         sandbox.fault(Route::IdToken, 1, Effect::Instead(issued));
         sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::new(503, "text/html", "")));
         let words = format!(
             "The policy '{before}{token}{after}' has expired. Sign in and renew the trust policy on the Trusted Publishing page."
         );
-        let answer = Answer::new(401, "application/json", json!({ "error": words }).to_string());
+        let answer = Answer::json(401, json!({ "error": words }));
         sandbox.fault(Route::TokenService, 2, Effect::Instead(answer));
         let step = Job::new(&sandbox).set("RUNNER_DEBUG", "1").run();
         step.failed(1);
@@ -183,10 +183,10 @@ fn no_part_of_a_secret_is_shown_wherever_it_is_cut_or_escaped() {
         let sandbox = Sandbox::with(|_| {});
         let token = sandbox
             .forge("https://www.nuget.org", |claims| drop(claims.insert("x".to_owned(), json!("x".repeat(900)))));
-        let issued = Answer::new(200, "application/json", json!({ "value": token }).to_string());
+        let issued = Answer::json(200, json!({ "value": token }));
         sandbox.fault(Route::IdToken, 1, Effect::Instead(issued));
         let created = json!({ "apiKey": "k".repeat(84), "expires": format!("{before}{token}{after}") }).to_string();
-        sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::new(200, "application/json", created)));
+        sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::json(200, created)));
         let step = Job::new(&sandbox).secret(&token).run();
         step.api_key();
         assert_hidden(&step, &token);
