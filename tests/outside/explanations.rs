@@ -121,6 +121,15 @@ fn policies() {
             Policy { age_days: 9, ..policy("old", "release.yml", "") },
         ];
     });
+    world("two_policies", |config| {
+        let policy = |workflow: &str| Policy { workflow: workflow.to_owned(), ..Config::default().policies[0].clone() };
+        config.policies = vec![policy("nightly.yml"), policy("weekly.yml")];
+    });
+    world("two_policies_expired", |config| {
+        let policy =
+            |name: &str| Policy { name: name.to_owned(), age_days: 9, ..Config::default().policies[0].clone() };
+        config.policies = vec![policy("old"), policy("older")];
+    });
     for name in ["repository", "repository_owner", "repository_owner_id", "repository_id", "event_name"] {
         world(&format!("claim_missing_{name}"), missing(name));
     }

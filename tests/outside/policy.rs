@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use sandbox::Sandbox;
 use sandbox::faults::{Effect, Route};
 use sandbox::runner::{Line, read_log};
+use tempfile::TempDir;
 
 use crate::job::Job;
 
@@ -134,9 +135,8 @@ fn on_gitlab_it_is_read_from_the_jobs_token_or_its_variables() {
     assert!(sandbox.requests().is_empty());
 }
 
-/// A repository with this remote and these workflow files, and what the program says in a folder of it.
-fn in_repository(origin: Option<&str>, files: &[(&str, &str)]) -> Output {
-    let sandbox = Sandbox::with(|_| {});
+/// A repository with this remote, and nothing in it.
+fn repository(origin: Option<&str>) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let git = |arguments: &[&str]| {
         assert!(Command::new("git").args(arguments).current_dir(&folder).status().unwrap().success());
@@ -145,6 +145,13 @@ fn in_repository(origin: Option<&str>, files: &[(&str, &str)]) -> Output {
     if let Some(origin) = origin {
         git(&["remote", "add", "origin", origin]);
     }
+    folder
+}
+
+/// What the program says in a folder of a repository with this remote and these workflow files.
+fn in_repository(origin: Option<&str>, files: &[(&str, &str)]) -> Output {
+    let sandbox = Sandbox::with(|_| {});
+    let folder = repository(origin);
     let workflows = folder.path().join(".github/workflows");
     fs::create_dir_all(&workflows).unwrap();
     fs::create_dir_all(folder.path().join("src")).unwrap();
@@ -170,7 +177,7 @@ fn in_a_repository_each_workflow_that_logs_in_needs_one() {
         Some("git@github.com:contoso/contoso-sdk.git"),
         &[
             ("release.yml", login),
-            ("nightly.yaml", "steps:\n- uses: NuGet/login@v1\n"),
+            ("nightly.yaml", &format!("{}steps:\n- uses: NuGet/login@v1\n", "# why and when\n".repeat(60_000))),
             ("ci.yml", "steps:\n- run: dotnet test # no NuGet/login@v1\n"),
             ("notes.txt", "uses: NuGet/login@v1"),
         ],
@@ -194,16 +201,25 @@ fn in_a_repository_each_workflow_that_logs_in_needs_one() {
 #[cfg(unix)]
 fn a_workflow_is_a_file() {
     let sandbox = Sandbox::with(|_| {});
-    let folder = tempfile::tempdir().unwrap();
-    let git = |arguments: &[&str]| Command::new("git").args(arguments).current_dir(&folder).status().unwrap();
-    git(&["init", "--quiet"]);
-    git(&["remote", "add", "origin", "https://github.com/contoso/contoso-sdk"]);
+    let folder = repository(Some("https://github.com/contoso/contoso-sdk"));
     let workflows = folder.path().join(".github/workflows");
     fs::create_dir_all(workflows.join("folder.yml")).unwrap();
     std::os::unix::fs::symlink("/dev/zero", workflows.join("endless.yml")).unwrap();
     assert!(Command::new("mkfifo").arg(workflows.join("pipe.yml")).status().unwrap().success());
     let ran = outside_of_a_job(&sandbox, &folder.path().join(".github"));
     assert!(text(&ran.stdout).contains("none in .github/workflows names a login step yet"), "{ran:?}");
+}
+
+#[test]
+fn a_repository_may_have_no_folder_of_workflows_but_one_that_can_not_be_read_is_an_error() {
+    let sandbox = Sandbox::with(|_| {});
+    let folder = repository(Some("https://github.com/contoso/contoso-sdk"));
+    fs::create_dir(folder.path().join(".github")).unwrap();
+    let ran = outside_of_a_job(&sandbox, &folder.path().join(".github"));
+    assert!(text(&ran.stdout).contains("none in .github/workflows names a login step yet"), "{ran:?}");
+    fs::write(folder.path().join(".github/workflows"), "a file").unwrap();
+    let ran = outside_of_a_job(&sandbox, &folder.path().join(".github"));
+    assert_eq!((ran.status.code(), ran.stdout.len()), (Some(1), 0), "{ran:?}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Proxies: who goes through one, what it sees, and how its failures are told.
 
-use std::net::TcpListener;
+use std::iter;
+use std::net::{TcpListener, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use sandbox::Sandbox;
@@ -172,6 +174,24 @@ fn a_proxy_that_falls_silent_is_named_whatever_time_is_left() {
     let step = behind(&sandbox, &silent.local_addr().unwrap().to_string()).set("INPUT_TIMEOUT_SECONDS", "2").run();
     let error = step.failed(1);
     assert!(error.contains("the proxy 127.0.0.1:") && error.contains("no connection within "), "{error}");
+    silent.set_nonblocking(true).unwrap();
+    let connections = iter::from_fn(|| silent.accept().ok()).count();
+    assert_eq!(connections, sandbox.id_tokens().len(), "one for each attempt");
+}
+
+#[test]
+fn a_proxy_that_hangs_up_is_not_asked_why() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = listener.local_addr().unwrap().to_string();
+    let came = thread::spawn(move || {
+        // The last one is the test itself.
+        listener.incoming().map(|stream| stream.unwrap().peek(&mut [0]).unwrap()).take_while(|bytes| *bytes > 0).count()
+    });
+    let sandbox = Sandbox::with(|_| {});
+    let step = behind(&sandbox, &proxy).run_by(&FastClock::new(&sandbox));
+    assert!(step.failed(1).contains("gives no connection to nuget.example"), "{}", step.log);
+    drop(TcpStream::connect(&proxy).unwrap());
+    assert_eq!(came.join().unwrap(), sandbox.id_tokens().len(), "one connection for each attempt");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The fault matrix: what is tried again and what is not, how long the waits are, and when it ends. By real sockets, with
 //! a clock that does not wait.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use sandbox::Sandbox;
@@ -9,6 +12,7 @@ use serde_json::json;
 
 use crate::fast_clock::FastClock;
 use crate::job::{Job, Step};
+use crate::scripted::{self, accept, read_request};
 
 const BOTH: [Route; 2] = [Route::IdToken, Route::TokenService];
 /// No test's script is longer.
@@ -377,6 +381,26 @@ fn waits_grow_and_end_with_the_deadline() {
     let told = Story::new().timeout("20").fault(Route::IdToken, ALWAYS, Effect::Reset).told();
     assert!(told.elapsed <= Duration::from_secs(21), "{:?}", told.elapsed);
     assert!(told.step.failed(1).ends_with("the deadline of 20 seconds (timeout-seconds)."), "{}", told.step.log);
+}
+
+#[test]
+fn an_attempt_that_is_given_up_is_hung_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/token", listener.local_addr().unwrap());
+    let served = thread::spawn(move || {
+        let mut silent = accept(&listener);
+        read_request(&mut silent);
+        let mut second = accept(&listener);
+        read_request(&mut second);
+        silent.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let hung_up = silent.read(&mut [0]).is_ok_and(|bytes| bytes == 0);
+        second.write_all(&scripted::json(&json!({ "apiKey": "k".repeat(84) }).to_string())).unwrap();
+        hung_up
+    });
+    let sandbox = Sandbox::with(|_| {});
+    let step = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", url).run_by(&FastClock::impatient(&sandbox));
+    step.api_key();
+    assert!(served.join().unwrap(), "the first connection was still there at the second attempt");
 }
 
 #[test]
