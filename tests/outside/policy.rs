@@ -178,6 +178,7 @@ fn in_a_repository_each_workflow_that_logs_in_needs_one() {
         &[
             ("release.yml", login),
             ("nightly.yaml", &format!("{}steps:\n- uses: NuGet/login@v1\n", "# why and when\n".repeat(60_000))),
+            ("weekly.yml", &login.replace("production", "${{ inputs.environment }}")),
             ("ci.yml", "steps:\n- run: dotnet test # no NuGet/login@v1\n"),
             ("notes.txt", "uses: NuGet/login@v1"),
         ],
@@ -191,9 +192,10 @@ fn in_a_repository_each_workflow_that_logs_in_needs_one() {
     assert_eq!(fields[3..5], ["Workflow file: nightly.yaml", "Environment: leave empty: none was found in the file"]);
     assert_eq!(fields[5..8], [OWNER, "Repository owner: contoso", "Repository: contoso-sdk"]);
     assert_eq!(
-        fields[8..],
+        fields[8..10],
         ["Workflow file: release.yml", "Environment: production, if the job that logs in names it, else empty"]
     );
+    assert_eq!(fields[13..], ["Workflow file: weekly.yml", "Environment: the one that the job names, else empty"]);
     assert_eq!(text(&ran.stderr), "");
 }
 

@@ -1,0 +1,100 @@
+//! The tool cache, which is anybody's.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use crate::checkout::asset_path;
+
+use super::{Mounted, RELEASED, Runner, mirror};
+
+#[test]
+fn a_fresh_download_is_checked_run_and_kept_for_the_next_job() {
+    let mirror = mirror();
+    let runner = Runner::new(&mirror.url);
+    runner.succeeds();
+    assert_eq!(mirror.asked(), [asset_path()]);
+    assert_eq!(fs::read(runner.cached()).unwrap(), RELEASED.as_bytes());
+    assert_eq!(fs::metadata(runner.cached()).unwrap().permissions().mode() & 0o777, 0o644, "data, not a program");
+    runner.succeeds();
+    assert_eq!(mirror.asked().len(), 1, "the second run takes it from the cache");
+}
+
+#[test]
+fn a_poisoned_cache_is_passed_over_and_mended() {
+    let poisons: [fn(&Path); 5] = [
+        |cached| fs::write(cached, "#!/bin/sh\necho poisoned\n").unwrap(),
+        |cached| fs::write(cached, "").unwrap(),
+        |cached| fs::File::create(cached).unwrap().set_len(1 << 40).unwrap(),
+        |cached| {
+            fs::write(cached.with_extension("real"), RELEASED).unwrap();
+            fs::rename(cached.with_extension("real"), cached).unwrap();
+            fs::OpenOptions::new().append(true).open(cached).unwrap().set_len(RELEASED.len() as u64 + 1).unwrap();
+        },
+        |cached| assert!(Command::new("mkfifo").arg(cached).status().unwrap().success()),
+    ];
+    for poison in poisons {
+        let mirror = mirror();
+        let runner = Runner::new(&mirror.url);
+        runner.cache(poison);
+        let log = runner.succeeds();
+        assert!(!log.contains("poisoned"), "{log}");
+        assert_eq!(mirror.asked().len(), 1);
+        assert_eq!(fs::read(runner.cached()).unwrap(), RELEASED.as_bytes());
+        assert!(fs::symlink_metadata(runner.cached()).unwrap().is_file());
+    }
+}
+
+#[test]
+fn a_cache_that_can_not_be_used_is_none() {
+    let mirror = mirror();
+    // A folder where the file should be, and a file where the folder should be.
+    let runner = Runner::new(&mirror.url);
+    runner.cache(|cached| fs::create_dir(cached).unwrap());
+    runner.succeeds();
+    let runner = Runner::new(&mirror.url);
+    fs::write(runner.path("tool cache"), "").unwrap();
+    runner.succeeds();
+    Runner::new(&mirror.url).set("RUNNER_TOOL_CACHE", "").succeeds();
+    Runner::new(&mirror.url).set("RUNNER_TOOL_CACHE", "/proc/nowhere").succeeds();
+    let runner = Runner::new(&mirror.url);
+    fs::create_dir(runner.path("tool cache")).unwrap();
+    if let Some(_mounted) = Mounted::on(runner.path("tool cache"), "ro") {
+        runner.succeeds();
+    }
+}
+
+#[test]
+fn nothing_is_written_through_a_link_or_into_a_folder_in_the_cache() {
+    let mirror = mirror();
+    let runner = Runner::new(&mirror.url);
+    runner.cache(|cached| fs::create_dir(cached).unwrap());
+    runner.succeeds();
+    assert_eq!(fs::read_dir(runner.cached()).unwrap().count(), 0);
+
+    let runner = Runner::new(&mirror.url);
+    let victim = runner.path("victim");
+    fs::create_dir(&victim).unwrap();
+    fs::write(victim.join("nuget-login"), "mine").unwrap();
+    let folder = runner.cached().parent().unwrap().to_owned();
+    fs::create_dir_all(folder.parent().unwrap()).unwrap();
+    symlink(&victim, &folder).unwrap();
+    runner.succeeds();
+    assert_eq!(fs::read_to_string(victim.join("nuget-login")).unwrap(), "mine");
+    assert_eq!(fs::read_dir(&victim).unwrap().count(), 1);
+}
+
+#[test]
+fn jobs_at_once_do_not_trip_over_each_other() {
+    let mirror = mirror();
+    let runner = Runner::new(&mirror.url);
+    std::thread::scope(|scope| {
+        let jobs: Vec<_> = (0..8).map(|_| scope.spawn(|| runner.run())).collect();
+        for job in jobs {
+            assert_eq!(job.join().unwrap().status.code(), Some(7));
+        }
+    });
+    let kept: Vec<_> = fs::read_dir(runner.cached().parent().unwrap()).unwrap().map(|it| it.unwrap().path()).collect();
+    assert_eq!(kept, [runner.cached()], "no half-written copies are left");
+}
