@@ -135,7 +135,7 @@ impl<'a, C: Clock> Http<'a, C> {
         let host = endpoint.host();
         let cause = innermost(&error);
         let proxy = self.proxy.as_ref().filter(|proxy| proxy.serves(&endpoint.url()));
-        if let Some(untrusted) = causes(&error).find_map(Untrusted::found) {
+        if let Some(untrusted) = causes(&error).find_map(|cause| Untrusted::found(cause, endpoint.host_name())) {
             let proxy = proxy.filter(|_| untrusted.server() != endpoint.host_name()).map(Proxy::name);
             return Failure::Untrusted { host, proxy, untrusted };
         }

@@ -60,14 +60,15 @@ impl Untrusted {
         }
     }
 
-    /// This, where an error of the client is one of a certificate.
-    pub fn found(error: &(dyn std::error::Error + 'static)) -> Option<Untrusted> {
-        match error.downcast_ref()? {
-            Error::InvalidCertificate(CertificateError::Other(OtherError(untrusted))) => {
-                untrusted.downcast_ref().cloned()
-            }
+    /// This, where an error of the client is one of a certificate; of `server`, where it does not say whose.
+    pub fn found(error: &(dyn std::error::Error + 'static), server: &str) -> Option<Untrusted> {
+        let Error::InvalidCertificate(problem) = error.downcast_ref()? else { return None };
+        let ours = match problem {
+            CertificateError::Other(OtherError(untrusted)) => untrusted.downcast_ref::<Untrusted>(),
             _ => None,
-        }
+        };
+        let theirs = || Untrusted::Invalid { server: server.to_owned(), problem: one_line(&problem.to_string()) };
+        Some(ours.cloned().unwrap_or_else(theirs))
     }
 }
 
