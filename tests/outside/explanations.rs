@@ -1,19 +1,19 @@
 //! What a user reads when a login fails: for every message, in the state of the world that causes it, the log and the
 //! step summary as they are shown. The snapshots are to be read; `cargo insta review` accepts new ones.
 
-use std::fs;
-use std::net::{SocketAddr, TcpListener};
+#[cfg(target_os = "linux")]
+mod connections;
+mod gitlab;
 
+use std::fs;
+
+use sandbox::Sandbox;
 use sandbox::config::{Account, Config, Policy, RepositoryIds};
 use sandbox::faults::{Answer, Effect, Route};
 use sandbox::runner::render;
-use sandbox::{Claims, Sandbox};
 use serde_json::{Value, json};
 
-use crate::fast_clock::FastClock;
 use crate::job::{Job, Step};
-use crate::scripted::Scripted;
-use crate::tls_world::{Authority, clear_front, expired, tls_front};
 
 const AUDIENCE: &str = "https://www.nuget.org";
 
@@ -134,83 +134,6 @@ fn policies() {
         world(&format!("claim_missing_{name}"), missing(name));
     }
     world("claim_missing_job_workflow_ref", missing("job_workflow_ref"));
-}
-
-/// The failure of GitLab's seed job in a changed world.
-#[track_caller]
-fn gitlab(name: &str, change: impl FnOnce(&mut Config)) {
-    let sandbox = Sandbox::with(change);
-    shown(&format!("gitlab_{name}"), &sandbox, &Job::gitlab(&sandbox).run());
-}
-
-/// The failure of GitLab's seed job with another ID token, or none.
-#[track_caller]
-fn gitlab_token(name: &str, audience: &str, change: impl FnOnce(&mut Claims)) {
-    let sandbox = Sandbox::with(|_| {});
-    let token = sandbox.gitlab_id_token(audience, change);
-    shown(&format!("gitlab_{name}"), &sandbox, &Job::gitlab(&sandbox).set("NUGET_ID_TOKEN", token).run());
-}
-
-#[test]
-fn gitlab_policies() {
-    gitlab("no_policy", |config| config.gitlab_policies[0].project_path = "contoso-cli".to_owned());
-    gitlab("policy_expired", |config| config.gitlab_policies[0].age_days = 8);
-    gitlab("ref_differs", |config| config.gitlab_policies[0].r#ref = "Main".to_owned());
-    gitlab("ref_by_its_full_name", |config| config.gitlab_policies[0].r#ref = "refs/heads/main".to_owned());
-    gitlab("ref_no_branch", |config| {
-        let job = config.gitlab_job.as_mut().unwrap();
-        (job.r#ref, job.ref_type) = ("v1.0.0".to_owned(), "tag".to_owned());
-        config.gitlab_policies[0].r#ref = "v1.0.0".to_owned();
-    });
-    gitlab("environment_missing", |config| config.gitlab_policies[0].environment = "production".to_owned());
-    gitlab("environment_differs", |config| {
-        config.gitlab_job.as_mut().unwrap().environment = Some("Production".to_owned());
-        config.gitlab_policies[0].environment = "production".to_owned();
-    });
-    for claim in ["namespace_path", "project_path", "namespace_id", "project_id"] {
-        gitlab_token(&format!("claim_missing_{claim}"), AUDIENCE, |claims| drop(claims.remove(claim)));
-    }
-}
-
-#[test]
-fn gitlab_id_tokens() {
-    gitlab_token("issuer_not_supported", AUDIENCE, |claims| claims["iss"] = json!("https://gitlab.contoso.example"));
-    gitlab_token("issuer_missing", AUDIENCE, |claims| drop(claims.remove("iss")));
-    gitlab_token("issuer_not_https", AUDIENCE, |claims| claims["iss"] = json!("http://gitlab.com"));
-    gitlab_token("jti_missing", AUDIENCE, |claims| drop(claims.remove("jti")));
-    gitlab_token("audience_of_another", "https://vault.contoso.example", |_| {});
-    gitlab_token("token_not_yet_valid", AUDIENCE, |claims| {
-        claims["nbf"] = json!(4_000_000_000_u64);
-        claims["exp"] = json!(4_000_003_600_u64);
-    });
-    gitlab_token("token_expired", AUDIENCE, |claims| {
-        claims["nbf"] = json!(1_600_000_000);
-        claims["exp"] = json!(1_600_003_600);
-    });
-    let sandbox = Sandbox::with(|_| {});
-    shown("gitlab_token_missing", &sandbox, &Job::gitlab(&sandbox).unset("NUGET_ID_TOKEN").run());
-    let job = Job::gitlab(&sandbox).set("NUGET_ID_TOKEN", "glcbt-64_aBcDeFgHiJkLmNoPqRsT");
-    shown("gitlab_token_no_json_web_token", &sandbox, &job.run());
-    let (_, token) = sandbox.gitlab_environment()[1].clone();
-    assert_eq!(Job::gitlab(&sandbox).set("NUGET_ID_TOKEN", &token).run().code, 0);
-    shown("gitlab_token_used_already", &sandbox, &Job::gitlab(&sandbox).set("NUGET_ID_TOKEN", &token).run());
-    let flags = ["--audience=https://nuget.contoso.example", "--token-service-url", &sandbox.token_service_url()];
-    let token = sandbox.gitlab_id_token("https://nuget.contoso.example", |_| {});
-    let job = Job::gitlab(&sandbox).without_arguments().arguments(["--check-only", "--user=contoso-bot"]);
-    shown("gitlab_audience_differs", &sandbox, &job.arguments(flags).set("NUGET_ID_TOKEN", token).run());
-}
-
-#[test]
-fn gitlab_jobs() {
-    let sandbox = Sandbox::with(|_| {});
-    sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::new(503, "text/plain", "")));
-    shown("gitlab_token_spent", &sandbox, &Job::gitlab(&sandbox).run());
-    sandbox.fault(Route::TokenService, 2, Effect::Instead(error(429, "Too many requests, slow down.")));
-    shown("gitlab_token_spent_in_words", &sandbox, &Job::gitlab(&sandbox).run());
-    shown("gitlab_user_empty", &sandbox, &Job::gitlab(&sandbox).without_arguments().arguments(["--check-only"]).run());
-    shown("gitlab_no_json_web_token", &sandbox, &Job::gitlab(&sandbox).set("NUGET_ID_TOKEN", "glcbt-64_xyz").run());
-    let plain = Job::gitlab(&sandbox).without_arguments().arguments(["--user", "contoso-bot"]);
-    shown("gitlab_no_outputs", &sandbox, &plain.run());
 }
 
 #[test]
@@ -392,46 +315,4 @@ fn indexes() {
     index("private", Answer::new(401, "text/plain", ""));
     index("moved", Answer::new(301, "text/plain", "").with("Location", "https://x.example/"));
     index("absent", Answer::new(404, "text/plain", ""));
-}
-
-/// On Linux, since the system has its say.
-#[cfg(target_os = "linux")]
-#[test]
-fn connections() {
-    let sandbox = Sandbox::with(|_| {});
-    let closed = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let to = |port: SocketAddr| {
-        let url = format!("https://localhost:{}/token", port.port());
-        Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", url)
-    };
-    let show = |name: &str, job: Job<'_>| shown(name, &sandbox, &job.run_by(&FastClock::new(&sandbox)));
-    show("connection_refused", to(closed()));
-
-    let (clear, came) = clear_front();
-    show("no_tls", to(clear));
-    assert_eq!(*came.lock().unwrap(), 2, "tried again once");
-
-    let authority = Authority::new("Contoso Root");
-    let front = |tls| to(tls_front(&sandbox, tls).0);
-    show("certificate_of_an_unknown_issuer", front(authority.server("localhost", |_| {})));
-    let job = front(authority.server("localhost", expired));
-    let file = authority.file(&job, "root.pem");
-    show("certificate_expired", job.set("SSL_CERT_FILE", file));
-
-    let behind = |proxy: &str| {
-        let job = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", "https://nuget.example/token");
-        job.set("HTTPS_PROXY", format!("http://{proxy}"))
-    };
-    show("proxy_refused", behind(&closed().to_string()));
-    for (name, status, asked) in
-        [("proxy_forbids", "403 Forbidden", 2), ("proxy_wants_a_password", "407 Proxy Authentication Required", 1)]
-    {
-        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").into_bytes();
-        let refusing = Scripted::start(vec![answer; asked]);
-        show(name, behind(&refusing.host));
-        refusing.requests();
-    }
-
-    (1..=3).for_each(|nth| sandbox.fault(Route::TokenService, nth, Effect::Lost));
-    show("answers_lost", Job::new(&sandbox));
 }

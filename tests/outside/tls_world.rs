@@ -130,6 +130,7 @@ fn serve<F: Future<Output = std::io::Result<()>> + 'static>(
 }
 
 /// A server that answers in clear text where TLS is spoken. Gives where, and how many clients came.
+#[cfg(target_os = "linux")]
 pub fn clear_front() -> (SocketAddr, Arc<Mutex<u64>>) {
     let came = Arc::new(Mutex::new(0));
     let count = Arc::clone(&came);

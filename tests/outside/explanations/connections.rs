@@ -1,0 +1,53 @@
+//! Connections that don't come about. On Linux, since the system has its say.
+
+use std::net::{SocketAddr, TcpListener};
+
+use sandbox::Sandbox;
+use sandbox::faults::{Effect, Route};
+
+use crate::fast_clock::FastClock;
+use crate::job::Job;
+use crate::scripted::Scripted;
+use crate::tls_world::{Authority, clear_front, expired, tls_front};
+
+use super::shown;
+
+#[test]
+fn connections() {
+    let sandbox = Sandbox::with(|_| {});
+    let closed = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let to = |port: SocketAddr| {
+        let url = format!("https://localhost:{}/token", port.port());
+        Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", url)
+    };
+    let show = |name: &str, job: Job<'_>| shown(name, &sandbox, &job.run_by(&FastClock::new(&sandbox)));
+    show("connection_refused", to(closed()));
+
+    let (clear, came) = clear_front();
+    show("no_tls", to(clear));
+    assert_eq!(*came.lock().unwrap(), 2, "tried again once");
+
+    let authority = Authority::new("Contoso Root");
+    let front = |tls| to(tls_front(&sandbox, tls).0);
+    show("certificate_of_an_unknown_issuer", front(authority.server("localhost", |_| {})));
+    let job = front(authority.server("localhost", expired));
+    let file = authority.file(&job, "root.pem");
+    show("certificate_expired", job.set("SSL_CERT_FILE", file));
+
+    let behind = |proxy: &str| {
+        let job = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", "https://nuget.example/token");
+        job.set("HTTPS_PROXY", format!("http://{proxy}"))
+    };
+    show("proxy_refused", behind(&closed().to_string()));
+    for (name, status, asked) in
+        [("proxy_forbids", "403 Forbidden", 2), ("proxy_wants_a_password", "407 Proxy Authentication Required", 1)]
+    {
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").into_bytes();
+        let refusing = Scripted::start(vec![answer; asked]);
+        show(name, behind(&refusing.host));
+        refusing.requests();
+    }
+
+    (1..=3).for_each(|nth| sandbox.fault(Route::TokenService, nth, Effect::Lost));
+    show("answers_lost", Job::new(&sandbox));
+}
