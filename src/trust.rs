@@ -77,6 +77,23 @@ impl Untrusted {
 /// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the built-in and the system's roots, as with OpenSSL; `NODE_EXTRA_CA_CERTS`
 /// adds to whatever there is, since a self-hosted runner sets it for actions in Node.
 pub fn tls(environment: &Environment<'_>) -> Result<ClientConfig, TrustError> {
+    let (roots, replaced) = roots(environment)?;
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Verifier {
+        roots,
+        system: LazyLock::new(if replaced { RootCertStore::empty } else { system_roots }),
+        algorithms: provider.signature_verification_algorithms,
+    };
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .expect("ring has what every version needs")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth())
+}
+
+/// The roots that are trusted before the system's store is looked at, and whether they stand in its place.
+fn roots(environment: &Environment<'_>) -> Result<(RootCertStore, bool), TrustError> {
     let named = |variable| Some((variable, environment.path(variable)?));
     let (file, folders) = (named("SSL_CERT_FILE"), named("SSL_CERT_DIR"));
     let replaced = file.is_some() || folders.is_some();
@@ -100,19 +117,7 @@ pub fn tls(environment: &Environment<'_>) -> Result<ClientConfig, TrustError> {
             roots.add_parsable_certificates(files.flat_map(|file| certificates(&file).unwrap_or_default()));
         }
     }
-
-    let provider = Arc::new(ring::default_provider());
-    let verifier = Verifier {
-        roots,
-        system: LazyLock::new(if replaced { RootCertStore::empty } else { system_roots }),
-        algorithms: provider.signature_verification_algorithms,
-    };
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(rustls::ALL_VERSIONS)
-        .expect("ring has what every version needs")
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth())
+    Ok((roots, replaced))
 }
 
 /// The certificates of a file in PEM.
@@ -269,4 +274,41 @@ fn der_values(mut der: &[u8]) -> impl Iterator<Item = &[u8]> {
         der = rest;
         Some(value)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mozillas_roots_are_trusted_unless_a_variable_replaces_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap().cert;
+        let file = folder.path().join("root.pem");
+        fs::write(&file, certificate.pem()).unwrap();
+        let mozillas = webpki_roots::TLS_SERVER_ROOTS.len();
+        let (file, folder) = (file.as_os_str(), folder.path().as_os_str());
+        let [extra, replacing, folders] =
+            [("NODE_EXTRA_CA_CERTS", file), ("SSL_CERT_FILE", file), ("SSL_CERT_DIR", folder)];
+        for (set, expected) in [
+            (vec![], (mozillas, false)),
+            (vec![extra], (mozillas + 1, false)),
+            (vec![replacing], (1, true)),
+            (vec![folders], (1, true)),
+            (vec![folders, replacing, extra], (3, true)),
+        ] {
+            let look_up =
+                |name: &str| set.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
+            let (roots, replaced) = roots(&Environment::new(&look_up)).unwrap();
+            assert_eq!((roots.len(), replaced), expected, "{set:?}");
+        }
+    }
+    #[test]
+    fn a_file_may_be_just_so_long() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(LONGEST_FILE).unwrap();
+        assert!(certificates(file.path()).unwrap().is_empty());
+        file.as_file().set_len(LONGEST_FILE + 1).unwrap();
+        assert!(certificates(file.path()).is_err());
+    }
 }
