@@ -278,7 +278,8 @@ fn jobs_without_the_right_to_ask() {
     ] {
         step(name, |job| {
             let base = json!({ "repo": { "full_name": "contoso/contoso-sdk", "fork": false } });
-            let event = json!({ "number": 7, "pull_request": { "head": { "repo": head }, "base": base } });
+            let pull_request = json!({ "body": "x".repeat(2_000_000), "head": { "repo": head }, "base": base });
+            let event = json!({ "number": 7, "pull_request": pull_request });
             let file = job.directory().join("event.json");
             fs::write(&file, event.to_string()).unwrap();
             let job = job.unset("ACTIONS_ID_TOKEN_REQUEST_URL").set("GITHUB_EVENT_NAME", event_name);

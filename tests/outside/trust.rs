@@ -96,6 +96,16 @@ fn a_server_without_the_key_of_its_certificate_is_refused() {
 }
 
 #[test]
+fn an_issuer_is_named_however_long_its_name_is() {
+    for length in [100, 200, 800] {
+        let name = "x".repeat(length);
+        let front = Front::new(&Authority::new(&name));
+        let error = front.refused(&front.job().run());
+        assert!(error.contains(&format!("is issued by 'O=Contoso, CN={name}', which")), "{error}");
+    }
+}
+
+#[test]
 fn an_issuers_name_can_not_act() {
     let front = Front::new(&Authority::new("x\n::error::forged ##[error]\u{202e}"));
     let error = front.refused(&front.job().run());
