@@ -252,11 +252,6 @@ impl Answer {
         Answer { host, head, framed, body, masked }
     }
 
-    /// What is struck out of its words.
-    pub fn masked(&self) -> Masked {
-        self.masked.clone()
-    }
-
     /// What the JSON body of a 200 holds; `wanted` names it for the failure. Any other status is a [`Rejection`] in the
     /// service's words.
     pub fn accepted<T: DeserializeOwned>(self, wanted: &str) -> Result<T, Failure> {

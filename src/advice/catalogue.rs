@@ -679,7 +679,11 @@ mod tests {
             Case::Any => String::new(),
             case => format!(" ({})", case.in_words()),
         };
-        cell(advice.message.trim()) + &case
+        // Where it begins or ends inside a sentence.
+        let before = if advice.message.starts_with([' ', ':']) { "… " } else { "" };
+        let goes_on = advice.message.ends_with([' ', ':', '(', '4', '5', ',']) || advice.message.ends_with(", but");
+        let after = if goes_on { " …" } else { "" };
+        format!("{before}{}{after}{case}", cell(advice.message.trim()))
     }
 
     /// The table's rows; messages with the same advice share one.
