@@ -55,11 +55,14 @@ function Get-Version([string] $path) {
         $start.RedirectStandardOutput = $true
         $start.RedirectStandardError = $true
         $process = [Diagnostics.Process]::Start($start)
-        $texts = $process.StandardOutput.ReadToEndAsync(), $process.StandardError.ReadToEndAsync()
+        [Threading.Tasks.Task[]] $texts = $process.StandardOutput.ReadToEndAsync(), $process.StandardError.ReadToEndAsync()
         if (-not $process.WaitForExit(10000)) {
             $process.Kill()
+            [void] $process.WaitForExit(2000) # or its file could not be deleted
             return 'no answer to --version within 10 seconds'
         }
+        # A child of its own may keep the pipes open.
+        if (-not [Threading.Tasks.Task]::WaitAll($texts, 5000)) { return 'no end of what --version says' }
         $said = ($texts[0].Result + $texts[1].Result).Trim()
         if ($said) { $said } else { "exit code $($process.ExitCode)" }
     } catch { "cannot be run: $_" }
@@ -174,7 +177,7 @@ if ($got -cne $digest) {
         if ($code -eq 0) { break }
         $missing = $said -match 'error: 404\b'
         # 408 and 429 are temporary.
-        $refused = $said -match 'error: 4(?!08|29)\d\d\b'
+        $refused = $said -match '(error:|tunnel failed, response|HTTP code) 4(?!08|29)\d\d\b'
         # curl puts the proxy's password into some of its words.
         if ("$env:https_proxy$env:http_proxy$env:all_proxy".Contains('@')) {
             $said = '(what curl said is not shown: the proxy has a password)'

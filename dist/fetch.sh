@@ -209,7 +209,8 @@ blanks (http is for loopback only)"
         [ "$code" != 0 ] || return 0
         case $said in
         *'returned error: 404'* | *'ERROR 404'* | *'HTTP/1.'[01]' 404'*) code=404 ;;
-        *'error: 4'[02][89]* | *'ERROR 4'[02][89]* | *'HTTP/1.'[01]' 4'[02][89]*) ;; # 408 and 429 are temporary
+        *'error: 408'* | *'ERROR 408'* | *'HTTP/1.'[01]' 408'* | *'response 408'* | *'HTTP code 408'*) ;; # temporary
+        *'error: 429'* | *'ERROR 429'* | *'HTTP/1.'[01]' 429'* | *'response 429'* | *'HTTP code 429'*) ;; # as well
         *'error: 4'* | *'ERROR 4'* | *'HTTP/1.'[01]' 4'*) code=refused ;;
         *'tunnel failed, response 4'* | *'HTTP code 4'*' from proxy'* | *'tunneling failed: Forbidden'*) code=refused ;;
         *'(60)'* | *'cannot verify'*) code=certificate ;;

@@ -142,7 +142,7 @@ impl<'a, C: Clock> Http<'a, C> {
         if cause == HEAD_TOO_LONG {
             return Failure::TooLong { host, part: "a head that is too long".to_owned() };
         }
-        if error.is_connect() && causes(&error).any(|cause| cause.is::<rustls::Error>()) {
+        if error.is_connect() && causes(&error).filter_map(|cause| cause.downcast_ref()).any(is_no_tls) {
             return Failure::NoTls { host, proxy: proxy.map(Proxy::name), problem: cause };
         }
         if !error.is_connect() {
@@ -156,7 +156,7 @@ impl<'a, C: Clock> Http<'a, C> {
         let Some(proxy) = proxy else { return Failure::NotConnected { host, problem } };
         let head = if cause == WHO_ARE_YOU {
             Some(Head { status: StatusCode::PROXY_AUTHENTICATION_REQUIRED, retry_after: None })
-        } else if timed_out || causes(&error).any(|cause| cause.is::<io::Error>()) {
+        } else if timed_out || causes(&error).any(|cause| cause.is::<io::Error>() || cause.is::<rustls::Error>()) {
             None
         } else {
             // The client does not say with which status the proxy refused: ask it.
@@ -175,6 +175,13 @@ impl<'a, C: Clock> Http<'a, C> {
         self.clock.within(limit, fetched).await;
         head.get().copied().filter(|head: &Head| !head.status.is_success())
     }
+}
+
+/// Whether both sides have no TLS in common, or the other one has none: what a moment later is hardly otherwise.
+fn is_no_tls(error: &rustls::Error) -> bool {
+    use rustls::AlertDescription::{HandshakeFailure, ProtocolVersion};
+    use rustls::Error::{AlertReceived, InvalidMessage, PeerIncompatible};
+    matches!(error, InvalidMessage(_) | PeerIncompatible(_) | AlertReceived(HandshakeFailure | ProtocolVersion))
 }
 
 /// hyper's words for a head of more than 100 lines or some 400 kB; it tells this by a type to servers only.

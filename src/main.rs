@@ -33,9 +33,12 @@ fn main() -> ExitCode {
     }
     // The runner reads commands from both streams, so that it learns by the other one what ours can't tell it.
     let (stdout, stderr): (Box<dyn Write>, Box<dyn Write>) = (Box::new(io::stdout()), Box::new(io::stderr()));
+    let (into, beside) = (Stream::of(&io::stdout()), Stream::of(&io::stderr()));
     let (name, stream, ours, other) = match stdout_is_ours {
-        true => ("output", Stream::of(&io::stdout()), stdout, stderr),
-        false => ("error", Stream::of(&io::stderr()), stderr, stdout),
+        // What only a file and nobody else gets is masked for nobody.
+        true if into == Stream::Kept && beside == Stream::Discarded => ("error", beside, stderr, stdout),
+        true => ("output", into, stdout, stderr),
+        false => ("error", beside, stderr, stdout),
     };
     if stream == Stream::Discarded {
         let text =
@@ -44,7 +47,8 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let mut runner = Runner::github(ours);
-    if stream == Stream::Kept {
+    // Standard output is the command's, or the answer's, and has no masks in it.
+    if stream == Stream::Kept && stdout_is_ours {
         runner.mask_also_on(other);
     }
     ExitCode::from(run(&mut runner))

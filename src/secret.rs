@@ -55,16 +55,33 @@ impl Secret {
     /// `text` with every copy of this value struck out, and every beginning of one: a service may echo what it was sent,
     /// and the rest may have been cut off.
     pub fn strike_out(&self, text: &str) -> String {
-        let beginning = self.0.get(..RECOGNIZED).unwrap_or(&self.0);
-        let mut struck = String::new();
-        let mut rest = text;
-        while let Some(at) = rest.find(beginning) {
-            let same = self.0.bytes().zip(rest[at..].bytes()).take_while(|(ours, theirs)| ours == theirs).count();
-            struck.extend([&rest[..at], "***"]);
-            rest = &rest[at + same..];
-        }
-        struck + rest
+        strike_out(std::slice::from_ref(self), text)
     }
+}
+
+/// `text` without what any of these secrets begins with. Of all of them at once: two tokens may have one header, and what
+/// is left of one without its beginning would be known by nobody.
+fn strike_out(secrets: &[Secret], text: &str) -> String {
+    let mut struck = String::new();
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let in_common = |secret: &Secret| {
+            let same = secret.0.bytes().zip(rest.bytes()).take_while(|(ours, theirs)| ours == theirs).count();
+            (same >= RECOGNIZED.min(secret.0.len())).then_some(same)
+        };
+        let length = match secrets.iter().filter_map(in_common).max() {
+            Some(length) => {
+                struck.push_str("***");
+                length
+            }
+            None => {
+                struck.push(next);
+                next.len_utf8()
+            }
+        };
+        rest = &rest[length..];
+    }
+    struck
 }
 
 /// The secrets of a run, as far as they are masked: nothing that holds one of them is shown. Shared by what prints and
@@ -84,7 +101,7 @@ impl Masked {
 
     /// [`Secret::strike_out`] of all of them.
     pub fn strike_out(&self, text: &str) -> String {
-        self.0.borrow().iter().fold(text.to_owned(), |text, secret| secret.strike_out(&text))
+        strike_out(&self.0.borrow(), text)
     }
 }
 
@@ -119,5 +136,14 @@ mod tests {
         assert_eq!(long.strike_out("x0123456789abcdefgh, 0123456789abcd…"), "x***, ***…");
         assert_eq!(long.strike_out("0123456789abc', and more 0123456789abé"), "***', and more ***é");
         assert_eq!(long.strike_out("é 0123456789a"), "é 0123456789a", "that may be anything");
+    }
+    #[test]
+    fn of_two_with_one_beginning_nothing_is_left() {
+        let masked = Masked::default();
+        for value in ["eyJ0eXAiOiJKV1Q.first.s1gnature", "eyJ0eXAiOiJKV1Q.second.s1gnature"] {
+            masked.add(&Secret::new(value.to_owned(), 1..=99).unwrap());
+        }
+        let text = "(eyJ0eXAiOiJKV1Q.second.s1gnature, eyJ0eXAiOiJKV1Q.first.s1g\u{2026}) eyJ0eXAiOiJKV1Q.third";
+        assert_eq!(masked.strike_out(text), "(***, ***\u{2026}) ***third");
     }
 }

@@ -303,6 +303,7 @@ mod tests {
             assert_eq!((roots.len(), replaced), expected, "{set:?}");
         }
     }
+
     #[test]
     fn a_file_may_be_just_so_long() {
         let file = tempfile::NamedTempFile::new().unwrap();

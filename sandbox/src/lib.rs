@@ -58,10 +58,11 @@ impl Sandbox {
             .with_context(|| format!("port {port} of 127.0.0.1 can't be used"))?;
         listener.set_nonblocking(true)?;
         let clock = Arc::new(Clock::default());
-        let random = rand::thread_rng().sample_iter(Alphanumeric).take(40).map(char::from).collect::<String>();
+        let random = || rand::thread_rng().sample_iter(Alphanumeric).take(40).map(char::from).collect::<String>();
         let world = Arc::new(World {
             base: format!("http://{}", listener.local_addr()?),
-            request_token: format!("ghrt_{random}"),
+            // A JSON web token too, whose header begins as that of an ID token.
+            request_token: format!("eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.{}.{}", random(), random()),
             gallery: Mutex::new(Gallery::new(config, Arc::clone(&clock))),
             id_tokens: Mutex::default(),
             releases,

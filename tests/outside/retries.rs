@@ -127,11 +127,11 @@ fn drips(start: &str) -> Effect {
     Effect::Endless { start: start.into(), then: b" ".to_vec(), pause: Duration::from_millis(5) }
 }
 
-/// Statuses that pass, as the README says them.
+/// Temporary statuses, as the README says them.
 const TRANSIENT: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
 
 #[test]
-fn the_readme_names_the_statuses_that_pass() {
+fn the_readme_names_the_temporary_statuses() {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let listed = TRANSIENT.map(|status| status.to_string()).join(", ");
     assert!(readme.contains(&format!("| HTTP {listed}, whatever the body |")), "{listed}");
