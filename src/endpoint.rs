@@ -35,7 +35,7 @@ impl Endpoint {
         // What stands before an `@` may be a password.
         let shown = if value.contains('@') { "***".to_owned() } else { one_line(value) };
         let malformed = |cause: String| NotAnEndpoint::Malformed { shown: shown.clone(), cause };
-        let mut url = Url::parse(value).map_err(|cause| match cause {
+        let mut url = parse_url(value).map_err(|cause| match cause {
             ParseError::IdnaError if !value.is_ascii() => {
                 malformed("a host outside ASCII is given in its `xn--` form".to_owned())
             }
@@ -114,6 +114,17 @@ impl Endpoint {
     }
 }
 
+/// [`Url::parse`] for hosts as a request has them: in ASCII (`idna_adapter` in Cargo.toml knows no others, and has them in
+/// lower case alone), and not percent-encoded.
+pub fn parse_url(value: &str) -> Result<Url, ParseError> {
+    let (_, behind_scheme) = value.split_once(':').unwrap_or_default();
+    // What a URL's parser passes over, too.
+    let behind_slashes = behind_scheme.trim_start_matches(['/', '\\', '\t', '\n', '\r']);
+    let authority = behind_slashes.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    if host.is_ascii() && !host.contains('%') { Url::parse(value) } else { Err(ParseError::IdnaError) }
+}
+
 /// Host, and port where it is not the scheme's own, without user and password.
 pub fn authority(url: &Url) -> String {
     let name = url.host_str().unwrap_or_default();
@@ -134,6 +145,14 @@ mod tests {
         assert_eq!(Endpoint::parse("https://xn--bcher-kva.example/").unwrap().host(), "xn--bcher-kva.example");
         let refused = Endpoint::parse("https://b\u{fc}cher.example/").unwrap_err().to_string();
         assert!(refused.contains("a host outside ASCII is given in its `xn--` form"), "{refused}");
+    }
+
+    #[test]
+    fn a_host_is_not_encoded() {
+        for url in ["https://\u{fc}A.example", "https:%C3%BCA.example", "https:\\/\t/me@%99EE:80/", "http://%41%99"] {
+            assert!(Endpoint::parse(url).is_err(), "{url}");
+        }
+        assert!(Endpoint::parse("https://HOST.example/%C3%BCA?%99EE#\u{fc}A").is_ok(), "what is behind it may be");
     }
 
     #[test]

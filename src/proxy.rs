@@ -6,7 +6,7 @@ use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
-use crate::endpoint::{authority, is_host};
+use crate::endpoint::{authority, is_host, parse_url};
 use crate::environment::{Environment, NotUnicode};
 
 /// Hosts that never go through a proxy: this machine.
@@ -73,7 +73,7 @@ impl Proxy {
 /// The URL of an HTTP proxy; `http://` may be left out.
 fn parse(value: &str) -> Option<Url> {
     let value = if value.contains("://") { value } else { &format!("http://{value}") };
-    let url = Url::parse(value).ok()?;
+    let url = parse_url(value).ok()?;
     // A password with one of `/ ? # \` in it would end up as a port, a path or a host.
     let nothing_behind =
         url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !value.contains('\\');

@@ -5,8 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use url::Url;
-
+use crate::endpoint::parse_url;
 use crate::outside::one_line;
 
 /// Longest workflow file that is read, in bytes. GitHub takes none of more than 512 KiB.
@@ -63,7 +62,7 @@ fn git(arguments: &[&str]) -> Result<String, RepositoryError> {
 impl Remote {
     /// Takes `https://host/path.git`, `ssh://git@host/path.git` and `git@host:path.git`.
     fn parse(remote: &str) -> Option<Remote> {
-        let (host, path) = match Url::parse(remote) {
+        let (host, path) = match parse_url(remote) {
             Ok(url) if url.has_host() => (url.host_str()?.to_owned(), url.path().to_owned()),
             _ => {
                 let (host, path) = remote.split_once(':').filter(|(_, path)| !path.starts_with("//"))?;
