@@ -8,6 +8,7 @@ use sandbox::Sandbox;
 use sandbox::faults::{Effect, Fault, Route};
 
 use crate::job::Job;
+use crate::scripted::read_request;
 
 /// Every request waits for an answer that does not come.
 fn silent() -> Sandbox {
@@ -78,6 +79,8 @@ fn a_flood_of_interim_answers_ends_with_the_deadline() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     thread::spawn(move || {
         while let Ok((mut stream, _)) = listener.accept() {
+            // Before it, they would be the answer to nothing.
+            read_request(&mut stream);
             let flood = "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n".repeat(10_000);
             while std::io::Write::write_all(&mut stream, flood.as_bytes()).is_ok() {}
         }
