@@ -129,9 +129,9 @@ fn serve<F: Future<Output = std::io::Result<()>> + 'static>(
     address
 }
 
-/// A server that answers in clear text where TLS is spoken. Gives where, and how many clients came.
+/// A server that answers these bytes to TLS's greeting. Gives where, and how many clients came.
 #[cfg(target_os = "linux")]
-pub fn clear_front() -> (SocketAddr, Arc<Mutex<u64>>) {
+pub fn front_without_tls(answer: &'static [u8]) -> (SocketAddr, Arc<Mutex<u64>>) {
     let came = Arc::new(Mutex::new(0));
     let count = Arc::clone(&came);
     let address = serve(move |mut stream| {
@@ -141,7 +141,7 @@ pub fn clear_front() -> (SocketAddr, Arc<Mutex<u64>>) {
             let mut head = [0; 5];
             stream.read_exact(&mut head).await?;
             stream.read_exact(&mut vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))]).await?;
-            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await
+            stream.write_all(answer).await
         }
     });
     (address, came)

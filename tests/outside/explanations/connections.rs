@@ -8,7 +8,7 @@ use sandbox::faults::{Effect, Route};
 use crate::fast_clock::FastClock;
 use crate::job::Job;
 use crate::scripted::Scripted;
-use crate::tls_world::{Authority, clear_front, expired, tls_front};
+use crate::tls_world::{Authority, expired, front_without_tls, tls_front};
 
 use super::shown;
 
@@ -23,7 +23,7 @@ fn connections() {
     let show = |name: &str, job: Job<'_>| shown(name, &sandbox, &job.run_by(&FastClock::new(&sandbox)));
     show("connection_refused", to(closed()));
 
-    let (clear, came) = clear_front();
+    let (clear, came) = front_without_tls(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     show("no_tls", to(clear));
     assert_eq!(*came.lock().unwrap(), 2, "tried again once");
 
@@ -50,4 +50,15 @@ fn connections() {
 
     (1..=3).for_each(|nth| sandbox.fault(Route::TokenService, nth, Effect::Lost));
     show("answers_lost", Job::new(&sandbox));
+}
+
+#[test]
+fn a_tls_server_in_trouble_is_tried_until_the_deadline() {
+    let sandbox = Sandbox::with(|_| {});
+    // The alert internal_error (RFC 8446, section 6.2).
+    let (troubled, came) = front_without_tls(&[21, 3, 3, 0, 2, 2, 80]);
+    let url = format!("https://localhost:{}/token", troubled.port());
+    let step = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", url).run_by(&FastClock::new(&sandbox));
+    assert!(step.failed(1).contains("InternalError"), "{}", step.log);
+    assert!(*came.lock().unwrap() > 2, "{}", step.log);
 }
