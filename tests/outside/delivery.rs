@@ -64,8 +64,9 @@ fn a_key_that_can_not_be_masked_goes_nowhere() {
     }
     let closed = Job::new(&sandbox).through("sh").arguments(["-c", "exec \"$0\" >&-"]).run();
     assert!(closed.failed(1).starts_with("standard output is closed or discarded"), "{}", closed.log);
-    let kept = "cd \"$HOME\"; \"$0\" > log 2> /dev/null; code=$?; cat log; exit $code";
-    let kept = Job::new(&sandbox).through("sh").arguments(["-c", kept]).run();
+    let job = Job::new(&sandbox).through("sh").arguments(["-c", "\"$0\" > log 2> /dev/null || { cat log; exit 1; }"]);
+    let folder = job.directory();
+    let kept = job.within(&folder).run();
     assert!(kept.failed(1).starts_with("standard error is closed or discarded"), "{}", kept.log);
     // A pipe that nobody reads any more.
     let (reader, writer) = std::io::pipe().unwrap();
