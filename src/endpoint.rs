@@ -35,10 +35,10 @@ impl Endpoint {
         // What stands before an `@` may be a password.
         let shown = if value.contains('@') { "***".to_owned() } else { one_line(value) };
         let malformed = |cause: String| NotAnEndpoint::Malformed { shown: shown.clone(), cause };
+        let no_host = || malformed("the host is neither a name nor an address that a server can have".to_owned());
         let mut url = parse_url(value).map_err(|cause| match cause {
-            ParseError::IdnaError if !value.is_ascii() => {
-                malformed("a host outside ASCII is given in its `xn--` form".to_owned())
-            }
+            ParseError::IdnaError if value.is_ascii() => no_host(),
+            ParseError::IdnaError => malformed("a host outside ASCII is given in its `xn--` form".to_owned()),
             cause => malformed(cause.to_string()),
         })?;
         if url.host_str() == Some("localhost.") {
@@ -54,7 +54,7 @@ impl Endpoint {
             _ => return Err(NotAnEndpoint::NotHttps { shown }),
         }
         if !is_host(endpoint.host_name()) {
-            return Err(malformed("the host is neither a name nor an address that a server can have".to_owned()));
+            return Err(no_host());
         }
         if endpoint.0.as_str().len() > LONGEST_URL {
             return Err(malformed(format!("it is longer than {LONGEST_URL} bytes")));

@@ -137,6 +137,7 @@ mod tests {
         assert_eq!(long.strike_out("0123456789abc', and more 0123456789abé"), "***', and more ***é");
         assert_eq!(long.strike_out("é 0123456789a"), "é 0123456789a", "that may be anything");
     }
+
     #[test]
     fn of_two_with_one_beginning_nothing_is_left() {
         let masked = Masked::default();
