@@ -35,12 +35,7 @@ impl Endpoint {
         // What stands before an `@` may be a password.
         let shown = if value.contains('@') { "***".to_owned() } else { one_line(value) };
         let malformed = |cause: String| NotAnEndpoint::Malformed { shown: shown.clone(), cause };
-        let no_host = || malformed("the host is neither a name nor an address that a server can have".to_owned());
-        let mut url = parse_url(value).map_err(|cause| match cause {
-            ParseError::IdnaError if value.is_ascii() => no_host(),
-            ParseError::IdnaError => malformed("a host outside ASCII is given in its `xn--` form".to_owned()),
-            cause => malformed(cause.to_string()),
-        })?;
+        let mut url = parse_url(value).map_err(|cause| malformed(cause.to_string()))?;
         if url.host_str() == Some("localhost.") {
             url.set_host(Some("localhost")).map_err(|cause| malformed(cause.to_string()))?;
         }
@@ -54,7 +49,7 @@ impl Endpoint {
             _ => return Err(NotAnEndpoint::NotHttps { shown }),
         }
         if !is_host(endpoint.host_name()) {
-            return Err(no_host());
+            return Err(malformed(NotAUrl::Host.to_string()));
         }
         if endpoint.0.as_str().len() > LONGEST_URL {
             return Err(malformed(format!("it is longer than {LONGEST_URL} bytes")));
@@ -114,15 +109,41 @@ impl Endpoint {
     }
 }
 
+/// Why a text is no URL.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAUrl {
+    /// A host in another script.
+    #[error("a host outside ASCII is given in its `xn--` form")]
+    Script,
+    /// A host with `%`, or a port.
+    #[error("neither host nor port is percent-encoded")]
+    Encoded,
+    /// A host with other characters that none has.
+    #[error("the host is neither a name nor an address that a server can have")]
+    Host,
+    /// Everything else.
+    #[error(transparent)]
+    Other(ParseError),
+}
+
 /// [`Url::parse`] for hosts as a request has them: in ASCII (`idna_adapter` in Cargo.toml knows no others, and has them in
 /// lower case alone), and not percent-encoded.
-pub fn parse_url(value: &str) -> Result<Url, ParseError> {
+pub fn parse_url(value: &str) -> Result<Url, NotAUrl> {
     let (_, behind_scheme) = value.split_once(':').unwrap_or_default();
     // What a URL's parser passes over, too.
     let behind_slashes = behind_scheme.trim_start_matches(['/', '\\', '\t', '\n', '\r']);
     let authority = behind_slashes.split(['/', '\\', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
-    if host.is_ascii() && !host.contains('%') { Url::parse(value) } else { Err(ParseError::IdnaError) }
+    if !host.is_ascii() {
+        return Err(NotAUrl::Script);
+    }
+    if host.contains('%') {
+        return Err(NotAUrl::Encoded);
+    }
+    Url::parse(value).map_err(|error| match error {
+        ParseError::IdnaError => NotAUrl::Host,
+        error => NotAUrl::Other(error),
+    })
 }
 
 /// Host, and port where it is not the scheme's own, without user and password.
@@ -149,9 +170,11 @@ mod tests {
 
     #[test]
     fn a_host_is_not_encoded() {
-        for url in ["https://\u{fc}A.example", "https:%C3%BCA.example", "https:\\/\t/me@%99EE:80/", "http://%41%99"] {
-            assert!(Endpoint::parse(url).is_err(), "{url}");
+        for url in ["https:h%6Fst.example", "https:\\/\t/me@h%6Fst.example:80/", "http://[::1%25lo]", "http://host:%34"]
+        {
+            assert!(matches!(parse_url(url), Err(NotAUrl::Encoded)), "{url}");
         }
+        assert!(matches!(parse_url("https://\u{fc}A.example"), Err(NotAUrl::Script)));
         assert!(Endpoint::parse("https://HOST.example/%C3%BCA?%99EE#\u{fc}A").is_ok(), "what is behind it may be");
     }
 

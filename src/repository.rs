@@ -180,6 +180,7 @@ mod tests {
             "../contoso-sdk",
             "file:///srv/contoso.git",
             "https://github.com/",
+            "https://%67ithub.com/contoso/x",
             "a:b",
             "github.com:s3cr3t@github.com/contoso/x",
             "https://github.com:443/s3cr3t@github.com/a/b",

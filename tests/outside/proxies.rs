@@ -108,6 +108,7 @@ fn a_proxy_variable_that_can_not_be_used_is_refused_before_anything_is_sent() {
             "tcp://me:pa55word@proxy",
             "socks5://me:pa55word@proxy",
             "http://pro{xy}",
+            "http://pr%6Fxy:8080",
             "http://",
             "http://proxy:99999",
             "http://me:12#pa55word@proxy:8080",
