@@ -20,9 +20,6 @@ use template::{Found, fill, find};
 /// So many causes of one failure are told. More come of as many policies, and the first ones tell enough.
 const MOST_CAUSES: usize = 8;
 
-/// So many bytes of a service's words are explained: more than two hundred policies can give reasons.
-const LONGEST_EXPLAINED: usize = 64 * 1024;
-
 /// An error, explained. Its texts are Markdown that reads well as plain text too; what came from outside stands in code
 /// spans.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,11 +72,6 @@ pub fn explain(error: &anyhow::Error, facts: &Facts) -> Explanation {
 
 /// The advice for each message of a service that stands in its words, in their order, with what stands in its blanks.
 fn by_service(words: &str, facts: &Facts) -> Vec<(&'static Advice, Facts)> {
-    let mut length = words.len().min(LONGEST_EXPLAINED);
-    while !words.is_char_boundary(length) {
-        length -= 1;
-    }
-    let words = &words[..length];
     let mut found: Vec<(Found, &'static Advice)> = Vec::new();
     for advice in CATALOGUE.iter().filter(|advice| advice.said_by == SaidBy::Service) {
         let mut from = 0;

@@ -16,11 +16,7 @@ impl Claims {
     pub fn of(id_token: &Secret, masked: &Masked) -> Claims {
         let payload = id_token.reveal().split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
         let mut claims: Map<_, _> = payload.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
-        for value in claims.values_mut() {
-            if let Value::String(text) = value {
-                *text = masked.strike_out(text);
-            }
-        }
+        claims.values_mut().for_each(|value| strike_out(value, masked));
         Claims(claims)
     }
 
@@ -56,6 +52,16 @@ impl Claims {
     /// The workflow file that was triggered, where it is not the one that a policy has to name.
     pub fn caller(&self) -> Option<String> {
         workflow_file(&self.text("workflow_ref")?).filter(|caller| self.workflow().as_ref() != Some(caller))
+    }
+}
+
+/// Strikes what is masked out of every text in a value.
+fn strike_out(value: &mut Value, masked: &Masked) {
+    match value {
+        Value::String(text) => *text = masked.strike_out(text),
+        Value::Array(values) => values.iter_mut().for_each(|value| strike_out(value, masked)),
+        Value::Object(values) => values.values_mut().for_each(|value| strike_out(value, masked)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

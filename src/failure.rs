@@ -31,7 +31,7 @@ pub enum Failure {
         None => format!("cannot connect to {host}: "),
     })]
     Untrusted { host: String, proxy: Option<String>, untrusted: Untrusted },
-    /// No TLS that both sides know, or the other side speaks none. Nothing was sent.
+    /// The other side refuses TLS, or speaks none that both know. Nothing was sent.
     #[error("cannot connect to {host}{}: TLS fails: {problem}", match proxy {
         Some(proxy) => format!(" through the proxy {proxy}"),
         None => String::new(),
@@ -118,7 +118,7 @@ pub struct Rejection {
 /// What a rejection has to say.
 #[derive(Debug)]
 pub enum Body {
-    /// The service's own words: one line, made safe to show, of any length.
+    /// The service's own words: one line, made safe to show, longer than what is shown of it.
     Words(String),
     /// A web page, which the service does not speak in.
     Page,

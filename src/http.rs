@@ -11,7 +11,7 @@ use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFE
 use reqwest::{Client, Method, RequestBuilder, StatusCode, redirect, retry};
 use rustls::ClientConfig;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{self, DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::clock::Clock;
@@ -19,7 +19,7 @@ use crate::endpoint::Endpoint;
 use crate::environment::Environment;
 use crate::failure::{Body, Failure, Head, Rejection};
 use crate::network::Network;
-use crate::outside::{folded, one_line};
+use crate::outside::{folded, one_line, shortened};
 use crate::proxy::Proxy;
 use crate::retry::{Seconds, retry_after};
 use crate::secret::{Masked, Secret};
@@ -27,6 +27,9 @@ use crate::trust::{self, Untrusted};
 
 /// Longest body that is read, in bytes. Real answers take a few kilobytes. (hyper bounds the head.)
 const LONGEST_BODY: usize = 1024 * 1024;
+
+/// So much of a service's words is read, in characters: more than two hundred policies can give reasons.
+const LONGEST_WORDS: usize = 64 * 1024;
 
 /// Time for a connection, TLS and a proxy's tunnel included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -142,21 +145,23 @@ impl<'a, C: Clock> Http<'a, C> {
         if cause == HEAD_TOO_LONG {
             return Failure::TooLong { host, part: "a head that is too long".to_owned() };
         }
-        if error.is_connect() && causes(&error).filter_map(|cause| cause.downcast_ref()).any(is_no_tls) {
+        let of_tls = causes(&error).find_map(|cause| cause.downcast_ref::<rustls::Error>());
+        if of_tls.is_some_and(|error| !is_of_the_moment(error)) && error.is_connect() {
             return Failure::NoTls { host, proxy: proxy.map(Proxy::name), problem: cause };
         }
         if !error.is_connect() {
             return Failure::NoAnswer { host, head: None, problem: format!("could not be read: {cause}") };
         }
         let timed_out = error.is_timeout();
-        let problem = match timed_out {
-            true => format!("no connection within {}", Seconds(connect_timeout(limit))),
-            false => cause.clone(),
+        let problem = match of_tls {
+            _ if timed_out => format!("no connection within {}", Seconds(connect_timeout(limit))),
+            Some(_) => format!("TLS fails: {cause}"),
+            None => cause.clone(),
         };
         let Some(proxy) = proxy else { return Failure::NotConnected { host, problem } };
         let head = if cause == WHO_ARE_YOU {
             Some(Head { status: StatusCode::PROXY_AUTHENTICATION_REQUIRED, retry_after: None })
-        } else if timed_out || causes(&error).any(|cause| cause.is::<io::Error>() || cause.is::<rustls::Error>()) {
+        } else if timed_out || causes(&error).any(|cause| cause.is::<io::Error>()) {
             None
         } else {
             // The client does not say with which status the proxy refused: ask it.
@@ -177,11 +182,11 @@ impl<'a, C: Clock> Http<'a, C> {
     }
 }
 
-/// Whether both sides have no TLS in common, or the other one has none: what a moment later is hardly otherwise.
-fn is_no_tls(error: &rustls::Error) -> bool {
-    use rustls::AlertDescription::{HandshakeFailure, ProtocolVersion};
-    use rustls::Error::{AlertReceived, InvalidMessage, PeerIncompatible};
-    matches!(error, InvalidMessage(_) | PeerIncompatible(_) | AlertReceived(HandshakeFailure | ProtocolVersion))
+/// Whether the other side's TLS fails for a reason of the moment (RFC 8446, section 6). What else it says, and all that
+/// is no TLS, a moment later is hardly otherwise.
+fn is_of_the_moment(error: &rustls::Error) -> bool {
+    use rustls::AlertDescription::{CloseNotify, InternalError, UserCanceled};
+    matches!(error, rustls::Error::AlertReceived(CloseNotify | InternalError | UserCanceled))
 }
 
 /// hyper's words for a head of more than 100 lines or some 400 kB; it tells this by a type to servers only.
@@ -259,13 +264,18 @@ impl Answer {
         Answer { host, head, framed, body, masked }
     }
 
-    /// What the JSON body of a 200 holds; `wanted` names it for the failure. Any other status is a [`Rejection`] in the
+    /// What is struck out of its words.
+    pub fn masked(&self) -> Masked {
+        self.masked.clone()
+    }
+
+    /// What the JSON object of a 200 holds; `wanted` names it for the failure. Any other status is a [`Rejection`] in the
     /// service's words.
     pub fn accepted<T: DeserializeOwned>(self, wanted: &str) -> Result<T, Failure> {
         let Answer { host, head, framed, body, masked } = self;
         if head.status != StatusCode::OK {
             let body = match words(&body) {
-                Some(words) => Body::Words(folded(&masked.strike_out(&words))),
+                Some(words) => Body::Words(folded(&masked.strike_out(&shortened(words, LONGEST_WORDS)))),
                 None if is_page(&body) => Body::Page,
                 None => Body::Other,
             };
@@ -274,7 +284,7 @@ impl Answer {
         // A file that is served as it lies there may begin with a byte order mark.
         let json = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
         // serde's own message would quote what it found, which may be a credential.
-        serde_json::from_slice(json).map_err(|error| {
+        object(json).map_err(|error| {
             // Nothing may be all there was to come; half a text is not.
             if error.is_eof() && !(framed && body.is_empty()) {
                 Failure::NoAnswer { host, head: Some(head), problem: "ends in the middle of its JSON".to_owned() }
@@ -285,6 +295,14 @@ impl Answer {
             }
         })
     }
+}
+
+/// What a JSON object holds. serde would take a list of its values, too.
+fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, serde_json::Error> {
+    if json.trim_ascii_start().starts_with(b"[") {
+        return Err(de::Error::custom("a list is no object"));
+    }
+    serde_json::from_slice(json)
 }
 
 /// A service's own words in the body of a rejection: GitHub has them in `message`, nuget.org in `error`.
@@ -298,7 +316,7 @@ fn words(body: &[u8]) -> Option<String> {
         message: Option<&'a RawValue>,
     }
 
-    let rejected: Rejected<'_> = serde_json::from_slice(body).ok()?;
+    let rejected: Rejected<'_> = object(body).ok()?;
     let words = [rejected.error, rejected.message].into_iter().flatten();
     let mut words = words.filter_map(|raw| serde_json::from_str::<String>(raw.get()).ok());
     words.find(|words| !words.trim().is_empty())

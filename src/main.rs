@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     let (stdout, stderr): (Box<dyn Write>, Box<dyn Write>) = (Box::new(io::stdout()), Box::new(io::stderr()));
     let (into, beside) = (Stream::of(&io::stdout()), Stream::of(&io::stderr()));
     let (name, stream, ours, other) = match stdout_is_ours {
-        // What only a file and nobody else gets is masked for nobody.
+        // A file alone is masked for nobody. (Two files may be a runner's own.)
         true if into == Stream::Kept && beside == Stream::Discarded => ("error", beside, stderr, stdout),
         true => ("output", into, stdout, stderr),
         false => ("error", beside, stderr, stdout),

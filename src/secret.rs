@@ -51,37 +51,6 @@ impl Secret {
     pub fn reveal(&self) -> &str {
         &self.0
     }
-
-    /// `text` with every copy of this value struck out, and every beginning of one: a service may echo what it was sent,
-    /// and the rest may have been cut off.
-    pub fn strike_out(&self, text: &str) -> String {
-        strike_out(std::slice::from_ref(self), text)
-    }
-}
-
-/// `text` without what any of these secrets begins with. Of all of them at once: two tokens may have one header, and what
-/// is left of one without its beginning would be known by nobody.
-fn strike_out(secrets: &[Secret], text: &str) -> String {
-    let mut struck = String::new();
-    let mut rest = text;
-    while let Some(next) = rest.chars().next() {
-        let in_common = |secret: &Secret| {
-            let same = secret.0.bytes().zip(rest.bytes()).take_while(|(ours, theirs)| ours == theirs).count();
-            (same >= RECOGNIZED.min(secret.0.len())).then_some(same)
-        };
-        let length = match secrets.iter().filter_map(in_common).max() {
-            Some(length) => {
-                struck.push_str("***");
-                length
-            }
-            None => {
-                struck.push(next);
-                next.len_utf8()
-            }
-        };
-        rest = &rest[length..];
-    }
-    struck
 }
 
 /// The secrets of a run, as far as they are masked: nothing that holds one of them is shown. Shared by what prints and
@@ -93,15 +62,39 @@ impl Masked {
     /// Remembers a secret: the first one, and the last ones of a run that may have hundreds.
     pub fn add(&self, secret: &Secret) {
         let mut secrets = self.0.borrow_mut();
+        if secrets.iter().any(|known| known.0 == secret.0) {
+            return;
+        }
         if secrets.len() == REMEMBERED {
             secrets.remove(1);
         }
         secrets.push(secret.clone());
     }
 
-    /// [`Secret::strike_out`] of all of them.
+    /// `text` with every copy of a secret struck out, and every beginning of one: a service may echo what it was sent,
+    /// and the rest may have been cut off. Of all of them at once: two may begin alike, or one in another, and nobody
+    /// would know what is left of the second without its beginning.
     pub fn strike_out(&self, text: &str) -> String {
-        strike_out(&self.0.borrow(), text)
+        let secrets = self.0.borrow();
+        let mut struck = String::new();
+        // The end of what is struck out so far.
+        let mut end = 0;
+        for (at, character) in text.char_indices() {
+            let in_common = |secret: &Secret| {
+                let bytes = secret.0.bytes().zip(text[at..].bytes());
+                let same = bytes.take_while(|(ours, theirs)| ours == theirs).count();
+                (same >= RECOGNIZED.min(secret.0.len())).then_some(same)
+            };
+            let found = secrets.iter().filter_map(in_common).max();
+            if at >= end {
+                match found {
+                    Some(_) => struck.push_str("***"),
+                    None => struck.push(character),
+                }
+            }
+            end = end.max(at + found.unwrap_or_default());
+        }
+        struck
     }
 }
 
@@ -127,12 +120,17 @@ mod tests {
         }
     }
 
+    fn masked(values: &[&str]) -> Masked {
+        let masked = Masked::default();
+        values.iter().for_each(|value| masked.add(&Secret::new((*value).to_owned(), 1..=99).unwrap()));
+        masked
+    }
+
     #[test]
     fn is_not_shown_by_debug_and_is_struck_out_of_an_echo() {
-        let secret = Secret::new("s3cr3t".to_owned(), 1..=9).unwrap();
-        assert_eq!(format!("{secret:?}"), "Secret(***)");
-        assert_eq!(secret.strike_out("got s3cr3t, s3cr3t!"), "got ***, ***!");
-        let long = Secret::new("0123456789abcdefgh".to_owned(), 1..=99).unwrap();
+        assert_eq!(format!("{:?}", Secret::new("s3cr3t".to_owned(), 1..=9)), "Ok(Secret(***))");
+        assert_eq!(masked(&["s3cr3t"]).strike_out("got s3cr3t, s3cr3t!"), "got ***, ***!");
+        let long = masked(&["0123456789abcdefgh"]);
         assert_eq!(long.strike_out("x0123456789abcdefgh, 0123456789abcd…"), "x***, ***…");
         assert_eq!(long.strike_out("0123456789abc', and more 0123456789abé"), "***', and more ***é");
         assert_eq!(long.strike_out("é 0123456789a"), "é 0123456789a", "that may be anything");
@@ -140,11 +138,25 @@ mod tests {
 
     #[test]
     fn of_two_with_one_beginning_nothing_is_left() {
-        let masked = Masked::default();
-        for value in ["eyJ0eXAiOiJKV1Q.first.s1gnature", "eyJ0eXAiOiJKV1Q.second.s1gnature"] {
-            masked.add(&Secret::new(value.to_owned(), 1..=99).unwrap());
-        }
+        let masked = masked(&["eyJ0eXAiOiJKV1Q.first.s1gnature", "eyJ0eXAiOiJKV1Q.second.s1gnature"]);
         let text = "(eyJ0eXAiOiJKV1Q.second.s1gnature, eyJ0eXAiOiJKV1Q.first.s1g\u{2026}) eyJ0eXAiOiJKV1Q.third";
         assert_eq!(masked.strike_out(text), "(***, ***\u{2026}) ***third");
+    }
+
+    #[test]
+    fn of_one_that_begins_in_another_nothing_is_left() {
+        let masked = masked(&["header.header.claims", "header.claims.and-more"]);
+        assert_eq!(masked.strike_out("a header.header.claims.and-more b"), "a *** b");
+        assert_eq!(masked.strike_out("header.claims.and-more-header.header.claims"), "***-***");
+    }
+
+    #[test]
+    fn the_first_and_the_last_ones_are_remembered() {
+        let secrets = Vec::from_iter((0..20).map(|number| format!("a-secret-of-the-number-{number}-")));
+        let masked = masked(&Vec::from_iter(secrets.iter().map(String::as_str)));
+        masked.add(&Secret::new(secrets[19].clone(), 1..=99).unwrap());
+        let forgotten = |secret: &&String| masked.strike_out(secret) != "***";
+        assert_eq!(secrets.iter().filter(forgotten).count(), 4);
+        assert_eq!(masked.strike_out(&secrets[0]), "***");
     }
 }

@@ -137,14 +137,15 @@ pub fn api_key(answer: Answer, from: &Endpoint) -> Result<ApiKey, NoApiKey> {
         expires: Option<Box<RawValue>>,
     }
 
+    let masked = answer.masked();
     let created: Created = answer.accepted("a string `apiKey`")?;
     let key = Secret::new(created.api_key, KEY_LENGTH).map_err(|unfit| Failure::Unusable {
         host: from.host(),
         problem: format!("the `apiKey` in its answer {unfit}"),
     })?;
+    masked.add(&key);
     let said: Option<String> = created.expires.and_then(|raw| serde_json::from_str(raw.get()).ok());
-    let said = said.map(|said| key.strike_out(&said));
-    let expires = Expiry::of(said.as_deref());
+    let expires = Expiry::of(said.map(|said| masked.strike_out(&said)).as_deref());
     Ok(ApiKey { key, expires })
 }
 

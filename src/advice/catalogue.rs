@@ -642,8 +642,9 @@ pub const CATALOGUE: &[Advice] = &[
     us(
         ": TLS fails: ",
         Case::Any,
-        "The other side speaks no TLS that this program knows.",
-        "Is the URL right: does that port speak https? If it is, look for a firewall or a proxy that breaks TLS open.",
+        "The other side refuses TLS, or speaks none that this program knows.",
+        "Is the URL right: does that port speak https, for that name? If it does, look for a firewall or a proxy that \
+         breaks TLS open.",
     ),
     us(
         "cannot connect to {host}: ",
@@ -681,8 +682,12 @@ mod tests {
         };
         // Where it begins or ends inside a sentence.
         let before = if advice.message.starts_with([' ', ':']) { "… " } else { "" };
-        let goes_on = advice.message.ends_with([' ', ':', '(', '4', '5', ',']) || advice.message.ends_with(", but");
-        let after = if goes_on { " …" } else { "" };
+        let ends_with = |ends: &[&str]| ends.iter().any(|end| advice.message.ends_with(end));
+        let after = match () {
+            () if ends_with(&[" ", ":", "(", ",", ", but"]) => " …",
+            () if ends_with(&["HTTP 4", "HTTP 5"]) => "…",
+            () => "",
+        };
         format!("{before}{}{after}{case}", cell(advice.message.trim()))
     }
 

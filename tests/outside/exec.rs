@@ -181,15 +181,31 @@ fn flags_alone_count_and_a_command_is_needed() {
     assert!(sandbox.requests().is_empty());
 }
 
+/// A job that runs a shell's words, in which `run` is the program with its flags, in a folder of its own.
+#[cfg(target_os = "linux")]
+fn in_shell<'a>(sandbox: &'a Sandbox, words: &str) -> Job<'a> {
+    let words = format!("run() {{ \"$0\" exec --user contoso-bot --token-service-url \"$URL\" \"$@\"; }}; {words}");
+    let job = Job::new(sandbox).set("PATH", std::env::var_os("PATH").unwrap()).set("URL", sandbox.token_service_url());
+    let folder = job.directory();
+    job.within(&folder).through("sh").arguments(["-c", &words])
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn masks_are_never_in_what_the_command_prints() {
+    let sandbox = Sandbox::with(|_| {});
+    let mut job = in_shell(&sandbox, "run -- echo ran 2> log");
+    let ran = job.execute();
+    assert_eq!(text(&ran.stdout), "ran\n", "{ran:?}");
+    let log = fs::read_to_string(job.directory().join("log")).unwrap();
+    assert!(log.contains(&format!("::add-mask::{}\n", sandbox.api_keys()[0])), "{log}");
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_key_that_can_not_be_masked_goes_nowhere() {
     let sandbox = Sandbox::with(|_| {});
-    let url = sandbox.token_service_url();
-    let words = format!("\"$0\" exec --user contoso-bot --token-service-url {url} -- echo ran 2>/dev/null");
-    let mut job =
-        Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap()).through("sh").arguments(["-c", &words]);
-    let ran = job.execute();
+    let ran = in_shell(&sandbox, "run -- echo ran 2> /dev/null").execute();
     assert_eq!(ran.status.code(), Some(1));
     assert!(text(&ran.stdout).contains("standard error is closed or discarded, so nothing could be masked"), "{ran:?}");
     assert!(sandbox.requests().is_empty());

@@ -92,6 +92,21 @@ fn a_service_that_echoes_a_credential_does_not_get_it_shown() {
 }
 
 #[test]
+fn an_expiry_that_echoes_a_credential_does_not_get_it_shown() {
+    let sandbox = Sandbox::with(|_| {});
+    let id_token = sandbox.forge("https://www.nuget.org", |_| {});
+    let (header, claims) = (id_token.split('.').next().unwrap(), id_token.split('.').nth(1).unwrap());
+    // A key of the same form, which begins as the token does.
+    let key = format!("{header}.a2V5##[a2V5.c2lnbmF0dXJl");
+    let issued = json!({ "value": id_token }).to_string();
+    sandbox.fault(Route::IdToken, 1, Effect::Instead(Answer::json(200, issued)));
+    let made = json!({ "apiKey": key, "expires": format!("{id_token} {key}") }).to_string();
+    sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::json(200, made)));
+    let step = Job::new(&sandbox).secret(&id_token).secret(&claims[..12]).secret(&key).run();
+    assert!(step.text()[0].ends_with("valid until '*** ***', which is no RFC 3339 time."), "{}", step.log);
+}
+
+#[test]
 fn a_huge_message_is_cut() {
     let sandbox = Sandbox::with(|_| {});
     let body = json!({ "error": "é<|>".repeat(25_000) }).to_string();

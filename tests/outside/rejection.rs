@@ -85,6 +85,7 @@ fn a_200_without_a_key_is_no_success() {
         (r#"{"tokenType":"ApiKey"}"#.to_owned(), "the answer is not JSON with a string `apiKey`"),
         (r#"{"apiKey":null}"#.to_owned(), "the answer is not JSON with a string `apiKey`"),
         (r#"{"apiKey":{"a-secret-key":1}}"#.to_owned(), "the answer is not JSON with a string `apiKey`"),
+        (r#"["a-secret-key",null]"#.to_owned(), "the answer is not JSON with a string `apiKey`"),
         (r#"{"apiKey":""}"#.to_owned(), "the `apiKey` in its answer is empty"),
         (r#"{"apiKey":"short"}"#.to_owned(), "the `apiKey` in its answer is 5 characters long"),
         (format!(r#"{{"apiKey":"{long}"}}"#), "the `apiKey` in its answer is 4097 characters long"),
