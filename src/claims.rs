@@ -75,11 +75,14 @@ pub fn workflow_file(workflow_ref: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn secret(value: &str) -> Secret {
+        Secret::new(value.to_owned(), 1..=9_999).unwrap()
+    }
+
     fn claims(payload: &str) -> Claims {
-        Claims::of(
-            &Secret::new(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(payload)), 1..=9_999).unwrap(),
-            &Masked::default(),
-        )
+        let masked = Masked::default();
+        masked.add(&secret("masked##[before"));
+        Claims::of(&secret(&format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(payload))), &masked)
     }
 
     #[test]
@@ -99,11 +102,18 @@ mod tests {
     #[test]
     fn what_is_no_token_has_no_claims() {
         for token in ["x", "a.b.c", "a.!.c", "..", "e30.W10.x"] {
-            let claims = Claims::of(&Secret::new(token.to_owned(), 1..=99).unwrap(), &Masked::default());
-            assert_eq!(claims.all().count(), 0);
+            assert_eq!(Claims::of(&secret(token), &Masked::default()).all().count(), 0);
         }
         let odd = claims(r#"{"ref":7,"sub":"","iss":"a\n::error::b","workflow_ref":"nonsense"}"#);
         assert_eq!((odd.text("ref"), odd.text("sub"), odd.workflow(), odd.caller()), (None, None, None, None));
         assert_eq!(odd.text("iss").as_deref(), Some("a ::error::b"));
+    }
+
+    #[test]
+    fn what_is_masked_is_in_no_claim() {
+        let claims = claims(r#"{"aud":["a masked##[before b"],"x":{"y":"masked##[before"},"z":"masked##[before"}"#);
+        assert_eq!(claims.audiences(), ["a *** b"]);
+        let all = Vec::from_iter(claims.all());
+        assert_eq!(all, [r#"aud = ["a *** b"]"#, r#"x = {"y":"***"}"#, r#"z = "***""#]);
     }
 }
