@@ -86,9 +86,14 @@ fn rejected(status: u16, body: &[u8], claims: Claims, id_token: &Secret, folder:
             let environment = |name: &str| (name == "GITHUB_OUTPUT").then(|| path.clone().into_os_string());
             let files = Files::open(&Delivery::Outputs, &Environment::new(&environment)).expect("the file is there");
             files.deliver(&api_key).expect("the file takes records");
-            let _ = (api_key.expires.in_words(), api_key.expires.left(UNIX_EPOCH));
+            let _ = api_key.expires.left(UNIX_EPOCH);
+            let mut log = Vec::new();
+            let mut runner = Runner::github(&mut log);
+            runner.mask(&api_key.key).expect("a vector takes anything");
+            runner.say(&api_key.expires.in_words()).expect("a vector takes anything");
+            let log = String::from_utf8(log).expect("the log is text");
             let outputs = fs::read_to_string(&path).expect("outputs are text");
-            Seen { outputs, api_key: Some(api_key.key.reveal().to_owned()), ..Seen::default() }
+            Seen { log, outputs, api_key: Some(api_key.key.reveal().to_owned()), ..Seen::default() }
         }
         Err(error) => {
             let _ = error.retry();
