@@ -145,12 +145,12 @@ impl<'a, C: Clock> Http<'a, C> {
         if cause == HEAD_TOO_LONG {
             return Failure::TooLong { host, part: "a head that is too long".to_owned() };
         }
-        let of_tls = causes(&error).find_map(|cause| cause.downcast_ref::<rustls::Error>());
-        if of_tls.is_some_and(|error| !is_of_the_moment(error)) && error.is_connect() {
-            return Failure::NoTls { host, proxy: proxy.map(Proxy::name), problem: cause };
-        }
         if !error.is_connect() {
             return Failure::NoAnswer { host, head: None, problem: format!("could not be read: {cause}") };
+        }
+        let of_tls = causes(&error).find_map(|cause| cause.downcast_ref::<rustls::Error>());
+        if of_tls.is_some_and(|error| !is_of_the_moment(error)) {
+            return Failure::NoTls { host, proxy: proxy.map(Proxy::name), problem: cause };
         }
         let timed_out = error.is_timeout();
         let problem = match of_tls {
