@@ -1,5 +1,7 @@
 //! The claims of an ID token, for explaining: nothing here is verified, and nothing is granted for it.
 
+use std::mem;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
@@ -16,7 +18,7 @@ impl Claims {
     pub fn of(id_token: &Secret, masked: &Masked) -> Claims {
         let payload = id_token.reveal().split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
         let mut claims: Map<_, _> = payload.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
-        claims.values_mut().for_each(|value| strike_out(value, masked));
+        strike_out_of_all(&mut claims, masked);
         Claims(claims)
     }
 
@@ -55,12 +57,21 @@ impl Claims {
     }
 }
 
+/// Strikes what is masked out of every name and value.
+fn strike_out_of_all(claims: &mut Map<String, Value>, masked: &Masked) {
+    let struck = mem::take(claims).into_iter().map(|(name, mut value)| {
+        strike_out(&mut value, masked);
+        (masked.strike_out(&name), value)
+    });
+    *claims = struck.collect();
+}
+
 /// Strikes what is masked out of every text in a value.
 fn strike_out(value: &mut Value, masked: &Masked) {
     match value {
         Value::String(text) => *text = masked.strike_out(text),
         Value::Array(values) => values.iter_mut().for_each(|value| strike_out(value, masked)),
-        Value::Object(values) => values.values_mut().for_each(|value| strike_out(value, masked)),
+        Value::Object(values) => strike_out_of_all(values, masked),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -111,9 +122,10 @@ mod tests {
 
     #[test]
     fn what_is_masked_is_in_no_claim() {
-        let claims = claims(r#"{"aud":["a masked##[before b"],"x":{"y":"masked##[before"},"z":"masked##[before"}"#);
+        let claims =
+            claims(r#"{"aud":["a masked##[before b"],"z masked##[before":{"masked##[before":"masked##[before"}}"#);
         assert_eq!(claims.audiences(), ["a *** b"]);
         let all = Vec::from_iter(claims.all());
-        assert_eq!(all, [r#"aud = ["a *** b"]"#, r#"x = {"y":"***"}"#, r#"z = "***""#]);
+        assert_eq!(all, [r#"aud = ["a *** b"]"#, r#"z *** = {"***":"***"}"#]);
     }
 }

@@ -113,10 +113,10 @@ impl Endpoint {
 #[derive(Debug, thiserror::Error)]
 pub enum NotAUrl {
     /// A host in another script.
-    #[error("a host outside ASCII is given in its `xn--` form")]
+    #[error("a host outside ASCII must be given in its `xn--` form")]
     Script,
     /// A host with `%`, or a port.
-    #[error("neither host nor port is percent-encoded")]
+    #[error("host and port must not be percent-encoded")]
     Encoded,
     /// A host with other characters that none has.
     #[error("the host is neither a name nor an address that a server can have")]
@@ -165,7 +165,7 @@ mod tests {
     fn a_host_is_ascii() {
         assert_eq!(Endpoint::parse("https://xn--bcher-kva.example/").unwrap().host(), "xn--bcher-kva.example");
         let refused = Endpoint::parse("https://b\u{fc}cher.example/").unwrap_err().to_string();
-        assert!(refused.contains("a host outside ASCII is given in its `xn--` form"), "{refused}");
+        assert!(refused.contains("a host outside ASCII must be given in its `xn--` form"), "{refused}");
     }
 
     #[test]

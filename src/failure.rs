@@ -31,12 +31,13 @@ pub enum Failure {
         None => format!("cannot connect to {host}: "),
     })]
     Untrusted { host: String, proxy: Option<String>, untrusted: Untrusted },
-    /// The other side refuses TLS, or speaks none that both know. Nothing was sent.
-    #[error("cannot connect to {host}{}: TLS fails: {problem}", match proxy {
+    /// The other side refuses TLS, or speaks none that both know; `temporary` if it has a problem of the moment. Nothing
+    /// was sent.
+    #[error("cannot connect to {host}{}: TLS {}: {problem}", match proxy {
         Some(proxy) => format!(" through the proxy {proxy}"),
         None => String::new(),
-    })]
-    NoTls { host: String, proxy: Option<String>, problem: String },
+    }, if *temporary { "breaks off" } else { "fails" })]
+    NoTls { host: String, proxy: Option<String>, problem: String, temporary: bool },
     /// The connection broke or fell silent before the answer was complete, or what came is not HTTP.
     #[error("the answer of {host}{} {problem}", head.as_ref().map(|head| format!(" ({head})")).unwrap_or_default())]
     NoAnswer { host: String, head: Option<Head>, problem: String },
@@ -69,7 +70,7 @@ impl Failure {
     /// What this says about a fresh attempt, whatever the service.
     pub fn retry(&self) -> Retry {
         match self {
-            Failure::NotConnected { .. } => Retry::After(None),
+            Failure::NotConnected { .. } | Failure::NoTls { temporary: true, .. } => Retry::After(None),
             Failure::Proxy { head, .. } => head.map_or(Retry::After(None), |head| head.retry()),
             // One server of several may be set up wrongly.
             Failure::NoTls { .. } => Retry::Once(None),
@@ -118,7 +119,7 @@ pub struct Rejection {
 /// What a rejection has to say.
 #[derive(Debug)]
 pub enum Body {
-    /// The service's own words: one line, made safe to show, longer than what is shown of it.
+    /// The service's own words: one line, made safe to show, possibly longer than what is shown of it.
     Words(String),
     /// A web page, which the service does not speak in.
     Page,

@@ -60,7 +60,7 @@ pub fn claims(id_token: &str, folder: &Path) -> Seen {
     let facts = advice::of_claims(&claims);
     let form = Form::filled_in(&facts).map(|form| form.lines().collect::<Vec<_>>());
     let words = br#"{"error":"Workflow mismatch for policy 'p': expected 'x.yml', actual 'y.yml'"}"#;
-    let mut seen = rejected(401, words, claims, &id_token, folder);
+    let mut seen = answered(401, words, claims, &id_token, folder);
     let mut answer = Vec::new();
     let runner = Runner::terminal(Vec::new());
     runner.answer(&form.unwrap_or_default(), &mut answer).expect("a vector takes anything");
@@ -71,10 +71,10 @@ pub fn claims(id_token: &str, folder: &Path) -> Seen {
 /// A token service's answer of this status to an ID token that says nothing.
 pub fn token_service(status: u16, body: &[u8], folder: &Path) -> Seen {
     let id_token = secret("eyJhbGciOiJub25lIn0.eyJzdWIiOiJub2JvZHkifQ.c2lnbmF0dXJl").expect("a plain text");
-    rejected(status, body, Claims::default(), &id_token, folder)
+    answered(status, body, Claims::default(), &id_token, folder)
 }
 
-fn rejected(status: u16, body: &[u8], claims: Claims, id_token: &Secret, folder: &Path) -> Seen {
+fn answered(status: u16, body: &[u8], claims: Claims, id_token: &Secret, folder: &Path) -> Seen {
     let from = Endpoint::parse("https://registry.example/token").expect("a plain URL");
     let masked = Masked::default();
     masked.add(id_token);

@@ -29,7 +29,7 @@ use crate::trust::{self, Untrusted};
 const LONGEST_BODY: usize = 1024 * 1024;
 
 /// So much of a service's words is read, in characters: more than two hundred policies can give reasons.
-const LONGEST_WORDS: usize = 64 * 1024;
+pub const LONGEST_WORDS: usize = 64 * 1024;
 
 /// Time for a connection, TLS and a proxy's tunnel included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -148,15 +148,14 @@ impl<'a, C: Clock> Http<'a, C> {
         if !error.is_connect() {
             return Failure::NoAnswer { host, head: None, problem: format!("could not be read: {cause}") };
         }
-        let of_tls = causes(&error).find_map(|cause| cause.downcast_ref::<rustls::Error>());
-        if of_tls.is_some_and(|error| !is_of_the_moment(error)) {
-            return Failure::NoTls { host, proxy: proxy.map(Proxy::name), problem: cause };
+        if let Some(error) = causes(&error).find_map(|cause| cause.downcast_ref()) {
+            let temporary = is_of_the_moment(error);
+            return Failure::NoTls { host, proxy: proxy.map(Proxy::name), problem: cause, temporary };
         }
         let timed_out = error.is_timeout();
-        let problem = match of_tls {
-            _ if timed_out => format!("no connection within {}", Seconds(connect_timeout(limit))),
-            Some(_) => format!("TLS fails: {cause}"),
-            None => cause.clone(),
+        let problem = match timed_out {
+            true => format!("no connection within {}", Seconds(connect_timeout(limit))),
+            false => cause.clone(),
         };
         let Some(proxy) = proxy else { return Failure::NotConnected { host, problem } };
         let head = if cause == WHO_ARE_YOU {
@@ -297,8 +296,8 @@ impl Answer {
     }
 }
 
-/// What a JSON object holds. serde would take a list of its values, too.
-fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, serde_json::Error> {
+/// What a JSON object holds; an error if it holds something else. serde would take a list of its values, too.
+pub fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, serde_json::Error> {
     if json.trim_ascii_start().starts_with(b"[") {
         return Err(de::Error::custom("a list is no object"));
     }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::clock::Clock;
 use crate::endpoint::{Endpoint, NotAnEndpoint};
 use crate::failure::Failure;
-use crate::http::{Answer, Http};
+use crate::http::{Answer, Http, object};
 use crate::outside::one_line;
 use crate::retry::Retry;
 
@@ -103,7 +103,7 @@ pub async fn token_service(
 pub fn named(answer: Answer, index: &Endpoint) -> Result<Endpoint, NoTokenService> {
     let host = index.host();
     let Index { resources } = answer.accepted("a list of `resources`")?;
-    let resources: Vec<Resource> = resources.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect();
+    let resources: Vec<Resource> = resources.iter().filter_map(|raw| object(raw.get().as_bytes()).ok()).collect();
     let is_token_service = |kind: &String| kind.eq_ignore_ascii_case(TOKEN_SERVICE);
     let found = resources.iter().find(|resource| resource.kinds().iter().any(is_token_service));
     let Some(found) = found else {

@@ -11,8 +11,8 @@ use time::{OffsetDateTime, UtcOffset};
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::failure::{Body, Failure, Rejection};
-use crate::http::{Answer, Http};
-use crate::outside::one_line;
+use crate::http::{Answer, Http, LONGEST_WORDS};
+use crate::outside::{one_line, shortened};
 use crate::retry::Retry;
 use crate::secret::Secret;
 
@@ -145,7 +145,8 @@ pub fn api_key(answer: Answer, from: &Endpoint) -> Result<ApiKey, NoApiKey> {
     })?;
     masked.add(&key);
     let said: Option<String> = created.expires.and_then(|raw| serde_json::from_str(raw.get()).ok());
-    let expires = Expiry::of(said.map(|said| masked.strike_out(&said)).as_deref());
+    let said = said.map(|said| masked.strike_out(&shortened(said, LONGEST_WORDS)));
+    let expires = Expiry::of(said.as_deref());
     Ok(ApiKey { key, expires })
 }
 

@@ -640,6 +640,12 @@ pub const CATALOGUE: &[Advice] = &[
         "Run the job again later. Keys that nobody holds expire by themselves, within the hour at nuget.org.",
     ),
     us(
+        ": TLS breaks off: ",
+        Case::Any,
+        "The other side's TLS has a problem, usually a temporary one.",
+        "Run the job again later. If it stays, ask those who run that server, or a proxy that breaks TLS open.",
+    ),
+    us(
         ": TLS fails: ",
         Case::Any,
         "The other side refuses TLS, or speaks none that this program knows.",

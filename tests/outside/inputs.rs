@@ -99,7 +99,7 @@ fn a_token_service_must_be_an_https_url_or_on_loopback() {
         ("www.nuget.org/api", "relative URL without a base"),
         ("https://", "empty host"),
         ("https://host:99999/", "invalid port number"),
-        ("https://b\u{fc}cher.example/", "a host outside ASCII is given in its `xn--` form"),
+        ("https://b\u{fc}cher.example/", "a host outside ASCII must be given in its `xn--` form"),
         ("https://a b/", "the host is neither a name nor an address that a server can have"),
         ("https://{server}/api/token", "the host is neither a name nor an address that a server can have"),
         ("https://a\"b/", "the host is neither a name nor an address that a server can have"),

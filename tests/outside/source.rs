@@ -77,6 +77,7 @@ fn an_index_without_a_token_service_is_told_with_what_it_has() {
         { "@id": "x", "@type": "PackagePublish/2.0.0" },
         { "@id": "y", "@type": "SearchQueryService\n::error::x" },
         { "@id": "z", "@type": "PackagePublish/2.0.0" },
+        ["https://nuget.example/token", "TokenService/1.0.0"],
     ]});
     let error = refused(index);
     let expected = "the service index of HOST names no TokenService/1.0.0; it has PackagePublish/2.0.0, SearchQueryService ::error::x";
