@@ -175,6 +175,13 @@ mod tests {
     }
 
     #[test]
+    fn one_that_repeats_itself_is_found_wherever_it_is_and_nowhere_else() {
+        let masked = masked(&["abaabaab"]);
+        assert_eq!(masked.strike_out("abaabaabaab abaababaabaab"), "*** abaab***");
+        assert_eq!(masked.strike_out("abaaaabaab"), "abaaaabaab");
+    }
+
+    #[test]
     fn one_that_repeats_itself_takes_no_longer() {
         let repeated = |length| "a".repeat(length);
         let masked = Masked::default();
