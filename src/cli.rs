@@ -8,7 +8,7 @@ use std::ffi::OsString;
 /// temporary API key (nuget.org's lives about an hour), masks the key in the log and writes it to
 /// the step's outputs. In GitLab CI `exec` gives the key to a command.
 #[derive(Debug, clap::Parser)]
-#[command(version, verbatim_doc_comment, after_long_help = AFTER_HELP)]
+#[command(version, bin_name = "nuget-login", verbatim_doc_comment, after_long_help = AFTER_HELP)]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub struct Arguments {
     /// What to do instead.

@@ -160,7 +160,7 @@ impl<'a, C: Clock> Http<'a, C> {
         let Some(proxy) = proxy else { return Failure::NotConnected { host, problem } };
         let head = if cause == WHO_ARE_YOU {
             Some(Head { status: StatusCode::PROXY_AUTHENTICATION_REQUIRED, retry_after: None })
-        } else if timed_out || causes(&error).any(|cause| cause.is::<io::Error>()) {
+        } else if timed_out || cause == HUNG_UP || causes(&error).any(|cause| cause.is::<io::Error>()) {
             None
         } else {
             // The client does not say with which status the proxy refused: ask it.
@@ -190,6 +190,8 @@ fn is_of_the_moment(error: &rustls::Error) -> bool {
 
 /// hyper's words for a head of more than 100 lines or some 400 kB; it tells this by a type to servers only.
 const HEAD_TOO_LONG: &str = "message head is too large";
+/// hyper's words for a proxy that ends the connection in place of an answer.
+const HUNG_UP: &str = "tunnel error: unexpected end of file";
 /// hyper's words for a proxy's 407.
 const WHO_ARE_YOU: &str = "tunnel error: proxy authorization required";
 

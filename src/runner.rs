@@ -170,10 +170,12 @@ impl Stream {
         }
     }
 
-    /// Not told on Windows.
-    #[cfg(not(unix))]
-    pub fn of<T>(_stream: &T) -> Stream {
-        Stream::Read
+    /// Where `stream` leads. Of the null device Windows says no more than of a pipe.
+    #[cfg(windows)]
+    pub fn of(stream: &impl std::os::windows::io::AsHandle) -> Stream {
+        use std::fs::File;
+        let metadata = stream.as_handle().try_clone_to_owned().and_then(|stream| File::from(stream).metadata());
+        if metadata.is_ok_and(|metadata| metadata.is_file()) { Stream::Kept } else { Stream::Read }
     }
 }
 

@@ -45,7 +45,6 @@ fn a_terminal_or_a_pipe_is_no_file_for_the_outputs() {
 }
 
 #[test]
-#[cfg(unix)]
 fn a_log_that_goes_into_a_file_still_masks() {
     let sandbox = Sandbox::with(|_| {});
     // What the runner is left with is standard error.
