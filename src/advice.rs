@@ -6,8 +6,8 @@ mod template;
 
 use std::collections::HashSet;
 
+use crate::failure::Failure;
 use crate::login::GaveUp;
-use crate::retry::End;
 
 pub use catalogue::Policy;
 use catalogue::{Advice, CATALOGUE, SaidBy};
@@ -15,7 +15,7 @@ use catalogue::{Advice, CATALOGUE, SaidBy};
 pub use facts::fork_of;
 pub use facts::{of_claims, of_place, of_run, of_settings};
 pub use template::{Facts, known};
-use template::{Found, fill, find};
+use template::{Found, begins, fill, find};
 
 /// So many causes of one failure are told. More come of as many policies, and the first ones tell enough.
 const MOST_CAUSES: usize = 8;
@@ -46,16 +46,16 @@ pub struct Cause {
 /// Explains an error with what is known of the job.
 pub fn explain(error: &anyhow::Error, facts: &Facts) -> Explanation {
     let text = format!("{error:#}");
-    // A service's words that we don't know are passed on as they are; and they can't choose among our own messages.
     let gave_up = error.downcast_ref::<GaveUp>();
-    let mut found = match gave_up.and_then(|gave_up| gave_up.cause.words()) {
-        Some(words) => by_service(words, facts),
-        None => Vec::from_iter(by_us(&text, facts)),
-    };
-    if let Some(GaveUp { end: End::Spent, .. }) = gave_up
-        && found.is_empty()
-    {
-        found.extend(by_us(&End::Spent.to_string(), facts));
+    let failure = gave_up.and_then(|gave_up| gave_up.cause.failure());
+    let words = failure.and_then(Failure::words);
+    let mut found = words.map(|words| by_service(words, facts)).unwrap_or_default();
+    if found.is_empty() {
+        let end = gave_up.map(|gave_up| gave_up.end.to_string()).unwrap_or_default();
+        let failure = failure.map(Failure::to_string).unwrap_or_default();
+        // A service's words that we don't know are passed on as they are; and they can't choose among our own messages.
+        let ours: &[&str] = if words.is_some() { &[&end] } else { &[&text, &failure, &end] };
+        found.extend(by_us(ours, facts));
     }
     let policy = found.iter().map(|(advice, _)| advice.policy).find(|policy| *policy != Policy::None);
     let mut causes: Vec<Cause> = Vec::new();
@@ -94,8 +94,9 @@ fn by_service(words: &str, facts: &Facts) -> Vec<(&'static Advice, Facts)> {
     found.into_iter().map(|(place, advice)| (advice, place.blanks)).collect()
 }
 
-/// The advice for a message of our own.
-fn by_us(text: &str, facts: &Facts) -> Option<(&'static Advice, Facts)> {
+/// The advice for a message of our own, with which one of `texts` begins: what stands behind may be from outside.
+fn by_us(texts: &[&str], facts: &Facts) -> Option<(&'static Advice, Facts)> {
     let ours = CATALOGUE.iter().filter(|advice| advice.said_by == SaidBy::Us && advice.when.holds(facts));
-    ours.filter_map(|advice| Some((advice, find(advice.message, text, 0)?.blanks))).next()
+    let mut all = ours.flat_map(|advice| texts.iter().map(move |text| (advice, text)));
+    all.find_map(|(advice, text)| Some((advice, begins(advice.message, text)?)))
 }

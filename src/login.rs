@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::claims::Claims;
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
+use crate::failure::Failure;
 use crate::http::Http;
 use crate::identity::{Identity, NoIdToken};
 use crate::retry::{Attempts, End, Retry, Seconds};
@@ -47,13 +48,13 @@ impl AttemptError {
         }
     }
 
-    /// The whole of what a service said, if it said no in its own words.
-    pub fn words(&self) -> Option<&str> {
+    /// Why a request brought nothing, if that was it.
+    pub fn failure(&self) -> Option<&Failure> {
         match self {
             AttemptError::NoIdToken(NoIdToken(failure)) | AttemptError::NoApiKey { error: NoApiKey(failure), .. } => {
-                failure.words()
+                Some(failure)
             }
-            AttemptError::NoTokenService(NoTokenService::Failed(failure)) => failure.words(),
+            AttemptError::NoTokenService(NoTokenService::Failed(failure)) => Some(failure),
             AttemptError::NoTokenService(_) | AttemptError::NotMasked(_) => None,
         }
     }

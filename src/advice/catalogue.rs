@@ -6,7 +6,7 @@ use super::template::Facts;
 pub struct Advice {
     /// Who says it.
     pub said_by: SaidBy,
-    /// Its words, with `{name}` for what varies.
+    /// Its words, with `{name}` for what varies: of a service's, all or a part; of ours, all or the beginning.
     pub message: &'static str,
     /// In which case; the first advice for a message that holds is given.
     pub when: Case,
@@ -115,10 +115,20 @@ const NOT_GITHUB: &str = "Something other than GitHub answers at ACTIONS_ID_TOKE
                           look for an `env:` or a self-hosted runner that overwrites it.";
 const NOT_GITLAB: &str = "Something other than an ID token of GitLab's is in the variable {id token variable}. Give it to the job by \
                           `id_tokens:`, with `aud:`, and don't set a variable of that name elsewhere.";
+const NOT_HANDED: &str = "The API key could not be handed to other steps.";
+const NOT_HANDED_MEND: &str = "The runner sets {variable} for each step and makes the file: leave both as they are.";
+const NOT_TRUSTED: &str = "The other side's certificate is of an authority that is not trusted here.";
+const NOT_TRUSTED_MEND: &str = "If that issuer is right (the certificate authority of a company, say), name a file with \
+                                its certificate in the environment variable NODE_EXTRA_CA_CERTS, which adds to the \
+                                built-in and the system's ones; SSL_CERT_FILE and SSL_CERT_DIR replace them.";
+const REFUSED: &str = "The other side's certificate is not good for it.";
+const REFUSED_MEND: &str = "Is the URL right, and the clock of this machine? If the certificate has expired, those who \
+                            run the server renew it.";
 const REPORT: &str = "Run the job again in a few minutes. If it stays, report it to the registry (nuget.org: \
                       support@nuget.org), with this message.";
 
-/// All of it. Of our own messages the first that fits counts, so that the particular ones stand before the general.
+/// All of it. Of our own messages the first that fits counts, so that the particular ones stand before the general; they
+/// are written from their beginning on, or from that of a [`Failure`](crate::failure::Failure).
 pub const CATALOGUE: &[Advice] = &[
     // Before the network.
     us(
@@ -137,7 +147,7 @@ pub const CATALOGUE: &[Advice] = &[
          repository and environment; runs of forks get no secrets, and those of Dependabot get Dependabot's.",
     ),
     us(
-        "there is no @ in the user names of nuget.org",
+        "the input `user` is '{given}', but there is no @ in the user names of nuget.org",
         Case::Any,
         "The input `user` looks like an e-mail address.",
         "Set it to the nuget.org profile name of the person who created the trust policy: what follows \
@@ -175,21 +185,21 @@ pub const CATALOGUE: &[Advice] = &[
          If the job has one by another name, give that name: `--id-token-variable`.",
     ),
     us(
-        "holds no ID token: it is not a JSON web token",
+        "the environment variable {variable} holds no ID token: it is not a JSON web token",
         Case::GitLab,
         "The variable {id token variable} is not one that GitLab made of `id_tokens:`.",
         "Give the ID token below `id_tokens:` a name that no other variable has; or give its name: `--id-token-variable`. (A \
          CI_JOB_TOKEN is no ID token.)",
     ),
     us(
-        "but {wanted} is to get it",
+        "the ID token in {variable} is for the audience {found}, but {wanted} is to get it",
         Case::GitLab,
         "The job's ID token is made out to somebody else.",
         "For nuget.org, set `aud:` below `id_tokens:` in .gitlab-ci.yml to `https://www.nuget.org`, a single value, and leave \
          `--audience` out. For another registry, set both `aud:` and `--audience` to what that expects.",
     ),
     us(
-        "which has no step outputs to put an API key into",
+        "this is a GitLab CI job, which has no step outputs to put an API key into",
         Case::GitLab,
         "In GitLab CI a plain login can't hand an API key on.",
         "Let the login run the command that needs the key: `nuget-login exec --user NAME -- sh -c 'dotnet nuget push … \
@@ -493,7 +503,7 @@ pub const CATALOGUE: &[Advice] = &[
          the runner sets them in each job.",
     ),
     us(
-        "the `value` in its answer is one that was used before",
+        "no ID token from GitHub: {host} answered HTTP 200, but the `value` in its answer is one that was used before",
         Case::Any,
         "Something between this job and GitHub keeps ID tokens, and gives an old one again.",
         "Look at what stands between them: HTTPS_PROXY, a cache, an `env:` or a self-hosted runner that overwrites \
@@ -502,18 +512,9 @@ pub const CATALOGUE: &[Advice] = &[
     // The place.
     us("this is not a GitHub Actions job", Case::Any, NO_JOB, NO_JOB_MEND),
     us("this is no job (", Case::Any, NO_JOB, NO_JOB_MEND),
-    us(
-        "GITHUB_OUTPUT",
-        Case::Any,
-        "The API key could not be handed to the next step.",
-        "The runner sets GITHUB_OUTPUT for each step and makes the file: leave both as they are.",
-    ),
-    us(
-        "GITHUB_ENV",
-        Case::Any,
-        "The API key could not be handed to the later steps.",
-        "The runner sets GITHUB_ENV for each step and makes the file: leave both as they are.",
-    ),
+    us("{variable} is not set, so the API key could not be handed", Case::Any, NOT_HANDED, NOT_HANDED_MEND),
+    us("the file in {variable} ({file}) can't take the API key: ", Case::Any, NOT_HANDED, NOT_HANDED_MEND),
+    us("the API key can't be written to the file in {variable}: ", Case::Any, NOT_HANDED, NOT_HANDED_MEND),
     us(
         "the job's only ID token was sent, and each is good for one exchange",
         Case::GitLab,
@@ -523,40 +524,45 @@ pub const CATALOGUE: &[Advice] = &[
     ),
     // The network.
     us(
-        "is issued by {whom}, which is not trusted here",
+        "cannot connect to {host}: the certificate of {server} is issued by {whom}, which is not trusted here",
         Case::Any,
-        "The other side's certificate is of an authority that is not trusted here.",
-        "If that issuer is right (the certificate authority of a company, say), name a file with its certificate in the \
-         environment variable NODE_EXTRA_CA_CERTS, which adds to the built-in and the system's ones; SSL_CERT_FILE and \
-         SSL_CERT_DIR replace them.",
+        NOT_TRUSTED,
+        NOT_TRUSTED_MEND,
     ),
     us(
-        "gives no connection to {host}: it answered HTTP 407",
+        "the proxy {proxy} gives no connection to {host}: the certificate of {server} is issued by {whom}, which is not \
+         trusted here",
+        Case::Any,
+        NOT_TRUSTED,
+        NOT_TRUSTED_MEND,
+    ),
+    us(
+        "the proxy {proxy} gives no connection to {host}: it answered HTTP 407",
         Case::Any,
         "The proxy wants a user and a password that it knows.",
         "Put them into HTTPS_PROXY: `http://user:password@host:port`.",
     ),
+    us("cannot connect to {host}: the certificate of {server} is refused: ", Case::Any, REFUSED, REFUSED_MEND),
     us(
-        "the certificate of {server} is refused: ",
+        "the proxy {proxy} gives no connection to {host}: the certificate of {server} is refused: ",
         Case::Any,
-        "The other side's certificate is not good for it.",
-        "Is the URL right, and the clock of this machine? If the certificate has expired, those who run the server renew \
-         it.",
+        REFUSED,
+        REFUSED_MEND,
     ),
     us(
-        "gives no connection to {host}: it answered HTTP 4",
+        "the proxy {proxy} gives no connection to {host}: it answered HTTP 4",
         Case::Any,
         "The proxy does not allow this host.",
         "Have it allowed there; or name it in NO_PROXY, where it can be reached without a proxy.",
     ),
     us(
-        "gives no connection to {host}: ",
+        "the proxy {proxy} gives no connection to {host}: ",
         Case::Any,
         "The proxy in HTTPS_PROXY gives no connection.",
         "Is it the right one, and does it run? Or name the host in NO_PROXY, where it can be reached without a proxy.",
     ),
     us(
-        "names no TokenService/1.0.0; it has ",
+        "the service index of {host} names no TokenService/1.0.0; it has ",
         Case::Any,
         "The registry's service index names no token service.",
         "Ask those who run the registry whether it has trusted publishing, and for the URL of its token service: that goes \
@@ -614,39 +620,39 @@ pub const CATALOGUE: &[Advice] = &[
          find out what redirects.",
     ),
     us(
-        "with a web page instead of",
+        "{host} answered HTTP {status} with a web page instead of",
         Case::Any,
         "A web page came back: probably a proxy or a firewall answered, or the service has an outage.",
         "On a self-hosted runner, allow the host in the firewall, or set HTTPS_PROXY. On a hosted runner, run the job \
          again later.",
     ),
     us(
-        " answered HTTP 200, but ",
+        "{host} answered HTTP 200, but ",
         Case::Any,
         "What answered is not the service that was asked.",
         "Is the input `token-service-url` right? Does something answer in the service's place: a proxy, or what an \
          overwritten ACTIONS_ID_TOKEN_REQUEST_URL names?",
     ),
     us(
-        " answered HTTP 5",
+        "{host} answered HTTP 5",
         Case::Any,
         "The service has a problem, usually a temporary one.",
         "Run the job again later. See https://www.githubstatus.com and https://status.nuget.org.",
     ),
     us(
-        "stayed without an answer, and each may have made an API key",
+        "{number} exchanges stayed without an answer, and each may have made an API key",
         Case::Any,
         "The token service got the ID tokens, and its answers were lost.",
         "Run the job again later. Keys that nobody holds expire by themselves, within the hour at nuget.org.",
     ),
     us(
-        ": TLS breaks off: ",
+        "cannot connect to {host}: TLS breaks off: ",
         Case::Any,
         "The other side's TLS has a problem, usually a temporary one.",
         "Run the job again later. If it stays, ask those who run that server, or a proxy that breaks TLS open.",
     ),
     us(
-        ": TLS fails: ",
+        "cannot connect to {host}: TLS fails: ",
         Case::Any,
         "The other side refuses TLS, or speaks none that this program knows.",
         "Is the URL right: does that port speak https, for that name? If it does, look for a firewall or a proxy that \
@@ -663,6 +669,7 @@ pub const CATALOGUE: &[Advice] = &[
 
 #[cfg(test)]
 mod tests {
+    use super::super::{by_service, by_us};
     use super::*;
 
     /// A text of the catalogue in a cell of the README's table: blanks are names in italics, and each line of an
@@ -686,15 +693,14 @@ mod tests {
             Case::Any => String::new(),
             case => format!(" ({})", case.in_words()),
         };
-        // Where it begins or ends inside a sentence.
-        let before = if advice.message.starts_with([' ', ':']) { "… " } else { "" };
+        // Where it ends inside a sentence.
         let ends_with = |ends: &[&str]| ends.iter().any(|end| advice.message.ends_with(end));
         let after = match () {
             () if ends_with(&[" ", ":", "(", ",", ", but"]) => " …",
             () if ends_with(&["HTTP 4", "HTTP 5"]) => "…",
             () => "",
         };
-        format!("{before}{}{after}{case}", cell(advice.message.trim()))
+        format!("{}{after}{case}", cell(advice.message.trim()))
     }
 
     /// The table's rows; messages with the same advice share one.
@@ -743,26 +749,39 @@ mod tests {
     #[test]
     fn every_advice_was_seen_from_outside() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/outside/snapshots");
-        let shown =
-            std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
-        let shown: Vec<String> = shown.collect();
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let accepted = files.filter(|path| path.extension().is_some_and(|extension| extension == "snap"));
+        let shown: Vec<String> = accepted.map(|path| std::fs::read_to_string(path).unwrap()).collect();
         let is_in = |texts: [&str; 2], snapshot: &str| {
             let literals = texts.into_iter().flat_map(|text| text.split(['{', '}']).step_by(2));
             literals.flat_map(str::lines).all(|literal| snapshot.contains(literal.trim()))
         };
         let unseen = |advice: &&Advice| !shown.iter().any(|snapshot| is_in([advice.cause, advice.mend], snapshot));
         let unseen: Vec<&str> = CATALOGUE.iter().filter(unseen).map(|advice| advice.message).collect();
-        assert_eq!(unseen, [""; 0]);
+        assert_eq!(unseen, [""; 0], "each needs a case in tests/outside/explanations.rs, and its snapshot");
     }
 
     #[test]
-    fn no_advice_is_hidden_by_one_before_it() {
-        for (at, advice) in CATALOGUE.iter().enumerate() {
-            let hides = |before: &&Advice| {
-                let same = before.said_by == advice.said_by && before.message == advice.message;
-                same && (before.when == Case::Any || before.when == advice.when)
+    fn each_message_has_its_own_advice_and_not_that_of_one_before_it() {
+        let parts = |advice: &'static Advice| advice.message.split(['{', '}']).enumerate();
+        for advice in CATALOGUE {
+            let said: String = parts(advice).map(|(at, part)| if at % 2 == 0 { part } else { "x" }).collect();
+            let fact = match advice.when {
+                Case::Any => ("", ""),
+                Case::Fork => ("fork", "x"),
+                Case::Dependabot => ("actor", "dependabot[bot]"),
+                Case::UserIsRepositoryOwner => ("repository owner", "me"),
+                Case::Called => ("caller", "x"),
+                Case::GitLab => ("gitlab", "x"),
+                Case::EnterpriseIssuer => ("issuer", "https://token.actions.githubusercontent.com/x"),
             };
-            assert!(CATALOGUE[..at].iter().find(hides).is_none(), "{}", advice.message);
+            let facts = Facts::from([("user", "me"), fact].map(|(name, value)| (name, value.to_owned())));
+            let given = match advice.said_by {
+                SaidBy::Service => by_service(&said, &facts),
+                SaidBy::Us => Vec::from_iter(by_us(&[&said], &facts)),
+            };
+            let given: Vec<_> = given.iter().map(|(given, _)| (given.message, given.when)).collect();
+            assert_eq!(given, [(advice.message, advice.when)]);
         }
     }
 }

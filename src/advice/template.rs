@@ -43,6 +43,12 @@ pub fn find(template: &'static str, text: &str, from: usize) -> Option<Found> {
     starts.take(MOST_STARTS).find_map(|start| fits(template, text, start))
 }
 
+/// What stands in the blanks of a `template` that `text` begins with. It may begin with a blank, which stands for a word.
+pub fn begins(template: &'static str, text: &str) -> Option<Facts> {
+    let begun = text.starts_with(template.split('{').next()?);
+    begun.then(|| fits(template, text, 0))?.map(|found| found.blanks)
+}
+
 fn fits(template: &'static str, text: &str, start: usize) -> Option<Found> {
     let mut parts = template.split(['{', '}']);
     let first = parts.next()?;
@@ -51,7 +57,11 @@ fn fits(template: &'static str, text: &str, start: usize) -> Option<Found> {
     while let (Some(name), Some(literal)) = (parts.next(), parts.next()) {
         let length = if literal.is_empty() { text.len() - end } else { text[end..].find(literal)? };
         let blank = &text[end..end + length];
-        if blank.contains(first.trim_end_matches(['\'', ' '])) {
+        let strays = match first.trim_end_matches(['\'', ' ']) {
+            "" => end == start && blank.contains(char::is_whitespace),
+            first => blank.contains(first),
+        };
+        if strays {
             return None;
         }
         blanks.insert(name, shortened(blank.to_owned(), LONGEST_VALUE));

@@ -59,7 +59,7 @@ fn one_or_several_types_are_understood() {
 }
 
 #[test]
-fn the_index_is_asked_once_however_many_attempts_there_are() {
+fn an_index_that_answered_is_not_asked_again() {
     let sandbox = Sandbox::with(|_| {});
     sandbox.fault(Route::Other, 1, Effect::Reset);
     sandbox.fault(Route::Other, 2, Effect::Instead(Answer::new(503, "text/html", "").with("Retry-After", "4")));
@@ -83,6 +83,13 @@ fn an_index_without_a_token_service_is_told_with_what_it_has() {
     let expected = "the service index of HOST names no TokenService/1.0.0; it has PackagePublish/2.0.0, SearchQueryService ::error::x";
     assert!(error.ends_with(expected), "{error}");
     assert!(refused(json!({ "resources": [] })).ends_with("names no TokenService/1.0.0; it has nothing"));
+    // Words that something else has an advice for.
+    for words in
+        ["there is no @ in the user names of nuget.org", "this is not a GitHub Actions job", "HOST: TLS fails: "]
+    {
+        let error = refused(json!({ "resources": [{ "@id": "x", "@type": words }] }));
+        assert!(error.starts_with("The registry's service index names no token service.\n"), "{error}");
+    }
     let many: Vec<_> = (10..90).map(|n| json!({ "@id": "x", "@type": format!("T{n}") })).collect();
     let error = refused(json!({ "resources": many }));
     assert!(error.ends_with(", T48, T49"), "{error}");
