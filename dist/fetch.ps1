@@ -168,6 +168,7 @@ if ($got -cne $digest) {
     # Not for a downloader.
     $requestToken = $env:ACTIONS_ID_TOKEN_REQUEST_TOKEN
     $env:ACTIONS_ID_TOKEN_REQUEST_TOKEN = $null
+    $env:ACTIONS_RUNTIME_TOKEN = $null
     foreach ($pause in 1, 3, 0) {
         $ErrorActionPreference = 'Continue' # what curl says on its error stream is not an exception
         $said = [string] (& $curl -q --fail --location --silent --show-error --proto $protocol --proto-redir '=https' `

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_may_be_just_so_long() {
+    fn a_url_has_a_longest_length() {
         let url = |length: usize| format!("https://host.example/{}", "x".repeat(length - 21));
         assert!(Endpoint::parse(&url(LONGEST_URL)).is_ok());
         assert!(Endpoint::parse(&url(LONGEST_URL + 1)).is_err());

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_repeats_itself_takes_no_longer() {
+    fn striking_out_one_that_repeats_itself_takes_no_longer() {
         let repeated = |length| "a".repeat(length);
         let masked = Masked::default();
         masked.add(&Secret::new(repeated(16_000), 1..=16_000).unwrap());

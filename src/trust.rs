@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_may_be_just_so_long() {
+    fn a_file_of_certificates_has_a_longest_length() {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(LONGEST_FILE).unwrap();
         assert!(certificates(file.path()).unwrap().is_empty());

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_meant_is_found() {
+    fn what_a_summary_must_not_hold_is_found() {
         let table = "| a | b |\n|---|---|".to_owned() + &"\n| x | `y` |".repeat(5);
         let meant = format!("### It failed\n\n**Why**\n\n{table}\n\n[here]({LINK}), `code <b>`\n");
         assert_eq!(unmeant(&meant), None);

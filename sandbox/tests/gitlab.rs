@@ -57,7 +57,7 @@ fn a_token_is_signed_by_the_issuer_that_it_names() {
 }
 
 #[test]
-fn required_claims() {
+fn a_required_claim_that_is_missing_is_named() {
     for claim in ["namespace_path", "project_path", "namespace_id", "project_id"] {
         let message = format!("The JSON Web Token is missing the required claim '{claim}'.");
         assert_eq!(refusal(|_| {}, |claims| drop(claims.remove(claim))), message);

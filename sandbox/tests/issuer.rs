@@ -100,7 +100,7 @@ fn gitlabs_token_is_accepted_against_gitlabs_keys_alone() {
 }
 
 #[test]
-fn a_token_that_was_tampered_with_is_not() {
+fn a_token_that_was_tampered_with_is_refused() {
     let sandbox = Sandbox::with(|_| {});
     let token = issue(&sandbox, "&audience=a");
     let other = issue(&sandbox, "&audience=b");

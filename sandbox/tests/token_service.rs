@@ -208,7 +208,7 @@ fn step_7_policies_are_those_that_the_user_created() {
 }
 
 #[test]
-fn step_7_required_claims() {
+fn step_7_a_required_claim_that_is_missing_or_blank_is_named() {
     for claim in ["repository", "repository_owner", "repository_owner_id", "repository_id", "event_name"] {
         let message = format!("The JSON Web Token is missing the required claim '{claim}'.");
         assert_token_refused(|claims| drop(claims.remove(claim)), &message);
@@ -265,7 +265,7 @@ fn step_7_a_repository_that_was_made_anew_is_another_and_that_is_not_disclosed()
 }
 
 #[test]
-fn step_7_events() {
+fn step_7_the_event_pull_request_target_is_not_allowed() {
     let message = "The GitHub Actions event 'pull_request_target' is not allowed.";
     assert_world_refuses(|config| config.job.event_name = "pull_request_target".to_owned(), 401, message);
 }

@@ -87,19 +87,22 @@ impl Case {
     }
 }
 
+/// Of a message of our own.
 const fn us(message: &'static str, when: Case, cause: &'static str, mend: &'static str) -> Advice {
     Advice { said_by: SaidBy::Us, message, when, cause, mend, policy: Policy::None }
 }
 
-/// Of GitLab's jobs alone.
+/// Of a service's message, in GitLab's jobs alone.
 const fn gitlab(message: &'static str, cause: &'static str, mend: &'static str) -> Advice {
     Advice { when: Case::GitLab, ..service(message, cause, mend) }
 }
 
+/// Of a service's message, whose mend is not in the policy.
 const fn service(message: &'static str, cause: &'static str, mend: &'static str) -> Advice {
     Advice { said_by: SaidBy::Service, message, when: Case::Any, cause, mend, policy: Policy::None }
 }
 
+/// Of a service's message, whose mend may be in the policy: that is shown too, as this job needs it.
 const fn policy(message: &'static str, when: Case, cause: &'static str, mend: &'static str) -> Advice {
     Advice { said_by: SaidBy::Service, message, when, cause, mend, policy: Policy::AsItIs }
 }

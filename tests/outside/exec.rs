@@ -1,15 +1,17 @@
 //! `exec`: a command gets the key, in its environment and nowhere else.
 
-#![cfg(unix)]
-
 use std::fs;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
+#[cfg(unix)]
+use std::process::{Command, Stdio};
 
 use sandbox::Sandbox;
 use sandbox::runner::{Line, read_log};
 
 use crate::job::{Job, assert_hidden, secrets};
+
+/// What runs a shell's words.
+const SHELL: [&str; 2] = if cfg!(windows) { ["cmd", "/c"] } else { ["sh", "-c"] };
 
 /// A job that runs a shell's words as the command, with flags for everything.
 fn job<'a>(sandbox: &'a Sandbox, words: &str) -> Job<'a> {
@@ -20,7 +22,7 @@ fn job<'a>(sandbox: &'a Sandbox, words: &str) -> Job<'a> {
     let job = job.set("INPUT_USER", "somebody").set("INPUT_TOKEN_SERVICE_URL", "https://evil.example/token");
     let job = job.set("INPUT_SOURCE", "https://evil.example/index.json").set("INPUT_TIMEOUT_SECONDS", "nonsense");
     let job = job.set("INPUT_AUDIENCE", "https://evil.example").set("INPUT_CHECK_ONLY", "true");
-    job.arguments(["--", "sh", "-c", words])
+    job.arguments(["--"].into_iter().chain(SHELL).chain([words]))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -38,18 +40,23 @@ fn run(sandbox: &Sandbox, mut job: Job<'_>) -> Output {
 }
 
 #[test]
-fn the_command_gets_the_key_in_its_environment_and_standard_output_alone() {
+fn the_command_gets_the_key_in_its_environment_and_standard_output_for_itself() {
     let sandbox = Sandbox::with(|_| {});
-    let ran = run(&sandbox, job(&sandbox, "printf %s \"$NUGET_API_KEY\"; echo to the side >&2"));
+    let words = match cfg!(windows) {
+        true => "echo %NUGET_API_KEY%& echo to the side>&2",
+        false => "echo $NUGET_API_KEY; echo to the side >&2",
+    };
+    let ran = run(&sandbox, job(&sandbox, words));
     assert!(ran.status.success(), "{ran:?}");
-    assert_eq!(text(&ran.stdout), sandbox.api_keys()[0]);
-    let stderr = text(&ran.stderr);
+    assert_eq!(text(&ran.stdout).trim_end(), sandbox.api_keys()[0]);
+    let stderr = text(&ran.stderr).replace('\r', "");
     assert!(stderr.contains(&format!("::add-mask::{}\n", sandbox.api_keys()[0])), "{stderr}");
     assert!(stderr.contains("as contoso-bot: the command gets an API key as NUGET_API_KEY, valid until "), "{stderr}");
     assert!(stderr.ends_with("\nto the side\n"), "{stderr}");
 }
 
 #[test]
+#[cfg(unix)]
 fn outside_of_a_job_no_mask_is_printed_for_it_would_show_the_key() {
     let sandbox = Sandbox::with(|_| {});
     let job = job(&sandbox, "printf %s \"${#NUGET_API_KEY}\"").unset("GITHUB_ACTIONS").unset("GITHUB_OUTPUT");
@@ -85,9 +92,16 @@ fn outside_of_a_job_it_works_against_a_sandbox_only() {
 }
 
 #[test]
-fn exit_code_and_signals_are_the_commands() {
+fn the_exit_code_is_the_commands() {
     let sandbox = Sandbox::with(|_| {});
     assert_eq!(run(&sandbox, job(&sandbox, "exit 7")).status.code(), Some(7));
+}
+
+#[test]
+#[cfg(unix)]
+fn signals_are_the_commands() {
+    use std::os::unix::process::ExitStatusExt;
+    let sandbox = Sandbox::with(|_| {});
     assert_eq!(run(&sandbox, job(&sandbox, "kill -TERM $$")).status.signal(), Some(15));
     // The program has become the command: nothing stands between.
     let mut child = job(&sandbox, "echo $$; read line; echo \"$line\"").stdout(Stdio::piped()).spawn();
@@ -100,6 +114,7 @@ fn exit_code_and_signals_are_the_commands() {
 }
 
 #[test]
+#[cfg(unix)]
 fn the_command_inherits_what_it_would_have_without_the_login() {
     let sandbox = Sandbox::with(|_| {});
     // A pipe that nobody reads any more ends a program by its signal, and no file of ours is left open.
@@ -116,6 +131,7 @@ fn the_command_inherits_what_it_would_have_without_the_login() {
 }
 
 #[test]
+#[cfg(unix)]
 fn a_registry_can_be_named_by_its_service_index() {
     let sandbox = Sandbox::with(|_| {});
     let index = sandbox.service_index_url();
@@ -127,6 +143,7 @@ fn a_registry_can_be_named_by_its_service_index() {
 }
 
 #[test]
+#[cfg(unix)]
 fn the_key_is_in_no_argument() {
     let sandbox = Sandbox::with(|_| {});
     let ran = run(&sandbox, job(&sandbox, "ps -o args= -p $$ 2>/dev/null || tr '\\0' ' ' < /proc/$$/cmdline"));
@@ -153,7 +170,8 @@ fn a_command_that_can_not_be_run_is_told_as_a_shell_tells_it() {
         let arguments = ["exec", "--user=contoso-bot", "--token-service-url", &url, "--", program, "secret-argument"];
         run(&sandbox, Job::new(&sandbox).arguments(arguments))
     };
-    for (program, code) in [("/nowhere/command", 127), ("/", 126)] {
+    let folder = (!cfg!(windows)).then_some(("/", 126));
+    for (program, code) in [("/nowhere/command", 127)].into_iter().chain(folder) {
         let ran = flags(program);
         assert_eq!(ran.status.code(), Some(code), "{ran:?}");
         assert!(text(&ran.stderr).contains(&format!("the command '{program}' can't be run: ")), "{ran:?}");

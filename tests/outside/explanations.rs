@@ -1,5 +1,5 @@
 //! What a user reads when a login fails: for every message, in the state of the world that causes it, the log and the
-//! step summary as they are shown. The snapshots are to be read; `cargo insta review` accepts new ones.
+//! step summary as they are shown. The snapshots are to be read; CONTRIBUTING says how new ones are accepted.
 
 #[cfg(target_os = "linux")]
 mod connections;

@@ -226,7 +226,7 @@ fn a_timeout_is_whole_seconds_up_to_a_day() {
 }
 
 #[test]
-fn what_is_true_or_false_is_one_of_both() {
+fn a_switch_is_true_or_false_and_nothing_else() {
     for (name, variable) in [("check-only", "INPUT_CHECK_ONLY"), ("export-env", "INPUT_EXPORT_ENV")] {
         for value in ["yes", "1", "tRue", "on"] {
             let error = refused(2, |job| job.set(variable, value));

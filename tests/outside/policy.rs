@@ -201,7 +201,7 @@ fn in_a_repository_each_workflow_that_logs_in_needs_one() {
 
 #[test]
 #[cfg(unix)]
-fn a_workflow_is_a_file() {
+fn links_and_pipes_are_no_workflows() {
     let sandbox = Sandbox::with(|_| {});
     let folder = repository(Some("https://github.com/contoso/contoso-sdk"));
     let workflows = folder.path().join(".github/workflows");

@@ -233,7 +233,7 @@ fn a_proxy_can_be_spoken_to_over_tls() {
 }
 
 #[test]
-fn lower_case_wins() {
+fn of_a_variable_in_both_cases_the_lower_one_counts() {
     let sandbox = Sandbox::with(|_| {});
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let job =

@@ -262,7 +262,7 @@ fn every_other_status_is_final() {
 }
 
 #[test]
-fn every_other_message_is_final() {
+fn a_message_that_is_not_of_the_moment_is_final() {
     for message in [
         "No matching trust policy owned by user 'contoso-bot' was found.",
         "The JSON web token has an incorrect audience.",
@@ -308,7 +308,7 @@ fn an_answer_that_is_too_long_is_final() {
 }
 
 #[test]
-fn an_answer_may_be_just_so_long() {
+fn an_answer_of_more_than_a_mebibyte_is_final() {
     let answer = |length: usize| {
         let json = json!({ "apiKey": "k".repeat(84) }).to_string();
         let body = " ".repeat(length - json.len()) + &json;
