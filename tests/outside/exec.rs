@@ -6,7 +6,7 @@ use std::process::Output;
 use std::process::{Command, Stdio};
 
 use sandbox::Sandbox;
-use sandbox::runner::{Line, read_log};
+use sandbox::runner::read_log;
 
 use crate::job::{Job, assert_hidden, secrets};
 
@@ -58,6 +58,7 @@ fn the_command_gets_the_key_in_its_environment_and_standard_output_for_itself() 
 #[test]
 #[cfg(unix)]
 fn outside_of_a_job_no_mask_is_printed_for_it_would_show_the_key() {
+    use sandbox::runner::Line;
     let sandbox = Sandbox::with(|_| {});
     let job = job(&sandbox, "printf %s \"${#NUGET_API_KEY}\"").unset("GITHUB_ACTIONS").unset("GITHUB_OUTPUT");
     let ran = run(&sandbox, job);
