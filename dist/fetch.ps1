@@ -165,7 +165,7 @@ if ($got -cne $digest) {
     $loopback = $base.StartsWith('http://', [StringComparison]::Ordinal)
     $protocol = if ($loopback) { '=http' } else { '=https' }
     $direct = @(if ($loopback) { '--noproxy'; '*'; '--max-redirs'; '0' } else { '--max-redirs'; '5' })
-    # Not for a downloader.
+    # Not for a downloader. (nuget-login needs the first again, and the other one nowhere.)
     $requestToken = $env:ACTIONS_ID_TOKEN_REQUEST_TOKEN
     $env:ACTIONS_ID_TOKEN_REQUEST_TOKEN = $null
     $env:ACTIONS_RUNTIME_TOKEN = $null

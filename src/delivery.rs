@@ -42,12 +42,12 @@ impl Files {
             _ => vec![key],
         };
         let exported = self.environment.as_ref().map(|file| file.append(&[key])).transpose();
-        let exported = exported.context("the API key can't be written to the file in GITHUB_ENV")?;
+        let exported = exported.context("the file in GITHUB_ENV can't take the API key")?;
         let written = self.outputs.append(&records);
         if let (Err(_), Some(exported)) = (&written, exported) {
             exported.take_back();
         }
-        written.context("the API key can't be written to the file in GITHUB_OUTPUT").map(drop)
+        written.context("the file in GITHUB_OUTPUT can't take the API key").map(drop)
     }
 }
 

@@ -33,10 +33,10 @@ pub enum Failure {
     Untrusted { host: String, proxy: Option<String>, untrusted: Untrusted },
     /// The other side refuses TLS, or speaks none that both know; `temporary` if it has a problem of the moment. Nothing
     /// was sent.
-    #[error("cannot connect to {host}{}: TLS {}: {problem}", match proxy {
-        Some(proxy) => format!(" through the proxy {proxy}"),
+    #[error("cannot connect to {host}: TLS {}{}: {problem}", if *temporary { "breaks off" } else { "fails" }, match proxy {
+        Some(proxy) => format!(" behind the proxy {proxy}"),
         None => String::new(),
-    }, if *temporary { "breaks off" } else { "fails" })]
+    })]
     NoTls { host: String, proxy: Option<String>, problem: String, temporary: bool },
     /// The connection broke or fell silent before the answer was complete, or what came is not HTTP.
     #[error("the answer of {host}{} {problem}", head.as_ref().map(|head| format!(" ({head})")).unwrap_or_default())]

@@ -16,10 +16,10 @@ pub struct Records {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordsError {
     /// The variable is unset, empty or blank.
-    #[error("{0} is not set, so the API key could not be handed to the next step")]
+    #[error("{0} is not set, so the API key could not be handed on")]
     Unset(&'static str),
     /// The file can't be opened, or is no regular file (a key written to a terminal or a pipe would be shown).
-    #[error("the file in {variable} ({}) can't take the API key: {cause}", path.display())]
+    #[error("the file in {variable} can't take the API key: {}: {cause}", path.display())]
     Unwritable {
         /// Which variable.
         variable: &'static str,

@@ -170,12 +170,16 @@ impl Stream {
         }
     }
 
-    /// Where `stream` leads. Of the null device Windows says no more than of a pipe.
+    /// Where `stream` leads.
     #[cfg(windows)]
-    pub fn of(stream: &impl std::os::windows::io::AsHandle) -> Stream {
-        use std::fs::File;
-        let metadata = stream.as_handle().try_clone_to_owned().and_then(|stream| File::from(stream).metadata());
-        if metadata.is_ok_and(|metadata| metadata.is_file()) { Stream::Kept } else { Stream::Read }
+    pub fn of(stream: &(impl winapi_util::AsHandleRef + io::IsTerminal)) -> Stream {
+        match winapi_util::file::typ(stream) {
+            Ok(kind) if kind.is_char() && !stream.is_terminal() => Stream::Discarded,
+            Ok(kind) if kind.is_disk() => Stream::Kept,
+            Ok(_) => Stream::Read,
+            // A closed one.
+            Err(_) => Stream::Discarded,
+        }
     }
 }
 

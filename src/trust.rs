@@ -30,7 +30,7 @@ const LONGEST_FILE: u64 = 8 * 1024 * 1024;
 
 /// A variable that names certificates which can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{} in the environment variable {variable} can't be used: {problem}", path.display())]
+#[error("the environment variable {variable} names {}, which can't be used: {problem}", path.display())]
 pub struct TrustError {
     variable: &'static str,
     path: PathBuf,

@@ -6,7 +6,8 @@ use super::template::Facts;
 pub struct Advice {
     /// Who says it.
     pub said_by: SaidBy,
-    /// Its words, with `{name}` for what varies: of a service's, all or a part; of ours, all or the beginning.
+    /// Its words, all or a part; of ours, all or the beginning. `{name}` stands for what varies: in a service's words for
+    /// anything, in ours for one word, and `{name…}` for several.
     pub message: &'static str,
     /// In which case; the first advice for a message that holds is given.
     pub when: Case,
@@ -131,18 +132,19 @@ const REPORT: &str = "Run the job again in a few minutes. If it stays, report it
                       support@nuget.org), with this message.";
 
 /// All of it. Of our own messages the first that fits counts, so that the particular ones stand before the general; they
-/// are written from their beginning on, or from that of a [`Failure`](crate::failure::Failure).
+/// are written from their beginning on, or from that of a [`Failure`](crate::failure::Failure) or of an
+/// [`End`](crate::retry::End).
 pub const CATALOGUE: &[Advice] = &[
     // Before the network.
     us(
-        "the input `user` ({where}) is empty",
+        "the input `user` ({where…}) is empty",
         Case::GitLab,
         "No user is given.",
         "Add `--user`, and the nuget.org profile name of the person who created the trust policy. If it comes from a \
          variable, check that the variable is there for this job: protected ones are for protected branches and tags only.",
     ),
     us(
-        "the input `user` ({where}) is empty",
+        "the input `user` ({where…}) is empty",
         Case::Any,
         "The input `user` is empty.",
         "Set it in the workflow file, below `with:` or as the flag `--user`, to the nuget.org profile name of the person \
@@ -150,7 +152,7 @@ pub const CATALOGUE: &[Advice] = &[
          repository and environment; runs of forks get no secrets, and those of Dependabot get Dependabot's.",
     ),
     us(
-        "the input `user` is '{given}', but there is no @ in the user names of nuget.org",
+        "the input `user` is '{given…}', but there is no @ in the user names of nuget.org",
         Case::Any,
         "The input `user` looks like an e-mail address.",
         "Set it to the nuget.org profile name of the person who created the trust policy: what follows \
@@ -195,7 +197,7 @@ pub const CATALOGUE: &[Advice] = &[
          CI_JOB_TOKEN is no ID token.)",
     ),
     us(
-        "the ID token in {variable} is for the audience {found}, but {wanted} is to get it",
+        "the ID token in {variable} is for the audience {found…}, but {wanted…} is to get it",
         Case::GitLab,
         "The job's ID token is made out to somebody else.",
         "For nuget.org, set `aud:` below `id_tokens:` in .gitlab-ci.yml to `https://www.nuget.org`, a single value, and leave \
@@ -516,8 +518,7 @@ pub const CATALOGUE: &[Advice] = &[
     us("this is not a GitHub Actions job", Case::Any, NO_JOB, NO_JOB_MEND),
     us("this is no job (", Case::Any, NO_JOB, NO_JOB_MEND),
     us("{variable} is not set, so the API key could not be handed", Case::Any, NOT_HANDED, NOT_HANDED_MEND),
-    us("the file in {variable} ({file}) can't take the API key: ", Case::Any, NOT_HANDED, NOT_HANDED_MEND),
-    us("the API key can't be written to the file in {variable}: ", Case::Any, NOT_HANDED, NOT_HANDED_MEND),
+    us("the file in {variable} can't take the API key: ", Case::Any, NOT_HANDED, NOT_HANDED_MEND),
     us(
         "the job's only ID token was sent, and each is good for one exchange",
         Case::GitLab,
@@ -527,13 +528,13 @@ pub const CATALOGUE: &[Advice] = &[
     ),
     // The network.
     us(
-        "cannot connect to {host}: the certificate of {server} is issued by {whom}, which is not trusted here",
+        "cannot connect to {host}: the certificate of {server} is issued by {whom…}, which is not trusted here",
         Case::Any,
         NOT_TRUSTED,
         NOT_TRUSTED_MEND,
     ),
     us(
-        "the proxy {proxy} gives no connection to {host}: the certificate of {server} is issued by {whom}, which is not \
+        "the proxy {proxy} gives no connection to {host}: the certificate of {server} is issued by {whom…}, which is not \
          trusted here",
         Case::Any,
         NOT_TRUSTED,
@@ -578,7 +579,7 @@ pub const CATALOGUE: &[Advice] = &[
         "Give the URL of the registry's token service instead: `token-service-url`.",
     ),
     us(
-        "no service index: {host} answered HTTP {status}, a redirect, which is never followed",
+        "no service index: {host} answered HTTP {status…}, a redirect, which is never followed",
         Case::Any,
         "The service index is somewhere else, or something on the way redirects.",
         "Set the input `source` to the final address; or find out what redirects.",
@@ -616,14 +617,14 @@ pub const CATALOGUE: &[Advice] = &[
          wait longer: `timeout-seconds: 300`.",
     ),
     us(
-        "no API key from the token service: {host} answered HTTP {status}, a redirect, which is never followed",
+        "no API key from the token service: {host} answered HTTP {status…}, a redirect, which is never followed",
         Case::Any,
         "The token service is somewhere else, or something on the way redirects.",
         "A credential goes to the host that was named, and nowhere else. Set `token-service-url` to the final address; or \
          find out what redirects.",
     ),
     us(
-        "{host} answered HTTP {status} with a web page instead of",
+        "{host} answered HTTP {status…} with a web page instead of",
         Case::Any,
         "A web page came back: probably a proxy or a firewall answered, or the service has an outage.",
         "On a self-hosted runner, allow the host in the firewall, or set HTTPS_PROXY. On a hosted runner, run the job \
@@ -649,13 +650,13 @@ pub const CATALOGUE: &[Advice] = &[
         "Run the job again later. Keys that nobody holds expire by themselves, within the hour at nuget.org.",
     ),
     us(
-        "cannot connect to {host}: TLS breaks off: ",
+        "cannot connect to {host}: TLS breaks off",
         Case::Any,
         "The other side's TLS has a problem, usually a temporary one.",
         "Run the job again later. If it stays, ask those who run that server, or a proxy that breaks TLS open.",
     ),
     us(
-        "cannot connect to {host}: TLS fails: ",
+        "cannot connect to {host}: TLS fails",
         Case::Any,
         "The other side refuses TLS, or speaks none that this program knows.",
         "Is the URL right: does that port speak https, for that name? If it does, look for a firewall or a proxy that \
@@ -680,7 +681,7 @@ mod tests {
     fn cell(text: &str) -> String {
         let blank = |blank: &str| match blank.split_once('|') {
             Some((before, name)) => format!("`{}` *{name}*", before.trim()),
-            None => format!("*{blank}*"),
+            None => format!("*{}*", blank.trim_end_matches('…')),
         };
         let parts = text.split(['{', '}']).enumerate();
         let text: String = parts.map(|(at, part)| if at % 2 == 0 { part.to_owned() } else { blank(part) }).collect();
@@ -743,32 +744,42 @@ mod tests {
             for blank in [advice.cause, advice.mend].into_iter().flat_map(blanks) {
                 let name = blank.split_once('|').map_or(blank, |(_, name)| name);
                 let is_fact = include_str!("facts.rs").contains(&format!("(\"{name}\", "));
-                assert!(is_fact || blanks(advice.message).any(|it| it == name), "{{{name}}} in: {}", advice.mend);
+                let is_said = blanks(advice.message).any(|it| it.trim_end_matches('…') == name);
+                assert!(is_fact || is_said, "{{{name}}} in: {}", advice.mend);
             }
         }
     }
 
-    /// Each stands in a snapshot of what a user reads.
+    /// Each stands in a snapshot of what a user reads, with its message.
     #[test]
     fn every_advice_was_seen_from_outside() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/outside/snapshots");
         let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let accepted = files.filter(|path| path.extension().is_some_and(|extension| extension == "snap"));
         let shown: Vec<String> = accepted.map(|path| std::fs::read_to_string(path).unwrap()).collect();
-        let is_in = |texts: [&str; 2], snapshot: &str| {
+        let is_in = |texts: [&str; 3], snapshot: &str| {
             let literals = texts.into_iter().flat_map(|text| text.split(['{', '}']).step_by(2));
             literals.flat_map(str::lines).all(|literal| snapshot.contains(literal.trim()))
         };
-        let unseen = |advice: &&Advice| !shown.iter().any(|snapshot| is_in([advice.cause, advice.mend], snapshot));
+        let unseen = |advice: &&Advice| {
+            !shown.iter().any(|snapshot| is_in([advice.message, advice.cause, advice.mend], snapshot))
+        };
         let unseen: Vec<&str> = CATALOGUE.iter().filter(unseen).map(|advice| advice.message).collect();
         assert_eq!(unseen, [""; 0], "each needs a case in tests/outside/explanations.rs, and its snapshot");
     }
 
     #[test]
     fn each_message_has_its_own_advice_and_not_that_of_one_before_it() {
-        let parts = |advice: &'static Advice| advice.message.split(['{', '}']).enumerate();
         for advice in CATALOGUE {
-            let said: String = parts(advice).map(|(at, part)| if at % 2 == 0 { part } else { "x" }).collect();
+            let filled = |(at, part): (usize, &'static str)| match at % 2 {
+                0 => part,
+                _ if part.ends_with('…') => "5xx of it",
+                _ => "x",
+            };
+            let said: String = advice.message.split(['{', '}']).enumerate().map(filled).collect();
+            // Of one that a failure ends, that failure is looked at too.
+            let wanted = ["no ID token from GitHub: ", "no service index: ", "no API key from the token service: "];
+            let failure = wanted.iter().find_map(|wanted| said.strip_prefix(wanted)).unwrap_or_default();
             let fact = match advice.when {
                 Case::Any => ("", ""),
                 Case::Fork => ("fork", "x"),
@@ -781,7 +792,7 @@ mod tests {
             let facts = Facts::from([("user", "me"), fact].map(|(name, value)| (name, value.to_owned())));
             let given = match advice.said_by {
                 SaidBy::Service => by_service(&said, &facts),
-                SaidBy::Us => Vec::from_iter(by_us(&[&said], &facts)),
+                SaidBy::Us => Vec::from_iter(by_us(&[&said, failure], &facts)),
             };
             let given: Vec<_> = given.iter().map(|(given, _)| (given.message, given.when)).collect();
             assert_eq!(given, [(advice.message, advice.when)]);

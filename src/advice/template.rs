@@ -1,4 +1,4 @@
-//! Sentences with blanks: `{name}` in a message stands for anything, `{name}` in an advice for what is known of it.
+//! Sentences with blanks: `{name}` in a message stands for what varies, `{name}` in an advice for what is known of it.
 
 use std::collections::BTreeMap;
 
@@ -40,16 +40,19 @@ pub struct Found {
 pub fn find(template: &'static str, text: &str, from: usize) -> Option<Found> {
     let first = template.split('{').next()?;
     let starts = text.get(from..)?.match_indices(first).map(|(at, _)| from + at);
-    starts.take(MOST_STARTS).find_map(|start| fits(template, text, start))
+    let mark = first.trim_end_matches(['\'', ' ']);
+    starts.take(MOST_STARTS).find_map(|start| fits(template, text, start, |_, blank| !blank.contains(mark)))
 }
 
-/// What stands in the blanks of a `template` that `text` begins with. It may begin with a blank, which stands for a word.
+/// What stands in the blanks of a `template` that `text` begins with: `{name}` is one word, `{name…}` may be several.
 pub fn begins(template: &'static str, text: &str) -> Option<Facts> {
+    let allowed = |name: &str, blank: &str| name.ends_with('…') || !blank.contains(char::is_whitespace);
     let begun = text.starts_with(template.split('{').next()?);
-    begun.then(|| fits(template, text, 0))?.map(|found| found.blanks)
+    begun.then(|| fits(template, text, 0, allowed))?.map(|found| found.blanks)
 }
 
-fn fits(template: &'static str, text: &str, start: usize) -> Option<Found> {
+/// Whether `template` fits at `start`, with blanks that are `allowed`: their names, and what stands there.
+fn fits(template: &'static str, text: &str, start: usize, allowed: impl Fn(&str, &str) -> bool) -> Option<Found> {
     let mut parts = template.split(['{', '}']);
     let first = parts.next()?;
     let mut end = start + first.len();
@@ -57,14 +60,10 @@ fn fits(template: &'static str, text: &str, start: usize) -> Option<Found> {
     while let (Some(name), Some(literal)) = (parts.next(), parts.next()) {
         let length = if literal.is_empty() { text.len() - end } else { text[end..].find(literal)? };
         let blank = &text[end..end + length];
-        let strays = match first.trim_end_matches(['\'', ' ']) {
-            "" => end == start && blank.contains(char::is_whitespace),
-            first => blank.contains(first),
-        };
-        if strays {
+        if !allowed(name, blank) {
             return None;
         }
-        blanks.insert(name, shortened(blank.to_owned(), LONGEST_VALUE));
+        blanks.insert(name.trim_end_matches('…'), shortened(blank.to_owned(), LONGEST_VALUE));
         end += length + literal.len();
     }
     Some(Found { start, end, blanks })

@@ -24,7 +24,8 @@ fn without_a_file_for_the_outputs_nothing_is_sent() {
     for path in [folder.path(), &missing] {
         let step = Job::new(&sandbox).set("GITHUB_OUTPUT", path).run();
         let error = step.failed(1);
-        assert!(error.contains(&format!("the file in GITHUB_OUTPUT ({}) can't take", path.display())), "{error}");
+        let expected = format!("the file in GITHUB_OUTPUT can't take the API key: {}: ", path.display());
+        assert!(error.contains(&expected), "{error}");
     }
     assert!(!missing.exists());
     assert!(sandbox.requests().is_empty());
@@ -51,6 +52,14 @@ fn a_log_that_goes_into_a_file_still_masks() {
     let step = Job::new(&sandbox).stdout(tempfile::tempfile().unwrap()).run();
     assert_eq!(step.masks().last(), Some(&step.api_key()));
     assert_eq!(step.masks().len(), 3);
+}
+
+#[test]
+fn a_log_that_nobody_reads_is_refused() {
+    let sandbox = Sandbox::with(|_| {});
+    let step = Job::new(&sandbox).stdout(std::process::Stdio::null()).run();
+    assert!(step.failed(1).starts_with("standard output is closed or discarded"), "{}", step.log);
+    assert!(sandbox.requests().is_empty(), "not even the request token could be masked");
 }
 
 #[test]
@@ -87,7 +96,7 @@ fn a_write_that_fails_half_way_leaves_nothing_behind() {
         let step = job.arguments(["-c", "trap '' XFSZ; ulimit -f 2; exec \"$0\""]).run();
         if step.code != 0 {
             failures += 1;
-            assert!(step.failed(1).contains("the API key can't be written to the file in GITHUB_OUTPUT: "));
+            assert!(step.failed(1).contains("the file in GITHUB_OUTPUT can't take the API key: "));
         }
     }
     assert!(failures > 0);
@@ -200,7 +209,7 @@ fn a_file_that_is_gone_when_the_key_comes_is_no_success() {
     let ran = child.wait_with_output().unwrap();
     assert_eq!(ran.status.code(), Some(1));
     let log = String::from_utf8(ran.stdout).unwrap();
-    assert!(log.contains("the API key can't be written to the file in GITHUB_OUTPUT: "), "{log}");
+    assert!(log.contains("the file in GITHUB_OUTPUT can't take the API key: "), "{log}");
 }
 
 /// A job with a file for the environment of later steps.

@@ -23,9 +23,12 @@ fn shown(name: &str, sandbox: &Sandbox, step: &Step) {
     assert_ne!(step.code, 0, "{}", step.log);
     let clean = |text: &str| {
         let text = without_ports(text).replace(sandbox.request_token(), "***");
-        let lines = text.lines().map(|line| match line.trim_start_matches("> `").split_once(" attempt") {
-            Some((start, _)) if start.starts_with("There w") => "There were attempts: …",
-            _ => line,
+        let lines = text.lines().map(|line| match line.trim_start_matches("> `").split_once(": ") {
+            Some((start, "")) if start.starts_with("There w") => line.to_owned(),
+            Some((start, end)) if start.starts_with("There w") => {
+                format!("There were attempts: {}", if end.starts_with("the next one") { "…" } else { end })
+            }
+            _ => line.to_owned(),
         });
         lines.filter(|line| !line.starts_with("Attempt ")).collect::<Vec<_>>().join("\n")
     };
@@ -298,6 +301,7 @@ fn places_and_files() {
         job.unset("GITHUB_ACTIONS").unset("ACTIONS_ID_TOKEN_REQUEST_URL").arguments(exec)
     });
     step("no_output_file", |job| job.unset("GITHUB_OUTPUT"));
+    step("output_file_no_file", |job| job.set("GITHUB_OUTPUT", "/"));
     step("no_environment_file", |job| job.set("INPUT_EXPORT_ENV", "true"));
 }
 

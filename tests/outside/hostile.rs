@@ -1,10 +1,13 @@
 //! Text from outside can't act: neither as a command, nor as an output, nor by hiding or leaking anything.
 
+use rcgen::SanType;
 use sandbox::Sandbox;
 use sandbox::faults::{Answer, Effect, Route};
 use serde_json::json;
 
 use crate::job::Job;
+use crate::scripted::Scripted;
+use crate::tls_world::{Authority, tls_front};
 
 /// Attempts to break out of an annotation, a log line or an output record.
 const ATTACKS: &[&str] = &[
@@ -126,4 +129,49 @@ fn a_key_with_characters_that_commands_escape_is_masked_and_delivered_as_it_is()
         assert_eq!(step.api_key(), key);
         assert_eq!(step.masks()[2], key);
     }
+}
+
+/// How the error of a step begins.
+#[track_caller]
+fn begins(job: Job<'_>, expected: &str) {
+    let step = job.run();
+    let error = step.failed(if step.code == 2 { 2 } else { 1 });
+    assert!(error.starts_with(expected), "{error}");
+}
+
+/// Words of messages that have an advice, where others say them.
+#[test]
+fn text_from_outside_chooses_no_advice() {
+    let sandbox = Sandbox::with(|_| {});
+    let authority = Authority::new("cannot connect to anybody");
+    let to = |tls| {
+        let (front, _) = tls_front(&sandbox, tls);
+        let url = format!("https://localhost:{}/token", front.port());
+        Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", url)
+    };
+    begins(to(authority.server("localhost", |_| {})), "The other side's certificate is of an authority that is not");
+    let name = "x is issued by the best, which is not trusted here".try_into().unwrap();
+    let job = to(authority.server("x.example", |params| params.subject_alt_names = vec![SanType::DnsName(name)]));
+    let root = authority.file(&job, "root.pem");
+    begins(job.set("SSL_CERT_FILE", root), "The other side's certificate is not good for it.\n");
+
+    let refusing = Scripted::start(vec![b"HTTP/1.1 401 Who?\r\nContent-Length: 0\r\n\r\n".to_vec(); 2]);
+    let job = Job::new(&sandbox).set("ACTIONS_ID_TOKEN_REQUEST_URL", "https://github.example/token?x=y");
+    begins(job.set("HTTPS_PROXY", format!("http://{}", refusing.host)), "The proxy does not allow this host.\n");
+    refusing.requests();
+
+    for path in [
+        "this is not a GitHub Actions job",
+        "nuget.org answered HTTP 500",
+        "X is not set, so the API key could not be handed",
+    ] {
+        let expected = format!("the environment variable NODE_EXTRA_CA_CERTS names {path}, which");
+        begins(Job::new(&sandbox).set("NODE_EXTRA_CA_CERTS", path), &expected);
+    }
+    let job = Job::new(&sandbox);
+    let folder = job.directory().join("the file in x");
+    std::fs::create_dir(&folder).unwrap();
+    begins(job.set("GITHUB_OUTPUT", folder), "The API key could not be handed to other steps.\n");
+    let job = Job::new(&sandbox).unset("INPUT_TOKEN_SERVICE_URL");
+    begins(job.set("INPUT_USER", "the input `user` is@x.example"), "The input `user` looks like an e-mail address.\n");
 }

@@ -98,7 +98,7 @@ fn a_token_service_must_be_an_https_url_or_on_loopback() {
     for (url, cause) in [
         ("www.nuget.org/api", "relative URL without a base"),
         // Words that something of ours has an advice for.
-        ("the file in GITHUB_OUTPUT (x) can't take the API key: x", "relative URL without a base"),
+        ("the file in GITHUB_OUTPUT can't take the API key: x", "relative URL without a base"),
         ("https://", "empty host"),
         ("https://host:99999/", "invalid port number"),
         ("https://b\u{fc}cher.example/", "a host outside ASCII must be given in its `xn--` form"),

@@ -183,7 +183,8 @@ fn a_named_file_that_can_not_be_used_is_an_error_before_anything_is_sent() {
         let missing = job.directory().join("missing");
         let step = job.set(variable, &missing).run();
         let error = step.failed(1);
-        let expected = format!("{} in the environment variable {variable} can't be used: ", missing.display());
+        let expected =
+            format!("the environment variable {variable} names {}, which can't be used: ", missing.display());
         assert!(error.starts_with(&expected), "{error}");
         assert!(sandbox.requests().is_empty());
     }
@@ -200,7 +201,7 @@ fn a_named_file_that_can_not_be_used_is_an_error_before_anything_is_sent() {
         let file = job.directory().join("roots.pem");
         fs::write(&file, content).unwrap();
         let step = job.set("SSL_CERT_FILE", file).run();
-        assert!(step.failed(1).contains("SSL_CERT_FILE can't be used: "), "{}", step.log);
+        assert!(step.failed(1).contains("roots.pem, which can't be used: "), "{}", step.log);
         assert!(step.failed(1).contains(problem), "{}", step.log);
         assert!(sandbox.requests().is_empty());
     }

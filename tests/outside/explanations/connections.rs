@@ -8,7 +8,7 @@ use sandbox::faults::{Effect, Route};
 use crate::fast_clock::FastClock;
 use crate::job::Job;
 use crate::scripted::Scripted;
-use crate::tls_world::{Authority, expired, front_without_tls, proxy, tls_front};
+use crate::tls_world::{Authority, expired, front_without_tls, proxy, tls_front, tls_proxy};
 
 use super::shown;
 
@@ -43,6 +43,14 @@ fn connections() {
         job.set("HTTPS_PROXY", format!("http://{proxy}"))
     };
     show("proxy_refused", behind(&closed().to_string()));
+    let by = |tls| {
+        let proxy = tls_proxy(closed(), tls).0;
+        behind("").set("HTTPS_PROXY", format!("https://localhost:{}", proxy.port()))
+    };
+    show("proxy_of_an_unknown_issuer", by(authority.server("localhost", |_| {})));
+    let job = by(authority.server("localhost", expired));
+    let file = authority.file(&job, "root.pem");
+    show("proxy_expired", job.set("SSL_CERT_FILE", file));
     for (name, status, asked) in
         [("proxy_forbids", "403 Forbidden", 2), ("proxy_wants_a_password", "407 Proxy Authentication Required", 1)]
     {

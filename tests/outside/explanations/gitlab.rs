@@ -80,6 +80,14 @@ fn gitlab_jobs() {
     shown("gitlab_token_spent", &sandbox, &Job::gitlab(&sandbox).run());
     sandbox.fault(Route::TokenService, 2, Effect::Instead(error(429, "Too many requests, slow down.")));
     shown("gitlab_token_spent_in_words", &sandbox, &Job::gitlab(&sandbox).run());
+    // What this program says before nuget.org can.
+    for (nth, (name, words)) in (3..).zip([
+        ("gitlab_audience_missing", "The JSON web token must have an aud claim."),
+        ("gitlab_audiences_several", "The JSON web token must have exactly one aud claim value."),
+    ]) {
+        sandbox.fault(Route::TokenService, nth, Effect::Instead(error(401, words)));
+        shown(name, &sandbox, &Job::gitlab(&sandbox).run());
+    }
     shown("gitlab_user_empty", &sandbox, &Job::gitlab(&sandbox).without_arguments().arguments(["--check-only"]).run());
     shown("gitlab_no_json_web_token", &sandbox, &Job::gitlab(&sandbox).set("NUGET_ID_TOKEN", "glcbt-64_xyz").run());
     let plain = Job::gitlab(&sandbox).without_arguments().arguments(["--user", "contoso-bot"]);
