@@ -18,7 +18,7 @@ impl Claims {
     pub fn of(id_token: &Secret, masked: &Masked) -> Claims {
         let payload = id_token.reveal().split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
         let mut claims: Map<_, _> = payload.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
-        strike_out_of_all(&mut claims, masked);
+        redact_all(&mut claims, masked);
         Claims(claims)
     }
 
@@ -58,20 +58,20 @@ impl Claims {
 }
 
 /// Strikes what is masked out of every name and value.
-fn strike_out_of_all(claims: &mut Map<String, Value>, masked: &Masked) {
+fn redact_all(claims: &mut Map<String, Value>, masked: &Masked) {
     let struck = mem::take(claims).into_iter().map(|(name, mut value)| {
-        strike_out(&mut value, masked);
-        (masked.strike_out(&name), value)
+        redact(&mut value, masked);
+        (masked.redact(&name), value)
     });
     *claims = struck.collect();
 }
 
 /// Strikes what is masked out of every text in a value.
-fn strike_out(value: &mut Value, masked: &Masked) {
+fn redact(value: &mut Value, masked: &Masked) {
     match value {
-        Value::String(text) => *text = masked.strike_out(text),
-        Value::Array(values) => values.iter_mut().for_each(|value| strike_out(value, masked)),
-        Value::Object(values) => strike_out_of_all(values, masked),
+        Value::String(text) => *text = masked.redact(text),
+        Value::Array(values) => values.iter_mut().for_each(|value| redact(value, masked)),
+        Value::Object(values) => redact_all(values, masked),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

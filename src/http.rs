@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::io;
 use std::iter;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +17,7 @@ use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::environment::Environment;
 use crate::failure::{Body, Failure, Head, Rejection};
-use crate::network::Network;
+use crate::network::{Network, Resolver};
 use crate::outside::{folded, one_line, shortened};
 use crate::proxy::Proxy;
 use crate::retry::{Seconds, retry_after};
@@ -117,14 +116,13 @@ impl<'a, C: Clock> Http<'a, C> {
 
     /// A client for one request of this limit.
     fn client(&self, limit: Duration) -> reqwest::Result<Client> {
-        let loopback = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))];
         let mut client = Client::builder()
             .tls_backend_preconfigured(self.tls.clone())
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .pool_max_idle_per_host(0)
             .connect_timeout(connect_timeout(limit))
-            .resolve_to_addrs("localhost", &loopback)
+            .dns_resolver(Resolver)
             .user_agent(concat!("nuget-login/", env!("CARGO_PKG_VERSION")))
             .no_proxy();
         if let Some(proxy) = self.proxy.clone() {
@@ -276,7 +274,7 @@ impl Answer {
         let Answer { host, head, framed, body, masked } = self;
         if head.status != StatusCode::OK {
             let body = match words(&body) {
-                Some(words) => Body::Words(folded(&masked.strike_out(&shortened(words, LONGEST_WORDS)))),
+                Some(words) => Body::Words(folded(&masked.redact(&shortened(words, LONGEST_WORDS)))),
                 None if is_page(&body) => Body::Page,
                 None => Body::Other,
             };

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod environment;
 #[cfg(fuzzing)]
 pub mod fuzz;
+pub mod process;
 pub mod runner;
 
 mod advice;
@@ -35,6 +36,7 @@ mod token_service;
 mod trust;
 
 use std::io::Write;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -51,6 +53,10 @@ pub use report::FAILED;
 use runner::Runner;
 pub use settings::UsageError;
 use settings::{Delivery, Settings};
+
+/// The lead of a mask over the output of the command that gets the key: GitHub's runner reads standard output and standard
+/// error independently, and could print a line of the first before it sees a mask on the second.
+const MASK_LEAD: Duration = Duration::from_millis(100);
 
 /// Runs the program, and gives its exit code: 0 if it did what it was asked for, 1 for a failure, 2 for wrong usage, 126
 /// and 127 for a command that can't be started or is not there. Does not return where a command gets the key. What
@@ -124,13 +130,19 @@ fn log_in<W: Write>(
         (delivery, _) => Some(Files::open(delivery, environment)?),
     };
     let http = Http::from_environment(environment, clock, runner.masked())?;
-    let login = runtime()?.block_on(login::login(&settings, &mut identity, &http, clock, runner))?;
+    let runtime = runtime()?;
+    let login = runtime.block_on(login::login(&settings, &mut identity, &http, clock, runner))?;
     if let Some(files) = files {
         files.deliver(&login.api_key)?;
     }
     delivery::tell(&login, &settings, clock, runner);
     match &settings.delivery {
-        Delivery::Command(command) => Err(exec::exec(command, &login.api_key.key).into()),
+        Delivery::Command(command) => {
+            if settings.place == Place::GitHub {
+                runtime.block_on(clock.sleep(MASK_LEAD));
+            }
+            Err(exec::exec(command, &login.api_key.key).into())
+        }
         _ => Ok(()),
     }
 }

@@ -1,8 +1,11 @@
 //! The thread that the sockets live on.
 
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::thread;
 
 use anyhow::Context;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -42,5 +45,29 @@ impl Network {
         let task = self.runtime.spawn(future);
         let _aborted = Aborted(task.abort_handle());
         task.await.ok()
+    }
+}
+
+/// Resolves a name on a thread of its own, which the system's resolver blocks. Where no thread can be started (at a limit of
+/// processes), that is an error: the client's own resolver would panic.
+pub struct Resolver;
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        // Whatever a resolver says.
+        if name.as_str() == "localhost" {
+            let loopback = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))];
+            return Box::pin(async move { Ok(Box::new(loopback.into_iter()) as Addrs) });
+        }
+        let (sender, resolved) = oneshot::channel();
+        let resolve = move || {
+            // Nobody may wait for it any more.
+            let _ = sender.send((name.as_str(), 0).to_socket_addrs());
+        };
+        let started = thread::Builder::new().spawn(resolve);
+        Box::pin(async move {
+            started.map_err(|error| io::Error::other(format!("no thread for the resolver can be started: {error}")))?;
+            Ok(Box::new(resolved.await??) as Addrs)
+        })
     }
 }

@@ -41,7 +41,7 @@ pub fn tame(line: &str) -> String {
 
 /// Whether a character does something to a log other than stand in it: controls, line and paragraph separators, and
 /// what Unicode calls default-ignorable (bidirectional controls, characters of no width, variation selectors).
-fn acts(c: char) -> bool {
+pub fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
             | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'

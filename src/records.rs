@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
+use crate::process::survive_file_size_limit;
 use crate::random::random;
 
 /// A file of the runner's that takes names and values: GITHUB_OUTPUT or GITHUB_ENV. Tried before anything was sent.
@@ -95,6 +96,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     if !path.metadata()?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
+    survive_file_size_limit();
     OpenOptions::new().read(true).append(true).open(path)
 }
 

@@ -1,11 +1,13 @@
 //! The runner's commands and its summary: the only place that prints, and the only one that knows how to escape.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::iter;
 
 use crate::environment::Environment;
 use crate::outside::{shortened, tame};
 use crate::records::{ends_with_newline, open};
+use crate::report::FAILED;
 use crate::secret::{Masked, Secret};
 
 /// The runner cuts an annotation's text at 4,096 characters (actions/runner, `ExecutionContext.cs`).
@@ -14,10 +16,44 @@ const LONGEST_ANNOTATION: usize = 4_000;
 /// Where a step's words go.
 pub struct Runner<W> {
     log: W,
+    /// Takes the masks too.
     other: Option<W>,
     reads_commands: bool,
     debugs: bool,
     masked: Masked,
+}
+
+impl Runner<Box<dyn Write>> {
+    /// The log of the step that this process runs in. GitHub's runner reads commands from both streams, so that the other
+    /// one serves where the first does not reach it. Standard output is not the log where a command or an answer has it,
+    /// which must have no masks in it. An error means that nothing could be masked; an annotation says so.
+    pub fn of_this_step(stdout_is_log: bool) -> io::Result<Self> {
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        let (into, beside) = (Stream::of(&stdout), Stream::of(&stderr));
+        let (stdout, stderr) = (writer(unbuffered(&stdout)), writer(unbuffered(&stderr)));
+        let (name, stream, log, other) = match stdout_is_log {
+            // A file alone is masked for nobody. (Two files can be a runner's own.)
+            true if into == Stream::Kept && beside == Stream::Discarded => ("error", beside, stderr, stdout),
+            true => ("output", into, stdout, stderr),
+            false => ("error", beside, stderr, stdout),
+        };
+        if stream == Stream::Discarded {
+            let text =
+                format!("standard {name} is closed or discarded, so nothing could be masked: leave it to the runner");
+            let _ = Runner::github(other).error(FAILED, &text);
+            return Err(io::Error::other(text));
+        }
+        let mut runner = Runner::github(log);
+        if stream == Stream::Kept && stdout_is_log {
+            runner.other = Some(other);
+        }
+        Ok(runner)
+    }
+}
+
+fn writer(stream: io::Result<File>) -> Box<dyn Write> {
+    // `Stream::of` calls a stream that cannot be duplicated discarded.
+    stream.map_or_else(|_| Box::new(io::sink()) as Box<dyn Write>, |file| Box::new(file))
 }
 
 impl<W: Write> Runner<W> {
@@ -31,11 +67,6 @@ impl<W: Write> Runner<W> {
         Runner { log, other: None, reads_commands: false, debugs: false, masked: Masked::default() }
     }
 
-    /// Prints masks to `other` too: the runner reads both streams of a step, and may not see this one.
-    pub fn mask_also_on(&mut self, other: W) {
-        self.other = Some(other);
-    }
-
     /// What was masked so far, and will be.
     pub fn masked(&self) -> Masked {
         self.masked.clone()
@@ -45,11 +76,13 @@ impl<W: Write> Runner<W> {
     /// mask may not have arrived, and that `secret` must go nowhere.
     pub fn mask(&mut self, secret: &Secret) -> io::Result<()> {
         self.masked.add(secret);
+        if !self.reads_commands {
+            return Ok(());
+        }
+        // A command counts at the start of a line only, and another process may have left its line unfinished.
+        let line = format!("\n::add-mask::{}", escape_data(secret.reveal()));
         for log in iter::once(&mut self.log).chain(&mut self.other) {
-            if self.reads_commands {
-                writeln!(log, "::add-mask::{}", escape_data(secret.reveal()))?;
-            }
-            log.flush()?;
+            print_line(log, &line)?;
         }
         Ok(())
     }
@@ -71,25 +104,19 @@ impl<W: Write> Runner<W> {
         if !self.debugs {
             return Ok(());
         }
-        writeln!(self.log, "::debug::{}", escape_data(&tame(&self.without_secrets(text))))?;
-        self.log.flush()
+        let line = format!("::debug::{}", escape_data(&tame(&self.without_secrets(text))));
+        print_line(&mut self.log, &line)
     }
 
     /// Prints plain lines.
     pub fn say(&mut self, text: &str) -> io::Result<()> {
-        for line in self.without_secrets(text).lines() {
-            writeln!(self.log, "{}", tame(line))?;
-        }
-        self.log.flush()
+        self.without_secrets(text).lines().try_for_each(|line| print_line(&mut self.log, &tame(line)))
     }
 
     /// Prints what somebody asked for to `answers`, which may be a pipe or a file: as safe to show as a log, and without
     /// a mask line in it.
     pub fn answer(&self, lines: &[String], answers: &mut dyn Write) -> io::Result<()> {
-        for line in self.without_secrets(&lines.join("\n")).lines() {
-            writeln!(answers, "{}", tame(line))?;
-        }
-        answers.flush()
+        self.without_secrets(&lines.join("\n")).lines().try_for_each(|line| print_line(answers, &tame(line)))
     }
 
     /// Prints plain lines that are folded under a title; nothing, if there are none.
@@ -98,13 +125,13 @@ impl<W: Write> Runner<W> {
             return Ok(());
         }
         if self.reads_commands {
-            writeln!(self.log, "::group::{}", escape_data(title))?;
+            print_line(&mut self.log, &format!("::group::{}", escape_data(title)))?;
         }
         self.say(&lines.join("\n"))?;
         if self.reads_commands {
-            writeln!(self.log, "::endgroup::")?;
+            print_line(&mut self.log, "::endgroup::")?;
         }
-        self.log.flush()
+        Ok(())
     }
 
     /// Adds Markdown to the summary of this step, which stands on the page of the run. There is none where the runner
@@ -133,15 +160,35 @@ impl<W: Write> Runner<W> {
         if !self.reads_commands {
             return self.say(&format!("{level}: {text}"));
         }
-        writeln!(self.log, "::{level} title={}::{}", escape_property(title), escape_data(&text))?;
-        self.log.flush()
+        let line = format!("::{level} title={}::{}", escape_property(title), escape_data(&text));
+        print_line(&mut self.log, &line)
     }
 
     /// The runner would replace them too; but a service may echo what it was sent an attempt ago, and a mask is one
     /// line of a log that others can write to.
     fn without_secrets(&self, text: &str) -> String {
-        text.lines().map(|line| self.masked.strike_out(line)).collect::<Vec<_>>().join("\n")
+        self.masked.redact(text)
     }
+}
+
+/// Prints a line in one write. The runner reads a step's streams line by line, and other processes of the step write to
+/// them too: up to PIPE_BUF (4,096 bytes on Linux) nothing can get in between (POSIX, `write`).
+fn print_line(log: &mut (impl Write + ?Sized), line: &str) -> io::Result<()> {
+    log.write_all(format!("{line}\n").as_bytes())?;
+    log.flush()
+}
+
+/// A standard stream without the standard library's buffers, which divide a long line, and without its habit of passing
+/// over errors of a stream that is not open for writing.
+#[cfg(unix)]
+fn unbuffered(stream: &impl std::os::fd::AsFd) -> io::Result<File> {
+    stream.as_fd().try_clone_to_owned().map(File::from)
+}
+
+/// The same.
+#[cfg(windows)]
+fn unbuffered(stream: &impl std::os::windows::io::AsHandle) -> io::Result<File> {
+    stream.as_handle().try_clone_to_owned().map(File::from)
 }
 
 /// Where a stream of a step leads.
@@ -151,8 +198,7 @@ pub enum Stream {
     Read,
     /// Into a file, whose lines the runner does not see.
     Kept,
-    /// Nowhere, and masks with it: a closed stream, for which the null device stands in, or one that was redirected
-    /// there.
+    /// Nowhere, and masks with it: a stream that is closed, is not open for writing or leads to the null device.
     Discarded,
 }
 
@@ -160,13 +206,17 @@ impl Stream {
     /// Where `stream` leads.
     #[cfg(unix)]
     pub fn of(stream: &(impl std::os::fd::AsFd + io::IsTerminal)) -> Stream {
-        use std::fs::File;
         use std::os::unix::fs::FileTypeExt;
-        let metadata = stream.as_fd().try_clone_to_owned().and_then(|stream| File::from(stream).metadata());
-        match metadata.map(|metadata| metadata.file_type()) {
+        let kind = unbuffered(stream).and_then(|mut file| {
+            // To write nothing fails where the stream is open for reading only; std takes that for success later.
+            let _nothing = file.write(&[])?;
+            Ok(file.metadata()?.file_type())
+        });
+        match kind {
             Ok(kind) if kind.is_char_device() && !stream.is_terminal() => Stream::Discarded,
             Ok(kind) if kind.is_file() => Stream::Kept,
-            _ => Stream::Read,
+            Ok(_) => Stream::Read,
+            Err(_) => Stream::Discarded,
         }
     }
 
@@ -226,10 +276,48 @@ mod tests {
     #[test]
     fn a_mask_is_escaped_and_is_printed_for_the_runner_only() {
         let secret = Secret::new("a%0Ab".to_owned(), 1..=9).unwrap();
-        assert_eq!(printed(|runner| runner.mask(&secret)), "::add-mask::a%250Ab\n");
+        assert_eq!(printed(|runner| runner.mask(&secret)), "\n::add-mask::a%250Ab\n");
         let mut log = Vec::new();
         Runner::terminal(&mut log).mask(&secret).unwrap();
         assert!(log.is_empty());
+    }
+
+    /// A stream that keeps what comes in one write apart from the next.
+    struct Writes(Vec<String>);
+
+    impl Write for Writes {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.push(String::from_utf8(bytes.to_vec()).unwrap());
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn every_line_is_one_write() {
+        let secret = Secret::new("s".repeat(4_000), 1..=4_000).unwrap();
+        let debugging = |name: &str| (name == "RUNNER_DEBUG").then(|| "1".into());
+        let mut log = Writes(Vec::new());
+        let mut runner = Runner::github(&mut log);
+        runner.read_debug_switch(&Environment::new(&debugging));
+        runner.mask(&secret).unwrap();
+        runner.debug("debug").unwrap();
+        runner.warning("title", "two\nlines").unwrap();
+        runner.group("title", &["line".to_owned()]).unwrap();
+        let mut answer = Writes(Vec::new());
+        runner.answer(&["a".to_owned(), "b".to_owned()], &mut answer).unwrap();
+        let lines = [
+            "::debug::debug\n",
+            "::warning title=title::two%0Alines\n",
+            "::group::title\n",
+            "line\n",
+            "::endgroup::\n",
+        ];
+        assert_eq!(log.0[0], format!("\n::add-mask::{}\n", "s".repeat(4_000)));
+        assert_eq!(log.0[1..], lines);
+        assert_eq!(answer.0, ["a\n", "b\n"]);
     }
 
     #[test]
@@ -239,8 +327,8 @@ mod tests {
             runner.mask(&secret("first"))?;
             runner.mask(&secret("second"))?;
             runner.say("first, second, third")?;
-            runner.error("t", "first\nsecond")
+            runner.error("t", "first,\nsecond")
         });
-        assert!(log.ends_with("\n***, ***, third\n::error title=t::***%0A***\n"), "{log}");
+        assert!(log.ends_with("\n***, ***, third\n::error title=t::***,%0A***\n"), "{log}");
     }
 }

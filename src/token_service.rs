@@ -145,7 +145,7 @@ pub fn api_key(answer: Answer, from: &Endpoint) -> Result<ApiKey, NoApiKey> {
     })?;
     masked.add(&key);
     let said: Option<String> = created.expires.and_then(|raw| serde_json::from_str(raw.get()).ok());
-    let said = said.map(|said| masked.strike_out(&shortened(said, LONGEST_WORDS)));
+    let said = said.map(|said| masked.redact(&shortened(said, LONGEST_WORDS)));
     let expires = Expiry::of(said.as_deref());
     Ok(ApiKey { key, expires })
 }

@@ -6,6 +6,8 @@ use std::process::Output;
 use std::process::{Command, Stdio};
 
 use sandbox::Sandbox;
+#[cfg(target_os = "linux")]
+use sandbox::faults::{Effect, Fault, Route};
 use sandbox::runner::read_log;
 
 use crate::job::{Job, assert_hidden, secrets};
@@ -90,6 +92,20 @@ fn outside_of_a_job_it_works_against_a_sandbox_only() {
     assert_eq!(ran.status.code(), Some(2));
     assert!(text(&ran.stderr).contains("and no sandbox: ACTIONS_ID_TOKEN_REQUEST_URL is not set"), "{ran:?}");
     assert!(ran.stdout.is_empty() && sandbox.requests().is_empty());
+}
+
+/// GitHub's runner reads standard output, which is the command's, independently of standard error, which has the mask.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_command_starts_a_tenth_of_a_second_after_the_mask() {
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let sandbox = Sandbox::with(|_| {});
+    sandbox.fault(Route::TokenService, 1, Fault { delay: Duration::from_millis(300), effect: Effect::Answered });
+    let began = now();
+    let ran = run(&sandbox, job(&sandbox, "date +%s%N"));
+    let started = Duration::from_nanos(text(&ran.stdout).trim().parse().unwrap());
+    assert!(started - began >= Duration::from_millis(400), "{:?}", started - began);
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod hostile;
 mod inputs;
 mod job;
 mod journey;
+#[cfg(target_os = "linux")]
+mod limits;
 mod network;
 mod nuget_exe;
 mod opens;

@@ -58,7 +58,9 @@ fn the_answer_alone_goes_to_standard_output() {
     let (answer, log) = (text(&ran.stdout), text(&ran.stderr));
     assert!(answer.starts_with("The trust policy that this job needs"), "{answer}");
     assert!(!answer.contains(sandbox.request_token()) && !answer.contains(&sandbox.id_tokens()[0]), "{answer}");
-    assert_eq!(read_log(log.trim_end()).len(), 2, "two masks: {log}");
+    let is_mask = |line: &Line| matches!(line, Line::Mask(_));
+    let others = read_log(&log).into_iter().filter(|line| !is_mask(line) && *line != Line::Text(String::new()));
+    assert_eq!((others.count(), read_log(&log).iter().filter(|line| is_mask(line)).count()), (0, 2), "{log}");
 }
 
 #[test]
