@@ -6,7 +6,7 @@ use std::iter;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, redirect, retry};
 use rustls::ClientConfig;
 use serde::Deserialize;
@@ -219,6 +219,9 @@ async fn fetch(
     head: Arc<OnceLock<Head>>,
 ) -> Result<(Vec<u8>, bool), FetchError> {
     let mut response = request.send().await?;
+    // A date in Retry-After is by the server's clock, which this machine's may not agree with.
+    let http_date = |value: &HeaderValue| httpdate::parse_http_date(value.to_str().ok()?).ok();
+    let date = response.headers().get_all(DATE).iter().find_map(http_date).unwrap_or(date);
     let absences = response.headers().get_all(RETRY_AFTER).iter();
     let absences = absences.filter_map(|value| retry_after(value.to_str().ok()?, date));
     let _ = head.set(Head { status: response.status(), retry_after: absences.max() });

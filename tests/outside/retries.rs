@@ -357,6 +357,37 @@ fn retry_after_is_obeyed() {
 }
 
 #[test]
+fn a_date_in_retry_after_is_read_by_the_servers_clock() {
+    let now = SystemTime::now();
+    let hour = Duration::from_secs(3_600);
+    // A clock of the server's that is an hour fast looks as one of the runner's that is an hour slow.
+    for servers in [now + hour, now - hour, now + 24 * 365 * hour, SystemTime::UNIX_EPOCH] {
+        let date = httpdate::fmt_http_date;
+        for route in BOTH {
+            let answer = page(503).with("Retry-After", &date(servers + Duration::from_secs(40)));
+            let told = Story::new().fault(route, 1, Effect::Instead(answer.with("Date", &date(servers)))).told();
+            told.step.api_key();
+            assert!((40.0..=40.5).contains(&told.waits[0].as_secs_f64()), "{:?}", told.waits);
+        }
+    }
+    // What is no date says nothing about the clock.
+    for unusable in ["", "now", "0", "Sun, 06 Nov 1994", "Sun, 99 Nov 1994 08:49:37 GMT"] {
+        let answer = page(503).with("Retry-After", &httpdate::fmt_http_date(now + Duration::from_secs(40)));
+        let answer = Effect::Instead(answer.with("Date", unusable));
+        let told = Story::new().fault(Route::TokenService, 1, answer).told();
+        told.step.api_key();
+        assert!((30.0..=40.5).contains(&told.waits[0].as_secs_f64()), "{:?}", told.waits);
+    }
+    // Seconds need no clock, and no date makes a wait longer than a year.
+    let answer = page(503).with("Retry-After", "7").with("Date", "Sun, 06 Nov 1994 08:49:37 GMT");
+    let told = Story::new().fault(Route::TokenService, 1, Effect::Instead(answer)).told();
+    assert!((7.0..=7.5).contains(&told.waits[0].as_secs_f64()), "{:?}", told.waits);
+    let late =
+        page(503).with("Date", "Thu, 01 Jan 1970 00:00:00 GMT").with("Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT");
+    assert!(stops(Route::TokenService, Effect::Instead(late)).contains("the next one, 3153600"), "a year");
+}
+
+#[test]
 fn a_wait_beyond_the_deadline_is_not_begun() {
     for value in ["120", "3600", "99999999999999999999"] {
         let error = stops(Route::TokenService, Effect::Instead(page(429).with("Retry-After", value)));
