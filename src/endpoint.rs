@@ -33,7 +33,7 @@ impl Endpoint {
     /// Takes an absolute URL. Nothing is looked up or sent.
     pub fn parse(value: &str) -> Result<Endpoint, NotAnEndpoint> {
         // What stands before an `@` may be a password.
-        let shown = if value.contains('@') { "***".to_owned() } else { one_line(value) };
+        let shown = if value.contains('@') { "***".to_owned() } else { one_line(without_query(value)) };
         let malformed = |cause: String| NotAnEndpoint::Malformed { shown: shown.clone(), cause };
         let mut url = parse_url(value).map_err(|cause| malformed(cause.to_string()))?;
         if url.host_str() == Some("localhost.") {
@@ -69,10 +69,7 @@ impl Endpoint {
 
     /// The URL without its query, which may hold more than is to be shown.
     pub fn without_query(&self) -> String {
-        let mut url = self.0.clone();
-        url.set_query(None);
-        url.set_fragment(None);
-        one_line(url.as_str())
+        one_line(without_query(self.0.as_str()))
     }
 
     /// The URL itself, for a request.
@@ -107,6 +104,11 @@ impl Endpoint {
         }
         Endpoint(url)
     }
+}
+
+/// A URL, or what was given as one, without its query and its fragment, which may hold a secret.
+pub fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// Why a text is no URL.

@@ -3,8 +3,10 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue};
+
 use crate::cli::{Arguments, GitLabOptions, Subcommand};
-use crate::endpoint::{Endpoint, NotAnEndpoint};
+use crate::endpoint::{Endpoint, NotAnEndpoint, without_query};
 use crate::environment::{Environment, NotUnicode, Place, given};
 use crate::outside::one_line;
 
@@ -156,7 +158,14 @@ pub enum UsageError {
 }
 
 impl From<clap::Error> for UsageError {
-    fn from(error: clap::Error) -> UsageError {
+    fn from(mut error: clap::Error) -> UsageError {
+        // An argument that is out of place may be a URL.
+        for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand] {
+            if let Some(ContextValue::String(given)) = error.get(kind) {
+                let shown = ContextValue::String(without_query(given).to_owned());
+                error.insert(kind, shown);
+            }
+        }
         let words = error.to_string();
         UsageError::Arguments(words.trim_start_matches("error: ").trim_end().to_owned())
     }

@@ -143,6 +143,40 @@ fn a_url_with_credentials_is_refused_and_not_shown() {
 }
 
 #[test]
+fn the_query_of_a_url_is_not_shown() {
+    for (url, shown) in [
+        ("http://registry.example/t?code=s3cret-code", "http://registry.example/t"),
+        ("http://registry.example?code=s3cret-code", "http://registry.example"),
+        ("http://registry.example/t#code=s3cret-code", "http://registry.example/t"),
+        ("registry.example/t?code=s3cret-code&x=https://a/", "registry.example/t"),
+        ("https://a b/t?code=s3cret-code", "https://a b/t"),
+        ("https://host:99999/?code=s3cret-code", "https://host:99999/"),
+        ("?code=s3cret-code", ""),
+    ] {
+        for (input, variable) in [("token-service-url", "INPUT_TOKEN_SERVICE_URL"), ("source", "INPUT_SOURCE")] {
+            let error = refused(2, |job| job.unset("INPUT_TOKEN_SERVICE_URL").set(variable, url).secret("s3cret-code"));
+            let beginnings = [" is", " is not a URL:"].map(|is| format!("the input `{input}`{is} '{shown}'"));
+            assert!(beginnings.iter().any(|beginning| error.starts_with(beginning)), "{error}");
+        }
+        let error = refused(1, |job| job.set("ACTIONS_ID_TOKEN_REQUEST_URL", url).secret("s3cret-code"));
+        assert!(error.contains(&format!("'{shown}'")), "{error}");
+    }
+    let long = format!("https://host.example/t?code={}", "s3cret-code".repeat(900));
+    refused(2, |job| job.set("INPUT_TOKEN_SERVICE_URL", long).secret("s3cret-code"));
+    // Nor where there should be no URL.
+    for arguments in [
+        &["https://host.example/t?code=s3cret-code"][..],
+        &["policy", "https://host.example/t?code=s3cret-code"],
+        &["exec", "https://host.example/t#code=s3cret-code"],
+        &["--check-only=https://host.example/t?code=s3cret-code"],
+        &["--source=x", "https://host.example/t?code=s3cret-code"],
+    ] {
+        let error = refused(2, |job| job.arguments(arguments).secret("s3cret-code"));
+        assert!(error.contains("'https://host.example/t'"), "{error}");
+    }
+}
+
+#[test]
 fn the_request_url_must_be_https_or_loopback_too() {
     for url in ["http://token.actions.example/x", "http://user:pa55word@127.0.0.1/", "nonsense"] {
         let error = refused(1, |job| job.set("ACTIONS_ID_TOKEN_REQUEST_URL", url).secret("pa55word"));
