@@ -20,8 +20,11 @@ pub enum Failure {
     #[error("cannot connect to {host}: {problem}")]
     NotConnected { host: String, problem: String },
     /// No connection, and the proxy is between; `head` is of its answer, if it gave one.
-    #[error("the proxy {proxy} gives no connection to {host}: {}", match head {
-        Some(head) => format!("it answered {}", head),
+    #[error("the proxy {proxy} {}gives no connection to {host}: {}", match head {
+        Some(head) if head.is_temporary() => "temporarily ",
+        _ => "",
+    }, match head {
+        Some(head) => format!("it answered {head}"),
         None => problem.clone(),
     })]
     Proxy { proxy: String, host: String, head: Option<Head>, problem: String },
@@ -93,8 +96,12 @@ pub struct Head {
 }
 
 impl Head {
+    fn is_temporary(&self) -> bool {
+        TRANSIENT_STATUSES.contains(&self.status.as_u16())
+    }
+
     fn retry(&self) -> Retry {
-        if TRANSIENT_STATUSES.contains(&self.status.as_u16()) { Retry::After(self.retry_after) } else { Retry::Never }
+        if self.is_temporary() { Retry::After(self.retry_after) } else { Retry::Never }
     }
 }
 

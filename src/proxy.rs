@@ -16,6 +16,8 @@ const LOOPBACK: &str = "localhost,127.0.0.0/8,::1,::ffff:127.0.0.0/104";
 #[derive(Clone)]
 pub struct Proxy {
     url: Url,
+    /// Where it is set.
+    variable: &'static str,
     served: Arc<Matcher>,
 }
 
@@ -34,7 +36,11 @@ impl Proxy {
     /// Reads `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`; the same in lower case wins, as in curl. `HTTP_PROXY` is only
     /// checked: plain http goes to loopback alone, and loopback never goes through a proxy.
     pub fn from_environment(environment: &Environment<'_>) -> Result<Option<Proxy>, ProxyError> {
-        let first = |names: [&'static str; 2]| -> Result<Option<(&'static str, String)>, NotUnicode> {
+        let first = |mut names: [&'static str; 2]| -> Result<Option<(&'static str, String)>, NotUnicode> {
+            if cfg!(windows) {
+                // Both are one variable there, and its usual name is in upper case.
+                names.reverse();
+            }
             for name in names {
                 if let Some(value) = environment.text(name)? {
                     return Ok(Some((name, value)));
@@ -43,15 +49,15 @@ impl Proxy {
             Ok(None)
         };
         let proxy = |names| match first(names)? {
-            Some((name, value)) => parse(&value).map(Some).ok_or(ProxyError::Malformed(name)),
+            Some((name, value)) => parse(&value).map(|url| Some((name, url))).ok_or(ProxyError::Malformed(name)),
             None => Ok(None),
         };
         proxy(["http_proxy", "HTTP_PROXY"])?;
-        let Some(url) = proxy(["https_proxy", "HTTPS_PROXY"])? else { return Ok(None) };
+        let Some((variable, url)) = proxy(["https_proxy", "HTTPS_PROXY"])? else { return Ok(None) };
         let no_proxy = first(["no_proxy", "NO_PROXY"])?.map(|(_, value)| value).unwrap_or_default();
         let exempt = no_proxy.split([',', ' ', '\t', '\n']).map(exempt).chain([LOOPBACK]).collect::<Vec<_>>().join(",");
         let served = Matcher::builder().all(url.as_str()).no(exempt).build();
-        Ok(Some(Proxy { url, served: Arc::new(served) }))
+        Ok(Some(Proxy { url, variable, served: Arc::new(served) }))
     }
 
     /// Whether requests to a URL go through this proxy.
@@ -59,9 +65,9 @@ impl Proxy {
         url.as_str().parse::<Uri>().is_ok_and(|uri| self.served.intercept(&uri).is_some())
     }
 
-    /// Host and port, without user and password: how messages name the proxy.
+    /// Host and port, without user and password, and the variable that they are in: how messages name the proxy.
     pub fn name(&self) -> String {
-        authority(&self.url)
+        format!("{} in {}", authority(&self.url), self.variable)
     }
 
     /// The proxy's own URL, password included: for the client alone.

@@ -1,21 +1,20 @@
 //! Whose certificates are trusted.
 //!
-//! Mozilla's roots are built in, and cost nothing at start. The system's store is read only when they, and because they,
-//! don't lead to an issuer: reading it takes longer than the whole login.
+//! Mozilla's roots are built in, and cost nothing at start. The system's store is read only when a certificate is not
+//! valid with them: reading it takes longer than the whole login.
 
 use std::env;
 use std::fs;
 use std::io;
 use std::iter;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
 };
@@ -40,23 +39,28 @@ pub struct TrustError {
 /// The other side's certificate is refused.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Untrusted {
-    /// Nobody that is trusted has issued it.
+    /// Its issuer is not trusted.
     #[error("the certificate of {server} is issued by {}, which is not trusted here (NODE_EXTRA_CA_CERTS adds to what is trusted, SSL_CERT_FILE and SSL_CERT_DIR replace it)", issuer.as_deref().unwrap_or("somebody"))]
     Issuer {
         server: String,
-        /// The issuer that is not known: its name, made safe to show.
+        /// The issuer's name, made safe to show.
         issuer: Option<String>,
     },
-    /// It is expired, or of another host, or otherwise wrong.
+    /// It is for another time or another host.
     #[error("the certificate of {server} is refused: {problem}")]
     Invalid { server: String, problem: String },
+    /// No server can use it, whatever is trusted, at any time.
+    #[error("the certificate of {server} must be replaced: {problem}")]
+    Unfit { server: String, problem: String },
 }
 
 impl Untrusted {
     /// Whose certificate it is.
     pub fn server(&self) -> &str {
         match self {
-            Untrusted::Issuer { server, .. } | Untrusted::Invalid { server, .. } => server,
+            Untrusted::Issuer { server, .. } | Untrusted::Invalid { server, .. } | Untrusted::Unfit { server, .. } => {
+                server
+            }
         }
     }
 
@@ -67,10 +71,71 @@ impl Untrusted {
             CertificateError::Other(OtherError(untrusted)) => untrusted.downcast_ref::<Untrusted>(),
             _ => None,
         };
-        let theirs = || Untrusted::Invalid { server: server.to_owned(), problem: one_line(&problem.to_string()) };
-        Some(ours.cloned().unwrap_or_else(theirs))
+        // Not by our verifier: the chain is good, and what the server has signed is not.
+        let of_handshake = || Untrusted::Unfit {
+            server: server.to_owned(),
+            problem: "the server does not have its key, or the key is RSA of less than 2048 bits".to_owned(),
+        };
+        Some(ours.cloned().unwrap_or_else(of_handshake))
+    }
+
+    /// What rustls says of the chain of `server`; `issuer` is the name of the issuer that is nearest to the root.
+    fn of_chain(problem: &CertificateError, server: String, issuer: Option<String>) -> Untrusted {
+        use CertificateError::*;
+        use webpki::Error as WebPki;
+
+        let problem = match problem {
+            UnknownIssuer => return Untrusted::Issuer { server, issuer },
+            // The signatures up to a root are good only with another key.
+            BadSignature | UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                let issuer = issuer.map(|issuer| format!("{issuer} {OTHER_KEY}"));
+                return Untrusted::Issuer { server, issuer };
+            }
+            ExpiredContext { not_after, .. } => {
+                return Untrusted::Invalid { server, problem: format!("it expired on {}", day(*not_after)) };
+            }
+            NotValidYetContext { not_before, .. } => {
+                return Untrusted::Invalid { server, problem: format!("it is not valid before {}", day(*not_before)) };
+            }
+            NotValidForNameContext { .. } => {
+                return Untrusted::Invalid { server, problem: one_line(&problem.to_string()) };
+            }
+            InvalidPurposeContext { .. } => {
+                "server authentication (serverAuth) is missing from the extended key usage, in it or in its chain"
+            }
+            UnsupportedSignatureAlgorithmContext { signature_algorithm_id: id, .. } => {
+                match SHA1.iter().any(|sha1| id.starts_with(sha1)) {
+                    true => "it or its chain is signed with SHA-1, which is not secure",
+                    false => "it or its chain is signed by an algorithm that is not supported",
+                }
+            }
+            Other(OtherError(error)) => match error.downcast_ref() {
+                Some(WebPki::CaUsedAsEndEntity) => {
+                    "it is a certificate authority's own (CA:TRUE), which is not allowed for a server"
+                }
+                Some(WebPki::EndEntityUsedAsCa) => {
+                    "it is issued with a certificate that is not a certificate authority's (CA:TRUE is missing)"
+                }
+                Some(WebPki::PathLenConstraintViolated) => {
+                    "its chain has more certificate authorities than one of them allows (pathlen)"
+                }
+                Some(WebPki::NameConstraintViolation) => {
+                    "a certificate authority in its chain is not allowed to issue for this name (name constraints)"
+                }
+                _ => return Untrusted::Unfit { server, problem: format!("{NOT_SUPPORTED} ({error})") },
+            },
+            problem => return Untrusted::Unfit { server, problem: format!("{NOT_SUPPORTED} ({problem})") },
+        };
+        Untrusted::Unfit { server, problem: problem.to_owned() }
     }
 }
+
+const OTHER_KEY: &str =
+    "with another key than the trusted certificate of that name, or with an RSA key of less than 2048 bits";
+const NOT_SUPPORTED: &str = "it or its chain is malformed, or has what is not supported";
+
+/// How the signature algorithms of RSA and ECDSA with SHA-1 begin: their object identifiers, in DER (RFC 3279).
+const SHA1: [&[u8]; 2] = [b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05", b"\x06\x07\x2a\x86\x48\xce\x3d\x04\x01"];
 
 /// TLS as the environment wants it.
 ///
@@ -80,9 +145,9 @@ pub fn tls(environment: &Environment<'_>) -> Result<ClientConfig, TrustError> {
     let (roots, replaced) = roots(environment)?;
     let provider = Arc::new(ring::default_provider());
     let verifier = Verifier {
-        roots,
-        system: LazyLock::new(if replaced { RootCertStore::empty } else { system_roots }),
-        algorithms: provider.signature_verification_algorithms,
+        roots: verifier(roots, &provider).expect("there are roots"),
+        system: if replaced { OnceLock::from(None) } else { OnceLock::new() },
+        provider: Arc::clone(&provider),
     };
     Ok(ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(rustls::ALL_VERSIONS)
@@ -92,7 +157,7 @@ pub fn tls(environment: &Environment<'_>) -> Result<ClientConfig, TrustError> {
         .with_no_client_auth())
 }
 
-/// The roots that are trusted before the system's store is looked at, and whether they stand in its place.
+/// The roots that are trusted before the system's store is looked at, never none; and whether they stand in its place.
 fn roots(environment: &Environment<'_>) -> Result<(RootCertStore, bool), TrustError> {
     let named = |variable| Some((variable, environment.path(variable)?));
     let (file, folders) = (named("SSL_CERT_FILE"), named("SSL_CERT_DIR"));
@@ -115,6 +180,10 @@ fn roots(environment: &Environment<'_>) -> Result<(RootCertStore, bool), TrustEr
             // A file without certificates is passed over: such folders have a README.
             let files = entries.flatten().map(|entry| entry.path());
             roots.add_parsable_certificates(files.flat_map(|file| certificates(&file).unwrap_or_default()));
+        }
+        if roots.is_empty() {
+            let problem = "there is no certificate in PEM that can be used".to_owned();
+            return Err(TrustError { variable, path: paths, problem });
         }
     }
     Ok((roots, replaced))
@@ -150,12 +219,18 @@ fn system_roots() -> RootCertStore {
     roots
 }
 
-/// Verifies with the roots that are there at once, and with the system's where those don't lead to an issuer.
+/// rustls' own verifier with these roots; `None` without any.
+fn verifier(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Option<Arc<WebPkiServerVerifier>> {
+    WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(provider)).build().ok()
+}
+
+/// Verifies with the roots that are there at once, and, where that fails, with the system's.
 #[derive(Debug)]
 struct Verifier {
-    roots: RootCertStore,
-    system: LazyLock<RootCertStore>,
-    algorithms: WebPkiSupportedAlgorithms,
+    roots: Arc<WebPkiServerVerifier>,
+    /// Read at the first failure; `None` if there are none.
+    system: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
+    provider: Arc<CryptoProvider>,
 }
 
 impl ServerCertVerifier for Verifier {
@@ -164,43 +239,28 @@ impl ServerCertVerifier for Verifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let server = one_line(&server_name.to_str());
-        let invalid = |error: Error| match error {
+        let verified_by = |verifier: &WebPkiServerVerifier| {
+            verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        };
+        let with_system = |error: Error| {
+            let Some(system) = self.system.get_or_init(|| verifier(system_roots(), &self.provider)) else {
+                return Err(error);
+            };
+            // Of two problems, the one of a chain that leads to a root.
+            let unknown = error == Error::InvalidCertificate(CertificateError::UnknownIssuer);
+            verified_by(system).map_err(|other| if unknown { other } else { error })
+        };
+        verified_by(&self.roots).or_else(with_system).map_err(|error| match error {
             Error::InvalidCertificate(problem) => {
-                let problem = match problem {
-                    CertificateError::ExpiredContext { not_after, .. } => format!("it expired on {}", day(not_after)),
-                    CertificateError::NotValidYetContext { not_before, .. } => {
-                        format!("it is not valid before {}", day(not_before))
-                    }
-                    CertificateError::Other(OtherError(problem)) => one_line(&problem.to_string()),
-                    problem => one_line(&problem.to_string()),
-                };
-                refusal(Untrusted::Invalid { server: server.clone(), problem })
-            }
-            error => error,
-        };
-        let certificate = ParsedCertificate::try_from(end_entity).map_err(invalid)?;
-        let leads_to = |roots: &RootCertStore| {
-            let algorithms = self.algorithms.all;
-            verify_server_cert_signed_by_trust_anchor(&certificate, roots, intermediates, now, algorithms)
-        };
-        let chain = match leads_to(&self.roots) {
-            Err(error) if !is_of_time(&error) => leads_to(&self.system),
-            verified => verified,
-        };
-        match chain {
-            Ok(()) => verify_server_name(&certificate, server_name).map_err(invalid)?,
-            Err(error) if is_of_time(&error) => return Err(invalid(error)),
-            Err(_) => {
                 // Of the one that is nearest to the root.
                 let issuer = issuer(intermediates.last().unwrap_or(end_entity));
-                return Err(refusal(Untrusted::Issuer { server, issuer }));
+                refusal(Untrusted::of_chain(&problem, one_line(&server_name.to_str()), issuer))
             }
-        }
-        Ok(ServerCertVerified::assertion())
+            error => error,
+        })
     }
 
     fn verify_tls12_signature(
@@ -209,7 +269,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+        self.roots.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -218,24 +278,17 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        self.roots.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        self.roots.supported_verify_schemes()
     }
 }
 
 /// How a verifier says more than rustls has words for; [`Untrusted::found`] finds it.
 fn refusal(untrusted: Untrusted) -> Error {
     Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(untrusted))))
-}
-
-/// Whether a chain of certificates led to a root, but not today.
-fn is_of_time(error: &Error) -> bool {
-    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
-    let Error::InvalidCertificate(problem) = error else { return false };
-    matches!(problem, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
 }
 
 /// The day of a moment, in UTC.

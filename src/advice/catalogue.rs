@@ -125,9 +125,12 @@ const NOT_TRUSTED: &str = "The other side's certificate is of an authority that 
 const NOT_TRUSTED_MEND: &str = "If that issuer is right (the certificate authority of a company, say), name a file with \
                                 its certificate in the environment variable NODE_EXTRA_CA_CERTS, which adds to the \
                                 built-in and the system's ones; SSL_CERT_FILE and SSL_CERT_DIR replace them.";
-const REFUSED: &str = "The other side's certificate is not good for it.";
-const REFUSED_MEND: &str = "Is the URL right, and the clock of this machine? If the certificate has expired, those who \
-                            run the server renew it.";
+const REFUSED: &str = "The server's certificate is not valid for this host, or not at this time.";
+const REFUSED_MEND: &str = "Check the URL, and the clock of this machine. If the certificate has expired, the server's \
+                            operator must renew it.";
+const UNFIT: &str = "The server's certificate, or a certificate in its chain, violates a rule for certificates.";
+const UNFIT_MEND: &str = "Ask the server's operator to have the certificate reissued without the problem that the message \
+                          names. Trusting the issuer does not help.";
 const REPORT: &str = "Run the job again in a few minutes. If it stays, report it to the registry (nuget.org: \
                       support@nuget.org), with this message.";
 
@@ -534,36 +537,49 @@ pub const CATALOGUE: &[Advice] = &[
         NOT_TRUSTED_MEND,
     ),
     us(
-        "the proxy {proxy} gives no connection to {host}: the certificate of {server} is issued by {whom…}, which is not \
+        "the proxy {proxy} in {variable} gives no connection to {host}: the certificate of {server} is issued by {whom…}, which is not \
          trusted here",
         Case::Any,
         NOT_TRUSTED,
         NOT_TRUSTED_MEND,
     ),
     us(
-        "the proxy {proxy} gives no connection to {host}: it answered HTTP 407",
+        "the proxy {proxy} in {variable} gives no connection to {host}: it answered HTTP 407",
         Case::Any,
         "The proxy wants a user and a password that it knows.",
-        "Put them into HTTPS_PROXY: `http://user:password@host:port`.",
+        "Put them into {variable}: `http://user:password@host:port`.",
     ),
     us("cannot connect to {host}: the certificate of {server} is refused: ", Case::Any, REFUSED, REFUSED_MEND),
     us(
-        "the proxy {proxy} gives no connection to {host}: the certificate of {server} is refused: ",
+        "the proxy {proxy} in {variable} gives no connection to {host}: the certificate of {server} is refused: ",
         Case::Any,
         REFUSED,
         REFUSED_MEND,
     ),
+    us("cannot connect to {host}: the certificate of {server} must be replaced: ", Case::Any, UNFIT, UNFIT_MEND),
     us(
-        "the proxy {proxy} gives no connection to {host}: it answered HTTP 4",
+        "the proxy {proxy} in {variable} gives no connection to {host}: the certificate of {server} must be replaced: ",
+        Case::Any,
+        UNFIT,
+        UNFIT_MEND,
+    ),
+    us(
+        "the proxy {proxy} in {variable} temporarily gives no connection to {host}: ",
+        Case::Any,
+        "The proxy has a problem, usually a temporary one.",
+        "Run the job again later. If it stays, ask the proxy's operator whether the proxy can reach {host}.",
+    ),
+    us(
+        "the proxy {proxy} in {variable} gives no connection to {host}: it answered HTTP 4",
         Case::Any,
         "The proxy does not allow this host.",
         "Have it allowed there; or name it in NO_PROXY, where it can be reached without a proxy.",
     ),
     us(
-        "the proxy {proxy} gives no connection to {host}: ",
+        "the proxy {proxy} in {variable} gives no connection to {host}: ",
         Case::Any,
-        "The proxy in HTTPS_PROXY gives no connection.",
-        "Is it the right one, and does it run? Or name the host in NO_PROXY, where it can be reached without a proxy.",
+        "The proxy in {variable} gives no connection.",
+        "Check the proxy's address, and that it runs. Or name the host in NO_PROXY, where it can be reached without a proxy.",
     ),
     us(
         "the service index of {host} names no TokenService/1.0.0; it has ",

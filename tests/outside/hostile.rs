@@ -150,10 +150,12 @@ fn text_from_outside_chooses_no_advice() {
         Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", url)
     };
     begins(to(authority.server("localhost", |_| {})), "The other side's certificate is of an authority that is not");
-    let name = "x is issued by the best, which is not trusted here".try_into().unwrap();
-    let job = to(authority.server("x.example", |params| params.subject_alt_names = vec![SanType::DnsName(name)]));
-    let root = authority.file(&job, "root.pem");
-    begins(job.set("SSL_CERT_FILE", root), "The other side's certificate is not good for it.\n");
+    for name in ["x is issued by the best, which is not trusted here", "x must be replaced: y"] {
+        let name = name.try_into().unwrap();
+        let job = to(authority.server("x.example", |params| params.subject_alt_names = vec![SanType::DnsName(name)]));
+        let root = authority.file(&job, "root.pem");
+        begins(job.set("SSL_CERT_FILE", root), "The server's certificate is not valid for this host, or not at this");
+    }
 
     let refusing = Scripted::start(vec![b"HTTP/1.1 401 Who?\r\nContent-Length: 0\r\n\r\n".to_vec(); 2]);
     let job = Job::new(&sandbox).set("ACTIONS_ID_TOKEN_REQUEST_URL", "https://github.example/token?x=y");

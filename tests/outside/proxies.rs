@@ -121,8 +121,8 @@ fn a_proxy_variable_that_can_not_be_used_is_refused_before_anything_is_sent() {
         ] {
             let sandbox = Sandbox::with(|_| {});
             let step = Job::new(&sandbox).set(name, proxy).secret("pa55word").run();
-            // To Windows both cases are one variable.
-            let name = if cfg!(windows) { name.to_lowercase() } else { name.to_owned() };
+            // On Windows both cases are one variable.
+            let name = if cfg!(windows) { name.to_uppercase() } else { name.to_owned() };
             let expected = format!("the environment variable {name} is not the URL of an HTTP proxy");
             assert!(step.failed(1).starts_with(&expected), "{}", step.log);
             assert!(sandbox.requests().is_empty());
@@ -139,8 +139,8 @@ fn a_proxy_that_refuses_is_named_and_no_attempt_follows() {
         let sandbox = Sandbox::with(|_| {});
         let step = behind(&sandbox, &refusing.host).run();
         let expected = format!(
-            "no API key from the token service: the proxy {} gives no connection to nuget.example: it answered HTTP \
-             {status}",
+            "no API key from the token service: the proxy {} in HTTPS_PROXY gives no connection to nuget.example: it \
+             answered HTTP {status}",
             refusing.host
         );
         assert!(step.failed(1).contains(&expected), "{}", step.log);
@@ -157,6 +157,8 @@ fn a_proxy_that_refuses_is_named_and_no_attempt_follows() {
 fn a_proxy_that_is_busy_or_broken_is_asked_again() {
     for (answer, waited) in [
         ("HTTP/1.1 503 Busy\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n", 9),
+        ("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n", 9),
+        ("HTTP/1.1 408 Request Timeout\r\n\r\n", 0),
         ("HTTP/1.1 502 Bad Gateway\r\n\r\n", 0),
         ("", 0),
         ("SSH-2.0-OpenSSH_9.6\r\n", 0),
@@ -167,6 +169,8 @@ fn a_proxy_that_is_busy_or_broken_is_asked_again() {
         let step = behind(&sandbox, &busy.host).set("INPUT_TIMEOUT_SECONDS", "21").run_by(&clock);
         let error = step.failed(1);
         assert!(error.contains("the proxy 127.0.0.1:") && !error.contains("HTTP 407"), "{error}");
+        let first = step.text()[0];
+        assert_eq!(first.contains(" temporarily gives no connection"), answer.starts_with("HTTP"), "{first}");
         assert!(sandbox.id_tokens().len() >= 2, "{error}");
         assert!(clock.waits()[0] >= Duration::from_secs(waited), "{error}");
     }
@@ -223,8 +227,8 @@ fn a_proxy_can_be_spoken_to_over_tls() {
             assert_eq!(requests.lock().unwrap().len(), 1);
         } else {
             let expected = format!(
-                "the proxy localhost:{} gives no connection to nuget.example: the certificate of localhost is issued by \
-                 'O=Contoso, CN=Contoso Proxies', which is not trusted here",
+                "the proxy localhost:{} in HTTPS_PROXY gives no connection to nuget.example: the certificate of \
+                 localhost is issued by 'O=Contoso, CN=Contoso Proxies', which is not trusted here",
                 proxy.port()
             );
             assert!(job.run().failed(1).contains(&expected));
@@ -239,7 +243,9 @@ fn of_a_variable_in_both_cases_the_lower_one_counts() {
     let job =
         behind(&sandbox, "upper.invalid:1").set("https_proxy", free.to_string()).set("INPUT_TIMEOUT_SECONDS", "1");
     let step = job.set("NO_PROXY", "*").set("no_proxy", "other.example").run();
-    assert!(step.failed(1).contains(&format!("the proxy {free} gives no connection")), "{}", step.log);
+    let variable = if cfg!(windows) { "HTTPS_PROXY" } else { "https_proxy" };
+    let expected = format!("the proxy {free} in {variable} gives no connection");
+    assert!(step.failed(1).contains(&expected), "{}", step.log);
 }
 
 #[test]
@@ -248,8 +254,37 @@ fn a_proxy_that_is_not_there_is_named() {
     let sandbox = Sandbox::with(|_| {});
     let step = behind(&sandbox, &free.to_string()).run_by(&FastClock::new(&sandbox));
     let error = step.failed(1);
-    assert!(error.contains(&format!("the proxy {free} gives no connection to nuget.example: ")), "{error}");
+    assert!(
+        error.contains(&format!("the proxy {free} in HTTPS_PROXY gives no connection to nuget.example: ")),
+        "{error}"
+    );
     assert!(sandbox.id_tokens().len() > 5);
+}
+
+#[test]
+#[cfg(not(windows))]
+fn a_proxy_is_named_with_the_variable_that_is_set() {
+    for (set, other) in [("HTTPS_PROXY", "https_proxy"), ("https_proxy", "HTTPS_PROXY")] {
+        let refusing = |status: &str, asked| {
+            Scripted::start(vec![format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").into_bytes(); asked])
+        };
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let (wants_password, broken) = (refusing("407 Who?", 1), refusing("501 Not Implemented", 2));
+        for proxy in [&free, &wants_password.host, &broken.host] {
+            let sandbox = Sandbox::with(|_| {});
+            let job = behind(&sandbox, "").unset("HTTPS_PROXY").set(set, format!("http://me:pa55word@{proxy}"));
+            let step = job.run_by(&FastClock::new(&sandbox));
+            assert!(
+                step.failed(1).contains(&format!("the proxy {proxy} in {set} gives no connection")),
+                "{}",
+                step.log
+            );
+            assert!(
+                step.log.contains(&format!("The proxy in `{set}` ")) || step.log.contains(&format!("into `{set}`"))
+            );
+            assert!(!step.log.contains(other), "{}", step.log);
+        }
+    }
 }
 
 #[test]

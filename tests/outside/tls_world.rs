@@ -3,11 +3,13 @@
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair, date_time_ymd,
 };
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, SupportedProtocolVersion};
@@ -28,15 +30,22 @@ pub struct Authority {
 impl Authority {
     /// One with this common name, of the organization "Contoso".
     pub fn new(name: &str) -> Authority {
-        let issuer = CertifiedIssuer::self_signed(Authority::params(name), KeyPair::generate().unwrap()).unwrap();
+        Authority::with_key(name, KeyPair::generate().unwrap())
+    }
+
+    /// The same with this key.
+    pub fn with_key(name: &str, key: KeyPair) -> Authority {
+        let issuer = CertifiedIssuer::self_signed(Authority::params(name), key).unwrap();
         Authority { issuer, above: Vec::new() }
     }
 
-    /// One that this one vouches for.
-    pub fn below(&self, name: &str) -> Authority {
-        let key = KeyPair::generate().unwrap();
-        let issuer = CertifiedIssuer::signed_by(Authority::params(name), key, &self.issuer).unwrap();
-        Authority { above: vec![issuer.der().clone()], issuer }
+    /// One that this one vouches for; `change` has its way with its certificate.
+    pub fn below(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Authority {
+        let mut params = Authority::params(name);
+        change(&mut params);
+        let issuer = CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), &self.issuer).unwrap();
+        let above = [issuer.der().clone()].into_iter().chain(self.above.clone()).collect();
+        Authority { above, issuer }
     }
 
     fn params(name: &str) -> CertificateParams {
@@ -71,6 +80,30 @@ impl Authority {
         served(rustls::ALL_VERSIONS, chain, &key)
     }
 
+    /// TLS for a server of this name whose certificate is signed with SHA-1; `None` without an openssl that does so.
+    pub fn sha1_server(&self, name: &str) -> Option<ServerConfig> {
+        let folder = tempfile::tempdir().unwrap();
+        let key = KeyPair::generate().unwrap();
+        let request = CertificateParams::new(vec![]).unwrap().serialize_request(&key).unwrap().pem().unwrap();
+        for (file, content) in [
+            ("request.pem", request),
+            ("authority.pem", self.pem()),
+            ("key.pem", self.issuer.key().serialize_pem()),
+            ("extensions", format!("subjectAltName=DNS:{name}\n")),
+        ] {
+            std::fs::write(folder.path().join(file), content).unwrap();
+        }
+        let arguments = "x509 -req -sha1 -in request.pem -CA authority.pem -CAkey key.pem -set_serial 1 -days 30 \
+                         -extfile extensions -out server.pem";
+        let openssl = Command::new("openssl").args(arguments.split(' ')).current_dir(folder.path()).output();
+        if !openssl.is_ok_and(|output| output.status.success()) {
+            eprintln!("not tested: there is no openssl that signs with SHA-1");
+            return None;
+        }
+        let certificate = CertificateDer::from_pem_file(folder.path().join("server.pem")).unwrap();
+        Some(served(rustls::ALL_VERSIONS, vec![certificate], &key))
+    }
+
     /// TLS for a server that shows the authority's own certificate.
     pub fn as_server(&self) -> ServerConfig {
         served(rustls::ALL_VERSIONS, vec![self.issuer.der().clone()], self.issuer.key())
@@ -82,6 +115,13 @@ impl Authority {
         let certificate = params.signed_by(&KeyPair::generate().unwrap(), &self.issuer).unwrap();
         served(&[version], vec![certificate.der().clone()], &KeyPair::generate().unwrap())
     }
+}
+
+/// TLS for a server of this name with a self-signed certificate that is not an authority's; and that in PEM.
+pub fn self_signed(name: &str) -> (ServerConfig, String) {
+    let certified = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+    let chain = vec![certified.cert.der().clone()];
+    (served(rustls::ALL_VERSIONS, chain, &certified.signing_key), certified.cert.pem())
 }
 
 fn served(

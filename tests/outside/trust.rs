@@ -4,12 +4,15 @@ use std::fs;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use rcgen::CertificateParams;
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyPair,
+    NameConstraints,
+};
 use rustls::ServerConfig;
 use sandbox::Sandbox;
 
 use crate::job::{Job, Step};
-use crate::tls_world::{Authority, expired, not_yet_valid, tls_front};
+use crate::tls_world::{Authority, expired, not_yet_valid, self_signed, tls_front};
 
 /// A sandbox whose token service is `https://localhost:port`, with a certificate of this authority.
 struct Front {
@@ -69,7 +72,7 @@ fn an_unknown_issuer_is_named_with_what_to_do() {
 #[test]
 fn the_issuer_that_is_nearest_to_the_root_is_named() {
     let root = Authority::new("Contoso Root");
-    let front = Front::served(root.below("Contoso Web").server("localhost", |_| {}));
+    let front = Front::served(root.below("Contoso Web", |_| {}).server("localhost", |_| {}));
     assert!(front.refused(&front.job().run()).contains("CN=Contoso Root', which is not trusted here"));
     let job = front.job();
     let file = root.file(&job, "root.pem");
@@ -77,10 +80,106 @@ fn the_issuer_that_is_nearest_to_the_root_is_named() {
 }
 
 #[test]
-fn a_server_that_is_its_own_authority_is_refused_with_the_same_words() {
-    let authority = Authority::new("localhost");
-    let front = Front::served(authority.as_server());
-    assert!(front.refused(&front.job().run()).contains("CN=localhost', which is not trusted here"));
+fn a_certificate_that_no_server_can_use_is_refused_with_the_reason_whether_its_issuer_is_trusted_or_not() {
+    let root = Authority::new("Contoso Root");
+    let for_clients =
+        |params: &mut CertificateParams| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let critical = |params: &mut CertificateParams| {
+        let mut extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
+        extension.set_criticality(true);
+        params.custom_extensions = vec![extension];
+    };
+    for (tls, problem) in [
+        (
+            root.server("localhost", for_clients),
+            "server authentication (serverAuth) is missing from the extended key usage, in it or in its chain",
+        ),
+        (
+            root.below("Contoso Clients", for_clients).server("localhost", |_| {}),
+            "server authentication (serverAuth) is missing from the extended key usage, in it or in its chain",
+        ),
+        (root.as_server(), "it is a certificate authority's own (CA:TRUE), which is not allowed for a server"),
+        (
+            root.below("localhost", |_| {}).as_server(),
+            "it is a certificate authority's own (CA:TRUE), which is not allowed for a server",
+        ),
+        (
+            root.below("Contoso Web", |params| params.is_ca = IsCa::NoCa).server("localhost", |_| {}),
+            "it is issued with a certificate that is not a certificate authority's (CA:TRUE is missing)",
+        ),
+        (
+            root.below("Contoso Web", |params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)))
+                .below("Contoso Web 2", |_| {})
+                .server("localhost", |_| {}),
+            "its chain has more certificate authorities than one of them allows (pathlen)",
+        ),
+        (
+            root.server("localhost", critical),
+            "it or its chain is malformed, or has what is not supported (UnsupportedCriticalExtension)",
+        ),
+    ] {
+        for trusted in [false, true] {
+            let front = Front::served(tls.clone());
+            let job = front.job();
+            let file = root.file(&job, "root.pem");
+            let job = if trusted { job.set("NODE_EXTRA_CA_CERTS", file) } else { job };
+            let error = front.refused(&job.run());
+            assert!(error.contains(&format!("the certificate of localhost must be replaced: {problem}")), "{error}");
+            assert!(!error.contains("NODE_EXTRA_CA_CERTS") && !error.contains("trusted"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_certificate_that_its_trusted_chain_does_not_allow_is_refused_with_the_reason() {
+    let root = Authority::new("Contoso Root");
+    let constrained = root.below("Contoso Web", |params| {
+        let permitted_subtrees = vec![GeneralSubtree::DnsName("contoso.example".to_owned())];
+        params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: vec![] });
+    });
+    for (tls, problem) in [
+        (
+            Some(constrained.server("localhost", |_| {})),
+            "a certificate authority in its chain is not allowed to issue for this name (name constraints)",
+        ),
+        (root.sha1_server("localhost"), "it or its chain is signed with SHA-1, which is not secure"),
+    ] {
+        let Some(tls) = tls else { continue };
+        let front = Front::served(tls.clone());
+        assert!(front.refused(&front.job().run()).contains("CN=Contoso Root', which is not trusted here"));
+        let front = Front::served(tls);
+        let job = front.job();
+        let file = root.file(&job, "root.pem");
+        let error = front.refused(&job.set("NODE_EXTRA_CA_CERTS", file).run());
+        assert!(error.contains(&format!("the certificate of localhost must be replaced: {problem}")), "{error}");
+        assert!(!error.contains("NODE_EXTRA_CA_CERTS") && !error.contains("trusted"), "{error}");
+    }
+}
+
+#[test]
+fn a_self_signed_certificate_that_is_not_an_authoritys_works_once_it_is_trusted() {
+    let (tls, pem) = self_signed("localhost");
+    let front = Front::served(tls.clone());
+    assert!(front.refused(&front.job().run()).contains("which is not trusted here"));
+    let front = Front::served(tls);
+    let job = front.job();
+    let file = job.directory().join("server.pem");
+    fs::write(&file, pem).unwrap();
+    job.set("NODE_EXTRA_CA_CERTS", file).run().api_key();
+}
+
+#[test]
+fn an_issuer_whose_name_is_trusted_with_another_key_is_not_trusted() {
+    for key in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ED25519] {
+        let front = Front::new(&Authority::new("Contoso Root"));
+        let job = front.job();
+        let trusted = Authority::with_key("Contoso Root", KeyPair::generate_for(key).unwrap());
+        let file = trusted.file(&job, "root.pem");
+        let error = front.refused(&job.set("NODE_EXTRA_CA_CERTS", file).run());
+        let expected = "is issued by 'O=Contoso, CN=Contoso Root' with another key than the trusted certificate of that \
+                        name, or with an RSA key of less than 2048 bits, which is not trusted here";
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 #[test]
@@ -91,7 +190,8 @@ fn a_server_without_the_key_of_its_certificate_is_refused() {
         let job = front.job();
         let file = authority.file(&job, "root.pem");
         let error = front.refused(&job.set("NODE_EXTRA_CA_CERTS", file).run());
-        assert!(error.contains("the certificate of localhost is refused: "), "{error}");
+        let expected = "the certificate of localhost must be replaced: the server does not have its key";
+        assert!(error.contains(expected), "{error}");
     }
 }
 
@@ -205,6 +305,15 @@ fn a_named_file_that_can_not_be_used_is_an_error_before_anything_is_sent() {
         assert!(step.failed(1).contains(problem), "{}", step.log);
         assert!(sandbox.requests().is_empty());
     }
+    // Folders without any leave nothing that could be trusted.
+    let sandbox = Sandbox::with(|_| {});
+    let job = Job::new(&sandbox);
+    let folder = job.directory().join("certificates");
+    fs::create_dir(&folder).unwrap();
+    let step = job.set("SSL_CERT_DIR", folder).run();
+    let problem = "certificates, which can't be used: there is no certificate in PEM that can be used";
+    assert!(step.failed(1).contains(problem), "{}", step.log);
+    assert!(sandbox.requests().is_empty());
     #[cfg(unix)]
     {
         let sandbox = Sandbox::with(|_| {});
@@ -239,6 +348,11 @@ fn an_authority_of_the_systems_store_needs_no_configuration() {
     assert!(front.refused(&in_store(front.job(), &ours)).contains("it expired on 2021-01-01"));
     let front = Front::with(&ours, "other.example", |_| {});
     assert!(front.refused(&in_store(front.job(), &ours)).contains("certificate not valid for name"));
+    // An authority of the same name with another key does not stand in its way.
+    let (front, renewed) = (Front::new(&ours), Authority::new("Contoso Root"));
+    let job = front.job();
+    let file = renewed.file(&job, "renewed.pem");
+    in_store(job.set("NODE_EXTRA_CA_CERTS", file), &ours).api_key();
     // Empty means absent.
     let front = Front::new(&ours);
     in_store(front.job().set("SSL_CERT_FILE", "").set("SSL_CERT_DIR", " "), &ours).api_key();

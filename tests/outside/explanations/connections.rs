@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose};
 use sandbox::Sandbox;
 use sandbox::faults::{Effect, Route};
 
@@ -37,6 +38,9 @@ fn connections() {
     let job = front(authority.server("localhost", expired));
     let file = authority.file(&job, "root.pem");
     show("certificate_expired", job.set("SSL_CERT_FILE", file));
+    let for_clients =
+        |params: &mut CertificateParams| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    show("certificate_for_clients", front(authority.server("localhost", for_clients)));
 
     let behind = |proxy: &str| {
         let job = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", "https://nuget.example/token");
@@ -51,9 +55,12 @@ fn connections() {
     let job = by(authority.server("localhost", expired));
     let file = authority.file(&job, "root.pem");
     show("proxy_expired", job.set("SSL_CERT_FILE", file));
-    for (name, status, asked) in
-        [("proxy_forbids", "403 Forbidden", 2), ("proxy_wants_a_password", "407 Proxy Authentication Required", 1)]
-    {
+    show("proxy_for_clients", by(authority.server("localhost", for_clients)));
+    for (name, status, asked) in [
+        ("proxy_forbids", "403 Forbidden", 2),
+        ("proxy_wants_a_password", "407 Proxy Authentication Required", 1),
+        ("proxy_busy", "429 Too Many Requests\r\nRetry-After: 600", 2),
+    ] {
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").into_bytes();
         let refusing = Scripted::start(vec![answer; asked]);
         show(name, behind(&refusing.host));
