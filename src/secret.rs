@@ -1,6 +1,7 @@
 //! A value that neither `Debug` nor `Display` shows.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
@@ -113,27 +114,24 @@ impl Masked {
     }
 }
 
-/// Marks each byte of `text` that is part of a run of [`RECOGNIZED`] bytes of a secret. The runs of the text are sorted, and
-/// those of the secrets are looked up there: the text is short, as a rule, and has few words that are long enough.
+/// Marks each byte of `text` that is part of a run of [`RECOGNIZED`] bytes of a secret. The runs of the text are looked up
+/// in the secrets and not the other way round: the text is short, as a rule, and has few words that are long enough.
 fn hide_runs(secrets: &[Secret], text: &[u8], hidden: &mut [bool]) {
-    let is_long_enough = |at: &usize| text[*at..at + RECOGNIZED].iter().all(u8::is_ascii_graphic);
-    let runs = Vec::from_iter((0..(text.len() + 1).saturating_sub(RECOGNIZED)).filter(is_long_enough));
-    let mut sorted = Vec::from_iter(runs.iter().map(|at| &text[*at..at + RECOGNIZED]));
-    sorted.sort_unstable();
-    sorted.dedup();
+    let is_long_enough = |run: &&[u8]| run.iter().all(u8::is_ascii_graphic);
+    let mut found: HashMap<&[u8], bool> =
+        text.windows(RECOGNIZED).filter(is_long_enough).map(|run| (run, false)).collect();
     // Most runs of a secret are not in a short text: one bit of 64 for the beginning of each run tells.
     let bit = |run: &[u8]| 1_u64 << (u64::from_le_bytes(run[..8].try_into().unwrap()).wrapping_mul(MIXER) >> 58);
-    let bits = sorted.iter().fold(0, |bits, run| bits | bit(run));
-    let mut found = vec![false; sorted.len()];
+    let bits = found.keys().fold(0, |bits, run| bits | bit(run));
     for run in secrets.iter().flat_map(|secret| secret.0.as_bytes().windows(RECOGNIZED)) {
         if bits & bit(run) != 0
-            && let Ok(place) = sorted.binary_search(&run)
+            && let Some(found) = found.get_mut(run)
         {
-            found[place] = true;
+            *found = true;
         }
     }
-    for at in runs {
-        if sorted.binary_search(&&text[at..at + RECOGNIZED]).is_ok_and(|place| found[place]) {
+    for (at, run) in text.windows(RECOGNIZED).enumerate() {
+        if found.get(run) == Some(&true) {
             hidden[at..at + RECOGNIZED].fill(true);
         }
     }
