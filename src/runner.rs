@@ -224,11 +224,11 @@ impl Stream {
     #[cfg(windows)]
     pub fn of(stream: &(impl winapi_util::AsHandleRef + io::IsTerminal)) -> Stream {
         match winapi_util::file::typ(stream) {
-            Ok(kind) if kind.is_char() && !stream.is_terminal() => Stream::Discarded,
+            Ok(kind) if kind.is_pipe() || stream.is_terminal() => Stream::Read,
             Ok(kind) if kind.is_disk() => Stream::Kept,
-            Ok(_) => Stream::Read,
-            // A closed one.
-            Err(_) => Stream::Discarded,
+            // The null device; a null handle (of a process without a console) or a closed one, to which the standard
+            // library writes without an error.
+            _ => Stream::Discarded,
         }
     }
 }
