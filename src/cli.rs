@@ -90,12 +90,14 @@ pub enum Subcommand {
     /// The key is in the command's environment and nowhere else: arguments would show it to other
     /// processes. To put it there anyway, let a shell do it:
     ///   nuget-login exec --user NAME -- sh -c 'push --key "$NUGET_API_KEY"'
+    /// Before the login the command is found as a shell finds it: on PATH, on Windows with PATHEXT.
     /// Output, signals and exit code are the command's; the words of the login go to standard error.
     /// In a job of GitHub Actions leave standard error alone: the runner reads the mask for the key
     /// there. GitLab masks nothing: see that the command does not print its environment.
     /// Only flags count here, no INPUT_ variables: an earlier step could have set those. Works in jobs
     /// of GitHub Actions and GitLab CI; outside of a job against a sandbox on loopback.
-    /// Exit codes: the command's; 126 and 127 if it can't be run; 1 and 2 if there is no key.
+    /// Exit codes: the command's; 126 if it cannot be run; 127 if it was not found; 1 and 2 if there is
+    /// no key.
     #[command(verbatim_doc_comment)]
     Exec {
         /// What a login needs to know.
@@ -152,4 +154,4 @@ Exit codes:
   0  the key is in the outputs; with --check-only, a policy matches; `policy` printed one
   1  the login failed; nothing was written; an error annotation says why
   2  wrong usage: an argument or an input, or not in a job
-  Those of `exec` are the command's; 126 and 127 mean that it could not be run";
+  Those of `exec` are the command's; 126 means that it cannot be run, 127 that it was not found";

@@ -59,7 +59,7 @@ use settings::{Delivery, Settings};
 const MASK_LEAD: Duration = Duration::from_millis(100);
 
 /// Runs the program, and gives its exit code: 0 if it did what it was asked for, 1 for a failure, 2 for wrong usage, 126
-/// and 127 for a command that can't be started or is not there. Does not return where a command gets the key. What
+/// and 127 for a command that cannot be run or was not found. Does not return where a command gets the key. What
 /// somebody asked for goes to `answers`, everything else to `runner`.
 pub fn run<W: Write>(
     arguments: Result<Arguments, UsageError>,
@@ -129,6 +129,11 @@ fn log_in<W: Write>(
         (Delivery::Command(_), _) | (Delivery::CheckOnly, Place::GitLab) => None,
         (delivery, _) => Some(Files::open(delivery, environment)?),
     };
+    // Before the login: a command that cannot be run gets no key.
+    let program = match &settings.delivery {
+        Delivery::Command(command) => Some(exec::find(command)?),
+        _ => None,
+    };
     let http = Http::from_environment(environment, clock, runner.masked())?;
     let runtime = runtime()?;
     let login = runtime.block_on(login::login(&settings, &mut identity, &http, clock, runner))?;
@@ -136,12 +141,12 @@ fn log_in<W: Write>(
         files.deliver(&login.api_key)?;
     }
     delivery::tell(&login, &settings, clock, runner);
-    match &settings.delivery {
-        Delivery::Command(command) => {
+    match (&settings.delivery, program) {
+        (Delivery::Command(command), Some(program)) => {
             if settings.place == Place::GitHub {
                 runtime.block_on(clock.sleep(MASK_LEAD));
             }
-            Err(exec::exec(command, &login.api_key.key).into())
+            Err(exec::exec(&program, command, &login.api_key.key).into())
         }
         _ => Ok(()),
     }

@@ -1,5 +1,6 @@
 //! `exec`: a command gets the key, in its environment and nowhere else.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::process::Output;
 #[cfg(unix)]
@@ -20,6 +21,7 @@ fn job<'a>(sandbox: &'a Sandbox, words: &str) -> Job<'a> {
     let flags =
         ["exec", "--user", "contoso-bot", "--token-service-url", &sandbox.token_service_url()].map(str::to_owned);
     let job = Job::new(sandbox).set("PATH", std::env::var_os("PATH").unwrap()).arguments(flags);
+    let job = job.set("PATHEXT", ".COM;.EXE;.BAT;.CMD");
     // Only flags count: what an earlier step may have set is nothing here.
     let job = job.set("INPUT_USER", "somebody").set("INPUT_TOKEN_SERVICE_URL", "https://evil.example/token");
     let job = job.set("INPUT_SOURCE", "https://evil.example/index.json").set("INPUT_TIMEOUT_SECONDS", "nonsense");
@@ -179,21 +181,158 @@ fn without_a_key_the_command_does_not_run() {
     );
 }
 
+/// A job that runs a program with arguments as the command. PATH is `path`.
+fn program<'a>(sandbox: &'a Sandbox, path: impl AsRef<OsStr>, command: &[&str]) -> Job<'a> {
+    let url = sandbox.token_service_url();
+    let flags = ["exec", "--user=contoso-bot", "--token-service-url", &url, "--"];
+    let job = Job::new(sandbox).set("PATH", path.as_ref()).set("PATHEXT", ".COM;.EXE;.BAT;.CMD;.JS");
+    job.arguments(flags.into_iter().chain(command.iter().copied()))
+}
+
 #[test]
-fn a_command_that_can_not_be_run_is_told_as_a_shell_tells_it() {
+fn a_command_that_cannot_be_run_is_an_error_before_the_login() {
     let sandbox = Sandbox::with(|_| {});
-    let flags = |program: &str| {
-        let url = sandbox.token_service_url();
-        let arguments = ["exec", "--user=contoso-bot", "--token-service-url", &url, "--", program, "secret-argument"];
-        run(&sandbox, Job::new(&sandbox).arguments(arguments))
-    };
-    let folder = (!cfg!(windows)).then_some(("/", 126));
-    for (program, code) in [("/nowhere/command", 127)].into_iter().chain(folder) {
-        let ran = flags(program);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("text"), "echo ran").unwrap();
+    fs::write(folder.path().join("script.js"), "echo ran").unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    let cases = [
+        ("no-such-command", 127, "it was not found on PATH"),
+        ("folder", 127, "it was not found on PATH"),
+        ("/nowhere/command", 127, "it does not exist"),
+        ("text/command", 127, "it does not exist"),
+        ("text", 126, "it is not executable"),
+        ("./text", 126, "it is not executable"),
+        ("script.js", 126, "it is not executable"),
+        ("./folder", 126, "it is not executable"),
+        ("/", 126, "it is not executable"),
+    ];
+    let by_extension = cfg!(windows).then_some(("script", 126, "it is not executable"));
+    for (name, code, cause) in cases.into_iter().chain(by_extension) {
+        let job = program(&sandbox, folder.path(), &[name, "secret-argument"]).within(folder.path());
+        let ran = run(&sandbox, job);
         assert_eq!(ran.status.code(), Some(code), "{ran:?}");
-        assert!(text(&ran.stderr).contains(&format!("the command '{program}' can't be run: ")), "{ran:?}");
-        assert!(!text(&ran.stderr).contains("secret-argument"));
+        let stderr = text(&ran.stderr);
+        assert!(stderr.contains(&format!("::the command '{name}' cannot be run: {cause}")), "{stderr}");
+        assert!(!stderr.contains("secret-argument"), "{stderr}");
+        assert!(sandbox.requests().is_empty(), "{name}");
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_command_is_found_where_a_shell_finds_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::with(|_| {});
+    let folder = tempfile::tempdir().unwrap();
+    // Not executable in the first folder of PATH, a folder in the second.
+    for (file, mode) in [("a/tool", 0o644), ("c/tool", 0o755), ("tool", 0o755), ("here", 0o755)] {
+        let path = folder.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, format!("#!/bin/sh\necho {file} \"$@\"\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    fs::create_dir_all(folder.path().join("b/tool")).unwrap();
+    let all = ["a", "b", "c"].map(|name| folder.path().join(name));
+    let all = std::env::join_paths(all).unwrap().into_string().unwrap();
+    let absolute = folder.path().join("c/tool").into_os_string().into_string().unwrap();
+    let here = folder.path().to_str().unwrap();
+    for (path, name) in [
+        (&*all, "tool"),
+        ("a:b:c", "tool"),
+        // An empty entry is the current folder, which is not searched otherwise.
+        (&*all, "here"),
+        ("a::c", "tool"),
+        ("a:", "here"),
+        (":a", "here"),
+        ("", "here"),
+        ("/nowhere", "here"),
+        // With a slash, PATH does not matter.
+        (here, "./tool"),
+        (here, "c/tool"),
+        (here, "a/../tool"),
+        (here, "b/tool"),
+        ("/nowhere", &absolute),
+    ] {
+        let job = program(&sandbox, path, &[name, "two words", ""]).within(folder.path());
+        let ran = run(&sandbox, job);
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "\"$0\" \"$@\"", name, "two words", ""]).env("PATH", path).current_dir(folder.path());
+        let shell = shell.output().unwrap();
+        let expected = (shell.status.code(), text(&shell.stdout));
+        assert_eq!((ran.status.code(), text(&ran.stdout)), expected, "{name} on {path}: {ran:?}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_command_is_found_without_a_path() {
+    let sandbox = Sandbox::with(|_| {});
+    let ran = run(&sandbox, program(&sandbox, "", &["sh", "-c", "echo ran"]).unset("PATH"));
+    assert_eq!(text(&ran.stdout), "ran\n", "{ran:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_command_is_started_by_the_name_that_was_given() {
+    let sandbox = Sandbox::with(|_| {});
+    let job = program(&sandbox, std::env::var_os("PATH").unwrap(), &["cat", "/proc/self/cmdline"]);
+    assert_eq!(text(&run(&sandbox, job).stdout), "cat\0/proc/self/cmdline\0");
+}
+
+#[test]
+#[cfg(windows)]
+fn a_batch_file_is_found_by_pathext_and_gets_its_arguments() {
+    let folder = tempfile::tempdir().unwrap();
+    // npm has a shell's script beside it, too.
+    fs::write(folder.path().join("tool"), "#!/bin/sh\n").unwrap();
+    let words = "@echo [%1] [%2] [%NUGET_API_KEY%]\r\n@exit /b 7\r\n";
+    fs::write(folder.path().join("tool.cmd"), words).unwrap();
+    for (path, name) in [
+        (folder.path().to_str().unwrap(), "tool"),
+        (folder.path().to_str().unwrap(), "TOOL.CMD"),
+        ("", "./tool"),
+        ("", ".\\tool.cmd"),
+        ("", folder.path().join("tool").to_str().unwrap()),
+    ] {
+        let sandbox = Sandbox::with(|_| {});
+        let job = program(&sandbox, path, &[name, "two words", "a&b"]).within(folder.path());
+        let ran = run(&sandbox, job);
+        let key = &sandbox.api_keys()[0];
+        assert_eq!(text(&ran.stdout).trim_end(), format!("[\"two words\"] [\"a&b\"] [{key}]"), "{name}: {ran:?}");
+        assert_eq!(ran.status.code(), Some(7), "{ran:?}");
+    }
+    let sandbox = Sandbox::with(|_| {});
+    let ran = run(&sandbox, program(&sandbox, folder.path(), &["tool", "two\nlines"]));
+    assert_eq!(ran.status.code(), Some(126), "{ran:?}");
+    assert!(text(&ran.stderr).contains("a batch file cannot take an argument with a line break"), "{ran:?}");
+    // PATH alone is searched, as by PowerShell and Git's shell.
+    let ran = run(&sandbox, program(&sandbox, "", &["tool"]).within(folder.path()));
+    assert_eq!(ran.status.code(), Some(127), "{ran:?}");
+    assert!(sandbox.requests().is_empty());
+}
+
+#[test]
+#[cfg(windows)]
+fn a_command_on_path_wins_over_one_in_system32() {
+    let sandbox = Sandbox::with(|_| {});
+    let system = std::path::PathBuf::from(std::env::var_os("SystemRoot").unwrap()).join("System32");
+    assert!(system.join("hostname.exe").is_file());
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(crate::job::program(), folder.path().join("hostname.exe")).unwrap();
+    let path = std::env::join_paths([folder.path(), &system]).unwrap();
+    let ran = run(&sandbox, program(&sandbox, path, &["hostname", "--version"]));
+    assert!(text(&ran.stdout).starts_with("nuget-login "), "{ran:?}");
+}
+
+#[test]
+#[cfg(windows)]
+fn a_key_that_cannot_be_masked_goes_nowhere() {
+    let sandbox = Sandbox::with(|_| {});
+    let ran = job(&sandbox, "echo ran").stderr(std::process::Stdio::null()).execute();
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(text(&ran.stdout).contains("standard error is closed or discarded, so nothing could be masked"), "{ran:?}");
+    assert!(sandbox.requests().is_empty());
 }
 
 #[test]

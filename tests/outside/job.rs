@@ -26,6 +26,7 @@ pub struct Job<'a> {
     secrets: Vec<String>,
     directory: tempfile::TempDir,
     stdout: Option<Stdio>,
+    stderr: Option<Stdio>,
     through: Option<&'static str>,
     within: Option<PathBuf>,
 }
@@ -47,7 +48,7 @@ pub struct Step {
 }
 
 /// The program under test: the build that cargo made for this test, or another one to be held to the same.
-fn program() -> OsString {
+pub fn program() -> OsString {
     std::env::var_os("NUGET_LOGIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_nuget-login").into())
 }
 
@@ -61,6 +62,7 @@ impl<'a> Job<'a> {
             secrets: Vec::new(),
             directory: tempfile::tempdir().unwrap(),
             stdout: None,
+            stderr: None,
             through: None,
             within: None,
         };
@@ -121,6 +123,13 @@ impl<'a> Job<'a> {
         self
     }
 
+    /// Sends standard error somewhere else.
+    #[cfg(windows)]
+    pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.stderr = Some(stderr.into());
+        self
+    }
+
     /// Runs in another folder than the test.
     pub fn within(mut self, folder: &std::path::Path) -> Self {
         self.within = Some(folder.to_owned());
@@ -172,7 +181,7 @@ impl<'a> Job<'a> {
             .envs(&self.environment)
             .stdin(Stdio::null())
             .stdout(stdout)
-            .stderr(Stdio::piped())
+            .stderr(self.stderr.take().unwrap_or_else(Stdio::piped))
             .spawn()
             .unwrap()
     }
