@@ -110,6 +110,10 @@ fn run(command: &mut Command, name: &OsStr) -> io::Error {
 
 #[cfg(windows)]
 fn run(command: &mut Command, _: &OsStr) -> io::Error {
+    use tokio::signal::windows::{ctrl_break, ctrl_c};
+    // The console sends both to the command too, which can go on. While they are listened to, they do not end this
+    // program.
+    let _listeners = (ctrl_c(), ctrl_break());
     match command.status() {
         Ok(status) => std::process::exit(status.code().unwrap_or(1)),
         Err(error) => error,
