@@ -144,6 +144,7 @@ Reads from the job's environment:
   NODE_EXTRA_CA_CERTS             a file with certificates to trust besides the built-in and the
                                   system's ones
   SSL_CERT_FILE, SSL_CERT_DIR     certificates to trust instead of those
+  PATH, and PATHEXT on Windows    where `exec` finds its command
 
 Outputs, written to the file in GITHUB_OUTPUT:
   NUGET_API_KEY   the API key, masked in the log

@@ -60,7 +60,7 @@ fn help_names_every_variable_output_and_exit_code() {
     let read = variables(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
     assert!(read.contains("RUNNER_DEBUG") && read.contains("INPUT_USER"), "{read:?}");
     let outputs = ["NUGET_API_KEY", "expires-at", "policy-matches"];
-    let exit_codes = ["\n  0  ", "\n  1  ", "\n  2  ", " 126 and 127 "];
+    let exit_codes = ["\n  0  ", "\n  1  ", "\n  2  ", " 126 means ", " 127 that "];
     let defaults = ["[default: 120]", "https://www.nuget.org/api/v2/token", "[default: https://www.nuget.org]"];
     for word in read.iter().map(String::as_str).chain(outputs).chain(exit_codes).chain(defaults) {
         assert!(help.log.contains(word), "{word} is not in\n{}", help.log);
