@@ -3,7 +3,7 @@
 use rustls::pki_types::ServerName;
 use url::{Host, ParseError, Url};
 
-use crate::outside::one_line;
+use crate::sanitize::sanitize_line;
 
 /// Longest URL that is sent, in bytes. Servers take about as much.
 const LONGEST_URL: usize = 8 * 1024;
@@ -14,7 +14,7 @@ pub struct Endpoint(Url);
 
 /// Why a URL is no [`Endpoint`]. Reads on from the name of the input.
 #[derive(Debug, thiserror::Error)]
-pub enum NotAnEndpoint {
+pub enum EndpointError {
     /// It can't be parsed as an absolute URL.
     #[error("is not a URL: '{shown}' ({cause}); give an absolute https URL")]
     Malformed { shown: String, cause: String },
@@ -31,22 +31,22 @@ pub enum NotAnEndpoint {
 
 impl Endpoint {
     /// Takes an absolute URL. Nothing is looked up or sent.
-    pub fn parse(value: &str) -> Result<Endpoint, NotAnEndpoint> {
+    pub fn parse(value: &str) -> Result<Endpoint, EndpointError> {
         // What stands before an `@` may be a password.
-        let shown = if value.contains('@') { "***".to_owned() } else { one_line(without_query(value)) };
-        let malformed = |cause: String| NotAnEndpoint::Malformed { shown: shown.clone(), cause };
+        let shown = if value.contains('@') { "***".to_owned() } else { sanitize_line(without_query(value)) };
+        let malformed = |cause: String| EndpointError::Malformed { shown: shown.clone(), cause };
         let mut url = parse_url(value).map_err(|cause| malformed(cause.to_string()))?;
         if url.host_str() == Some("localhost.") {
             url.set_host(Some("localhost")).map_err(|cause| malformed(cause.to_string()))?;
         }
         let endpoint = Endpoint(url);
         if !endpoint.0.username().is_empty() || endpoint.0.password().is_some() {
-            return Err(NotAnEndpoint::Credentials { host: endpoint.host() });
+            return Err(EndpointError::Credentials { host: endpoint.host() });
         }
         match endpoint.0.scheme() {
             "https" => {}
             "http" if endpoint.is_loopback() => {}
-            _ => return Err(NotAnEndpoint::NotHttps { shown }),
+            _ => return Err(EndpointError::NotHttps { shown }),
         }
         if !is_host(endpoint.host_name()) {
             return Err(malformed(NotAUrl::Host.to_string()));
@@ -69,7 +69,7 @@ impl Endpoint {
 
     /// The URL without its query, which may hold more than is to be shown.
     pub fn without_query(&self) -> String {
-        one_line(without_query(self.0.as_str()))
+        sanitize_line(without_query(self.0.as_str()))
     }
 
     /// The URL itself, for a request.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::outside::one_line;
+use crate::sanitize::sanitize_line;
 
 /// The variables that the program was started with.
 pub struct Environment<'a>(&'a dyn Fn(&str) -> Option<OsString>);
@@ -29,7 +29,7 @@ impl<'a> Environment<'a> {
 
     /// The value of `name` in one line that is safe to show; `None` as for [`Environment::text`], and where it is not Unicode.
     pub fn shown(&self, name: &str) -> Option<String> {
-        self.text(name).ok().flatten().map(|text| one_line(&text))
+        self.text(name).ok().flatten().map(|text| sanitize_line(&text))
     }
 
     /// The path in `name`, whatever it is made of; `None` if it is unset, empty or blank.
@@ -49,26 +49,26 @@ impl<'a> Environment<'a> {
 
     /// Where this is. Told by `GITHUB_ACTIONS` and `GITLAB_CI` alone: the token variables may have been exported by
     /// anybody. GitHub wins, since its runner would read what is printed.
-    pub fn place(&self) -> Place {
+    pub fn ci(&self) -> Ci {
         if self.is("GITHUB_ACTIONS", "true") {
-            Place::GitHub
+            Ci::GitHubActions
         } else if self.is("GITLAB_CI", "true") {
-            Place::GitLab
+            Ci::GitLab
         } else {
-            Place::Elsewhere
+            Ci::None
         }
     }
 }
 
-/// Where the program runs.
+/// The CI system that the program runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// In a job of GitHub Actions, whose runner reads commands out of what is printed.
-    GitHub,
-    /// In a job of GitLab CI.
+pub enum Ci {
+    /// GitHub Actions, whose runner reads commands from what is printed.
+    GitHubActions,
+    /// GitLab CI.
     GitLab,
-    /// Anywhere else.
-    Elsewhere,
+    /// None that is known.
+    None,
 }
 
 /// What was given: `value` without surrounding white space, `None` if nothing is left.

@@ -6,53 +6,40 @@ pub mod clock;
 pub mod environment;
 #[cfg(fuzzing)]
 pub mod fuzz;
+pub mod github_actions;
 pub mod process;
-pub mod runner;
 
-mod advice;
-mod claims;
-mod delivery;
+mod command;
 mod endpoint;
-mod exec;
-mod failure;
+mod explain;
 mod http;
-mod identity;
-mod login;
-mod markdown;
-mod network;
-mod outside;
-mod policy_form;
-mod proxy;
 mod random;
-mod records;
-mod report;
 mod repository;
 mod retry;
+mod sanitize;
 mod secret;
-mod service_index;
 mod settings;
-mod show_policy;
-mod token_service;
-mod trust;
+mod trusted_publishing;
 
 use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Context;
 
-use advice::Facts;
 use cli::{Arguments, GitLabOptions, Subcommand};
 use clock::Clock;
-use delivery::Files;
-use environment::{Environment, Place};
-use exec::ExecError;
-use http::Http;
-use identity::{Identity, IdentityError};
-use login::GaveUp;
-pub use report::FAILED;
-use runner::Runner;
+use command::delivery::{self, Files};
+use command::exec::{self, ExecError};
+use command::policy as show_policy;
+use environment::{Ci, Environment};
+pub use explain::report::FAILED;
+use explain::{Facts, report};
+use github_actions::log::Log;
+use http::client::Http;
 pub use settings::UsageError;
 use settings::{Delivery, Settings};
+use trusted_publishing::id_token::{self as identity, IdTokenSource, IdTokenSourceError};
+use trusted_publishing::login::{self, LoginError};
 
 /// The lead of a mask over the output of the command that gets the key: GitHub's runner reads standard output and standard
 /// error independently, and could print a line of the first before it sees a mask on the second.
@@ -65,13 +52,13 @@ pub fn run<W: Write>(
     arguments: Result<Arguments, UsageError>,
     environment: &Environment<'_>,
     clock: &impl Clock,
-    runner: &mut Runner<W>,
+    runner: &mut Log<W>,
     answers: &mut dyn Write,
 ) -> u8 {
     runner.read_debug_switch(environment);
     // An argument may be one of them, by mistake.
     identity::known_credentials(environment).iter().for_each(|secret| runner.masked().add(secret));
-    let mut facts = advice::of_place(environment.place());
+    let mut facts = explain::of_place(environment.ci());
     let outcome = match arguments {
         Ok(Arguments { command: Some(Subcommand::Policy { gitlab }), .. }) => {
             return tell_policy(gitlab, environment, clock, runner, answers);
@@ -80,11 +67,11 @@ pub fn run<W: Write>(
         Err(error) => Err(error.into()),
     };
     let Err(error) = outcome else { return 0 };
-    if error.is::<IdentityError>() {
-        facts.extend(advice::of_run(environment));
+    if error.is::<IdTokenSourceError>() {
+        facts.extend(explain::of_run(environment));
     }
-    if let Some(claims) = error.downcast_ref::<GaveUp>().and_then(|gave_up| gave_up.cause.claims()) {
-        facts.extend(advice::of_claims(claims));
+    if let Some(claims) = error.downcast_ref::<LoginError>().and_then(|gave_up| gave_up.cause.claims()) {
+        facts.extend(explain::of_claims(claims));
     }
     tell_failure(&error, &facts, environment, runner);
     match error.downcast_ref::<ExecError>() {
@@ -95,8 +82,8 @@ pub fn run<W: Write>(
 }
 
 /// Says in the log and in the summary what went wrong, what it means, and what to do.
-fn tell_failure<W: Write>(error: &anyhow::Error, facts: &Facts, environment: &Environment<'_>, runner: &mut Runner<W>) {
-    let explanation = advice::explain(error, facts);
+fn tell_failure<W: Write>(error: &anyhow::Error, facts: &Facts, environment: &Environment<'_>, runner: &mut Log<W>) {
+    let explanation = explain::explain(error, facts);
     // Where even this can't be printed, the exit code speaks.
     let _ = runner.error(FAILED, &report::annotation(&explanation));
     let _ = runner.group("What it means, and what to do", &report::log(&explanation, facts));
@@ -108,25 +95,25 @@ fn log_in<W: Write>(
     arguments: Arguments,
     environment: &Environment<'_>,
     clock: &impl Clock,
-    runner: &mut Runner<W>,
+    runner: &mut Log<W>,
     facts: &mut Facts,
 ) -> anyhow::Result<()> {
     let settings = Settings::resolve(arguments, environment)?;
-    facts.extend(advice::of_settings(&settings));
-    let identity = Identity::from_environment(&settings, environment);
+    facts.extend(explain::of_settings(&settings));
+    let identity = IdTokenSource::from_environment(&settings, environment);
     let mut identity = identity.map_err(|error| match error {
-        IdentityError::NotPermitted(absent) if settings.place == Place::Elsewhere => UsageError::NoJob(absent).into(),
+        IdTokenSourceError::NotPermitted(absent) if settings.place == Ci::None => UsageError::NoJob(absent).into(),
         error => anyhow::Error::from(error),
     })?;
-    if settings.place == Place::Elsewhere {
-        let hosts = identity.request_url().into_iter().chain([settings.service.named()]);
+    if settings.place == Ci::None {
+        let hosts = identity.request_url().into_iter().chain([settings.service.configured_endpoint()]);
         if let Some(elsewhere) = hosts.into_iter().find(|it| !it.is_loopback()) {
             return Err(UsageError::NoSandbox(elsewhere.host()).into());
         }
     }
     // A command's key is in no file; and GitLab has none.
     let files = match (&settings.delivery, settings.place) {
-        (Delivery::Command(_), _) | (Delivery::CheckOnly, Place::GitLab) => None,
+        (Delivery::Command(_), _) | (Delivery::CheckOnly, Ci::GitLab) => None,
         (delivery, _) => Some(Files::open(delivery, environment)?),
     };
     // Before the login: a command that cannot be run gets no key.
@@ -143,7 +130,7 @@ fn log_in<W: Write>(
     delivery::tell(&login, &settings, clock, runner);
     match (&settings.delivery, program) {
         (Delivery::Command(command), Some(program)) => {
-            if settings.place == Place::GitHub {
+            if settings.place == Ci::GitHubActions {
                 runtime.block_on(clock.sleep(MASK_LEAD));
             }
             Err(exec::exec(&program, command, &login.api_key.key).into())
@@ -157,10 +144,10 @@ fn tell_policy<W: Write>(
     options: GitLabOptions,
     environment: &Environment<'_>,
     clock: &impl Clock,
-    runner: &mut Runner<W>,
+    runner: &mut Log<W>,
     answers: &mut dyn Write,
 ) -> u8 {
-    let answer = settings::id_token_variable(options, environment.place()).map_err(anyhow::Error::from);
+    let answer = settings::id_token_variable(options, environment.ci()).map_err(anyhow::Error::from);
     let answer = answer.and_then(|variable| show_policy::answer(&variable, environment, clock, runner));
     let told = answer.and_then(|answer| runner.answer(&answer, answers).context("the answer can't be printed"));
     let Err(error) = told else { return 0 };

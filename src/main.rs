@@ -10,8 +10,8 @@ use clap::Parser;
 use nuget_login::UsageError;
 use nuget_login::cli::Arguments;
 use nuget_login::clock::SystemClock;
-use nuget_login::environment::{Environment, Place};
-use nuget_login::runner::Runner;
+use nuget_login::environment::{Ci, Environment};
+use nuget_login::github_actions::log::Log;
 
 fn main() -> ExitCode {
     nuget_login::process::forbid_core_dumps();
@@ -26,9 +26,9 @@ fn main() -> ExitCode {
     };
     // By the word alone, so that it is known for arguments that cannot be parsed, too: the command's output, or the answer.
     let stdout_is_log = env::args_os().nth(1).is_none_or(|word| word != "exec" && word != "policy");
-    let runner: Result<Runner<Box<dyn Write>>, _> = match environment.place() {
-        Place::GitHub => Runner::of_this_step(stdout_is_log),
-        Place::GitLab | Place::Elsewhere => Ok(Runner::terminal(Box::new(io::stderr()))),
+    let runner: Result<Log<Box<dyn Write>>, _> = match environment.ci() {
+        Ci::GitHubActions => Log::of_this_step(stdout_is_log),
+        Ci::GitLab | Ci::None => Ok(Log::terminal(Box::new(io::stderr()))),
     };
     let Ok(mut runner) = runner else { return ExitCode::FAILURE };
     ExitCode::from(nuget_login::run(arguments, &environment, &SystemClock, &mut runner, &mut io::stdout()))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::endpoint::parse_url;
-use crate::outside::one_line;
+use crate::sanitize::sanitize_line;
 
 /// Longest workflow file that is read, in bytes. GitHub takes none of more than 512 KiB.
 const LONGEST_WORKFLOW: u64 = 1024 * 1024;
@@ -56,7 +56,7 @@ fn git(arguments: &[&str]) -> Result<String, RepositoryError> {
         let printed = String::from_utf8(ran.stdout).map_err(|_| RepositoryError::NoText)?;
         return Ok(printed.trim_end_matches(['\r', '\n']).to_owned());
     }
-    Err(RepositoryError::Refused(one_line(&String::from_utf8_lossy(&ran.stderr))))
+    Err(RepositoryError::Refused(sanitize_line(&String::from_utf8_lossy(&ran.stderr))))
 }
 
 impl Remote {
@@ -77,7 +77,7 @@ impl Remote {
         let path = path.strip_suffix(".git").unwrap_or(path);
         // What stands before an `@` may be a password.
         (!host.is_empty() && !host.contains('/') && path.contains('/') && !path.contains('@'))
-            .then(|| Remote { host: one_line(host), path: one_line(path) })
+            .then(|| Remote { host: sanitize_line(host), path: sanitize_line(path) })
     }
 }
 
@@ -110,7 +110,7 @@ pub fn workflows(folder: &Path) -> Result<Vec<Workflow>, RepositoryError> {
         read.map_err(RepositoryError::Unreadable)?;
         let text = String::from_utf8_lossy(&bytes);
         if logs_in(&text) {
-            let file = one_line(&path.file_name().unwrap_or_default().to_string_lossy());
+            let file = sanitize_line(&path.file_name().unwrap_or_default().to_string_lossy());
             let at = workflows.partition_point(|other: &Workflow| other.file < file);
             workflows.insert(at, Workflow { file, environments: environments(&text) });
         }
@@ -149,7 +149,7 @@ fn environments(text: &str) -> Vec<String> {
         };
         let value = value.unwrap_or_default().trim().trim_matches(['"', '\'']);
         if !value.is_empty() && !names.iter().any(|name| name == value) {
-            names.push(one_line(value));
+            names.push(sanitize_line(value));
         }
     }
     names

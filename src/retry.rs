@@ -13,7 +13,7 @@ const LONGEST_SPAN: Duration = Duration::from_secs(15);
 /// An attempt needs so much time: a shorter one could only run out of it, and its error would replace a better one.
 const SHORTEST: Duration = Duration::from_millis(500);
 /// So many exchanges may stay without an answer: each may have made an API key that nobody holds, and that lives on.
-const UNANSWERED: u32 = 3;
+const RESPONSES_LOST: u32 = 3;
 
 /// A `Retry-After` of more than a year is for ever.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -26,9 +26,9 @@ pub enum Retry {
     /// It may succeed, but not before the other side's `Retry-After`, if it named one.
     After(Option<Duration>),
     /// It may succeed; but the request was sent, and what came of it is not known.
-    Unanswered,
+    ResponseLost,
     /// It may succeed, but with another credential than the only one that there is.
-    Spent,
+    TokenConsumed,
     /// It may succeed, if no failure before this one said the same; `Retry-After` as above.
     Once(Option<Duration>),
 }
@@ -70,26 +70,26 @@ impl<'a, C: Clock> Attempts<'a, C> {
     }
 
     /// Takes note that the attempt failed. Gives the time to wait before the next one, or why there is none.
-    pub fn next(&mut self, retry: Retry) -> Result<Duration, End> {
+    pub fn next(&mut self, retry: Retry) -> Result<Duration, StopReason> {
         self.failed += 1;
         let least = match retry {
-            Retry::Never => return Err(End::Permanent),
-            Retry::Spent => return Err(End::Spent),
-            Retry::Once(_) if std::mem::replace(&mut self.repeated, true) => return Err(End::Permanent),
+            Retry::Never => return Err(StopReason::Permanent),
+            Retry::TokenConsumed => return Err(StopReason::TokenConsumed),
+            Retry::Once(_) if std::mem::replace(&mut self.repeated, true) => return Err(StopReason::Permanent),
             Retry::Once(least) | Retry::After(least) => least.unwrap_or_default(),
-            Retry::Unanswered => {
+            Retry::ResponseLost => {
                 self.unanswered += 1;
                 Duration::ZERO
             }
         };
-        if self.unanswered == UNANSWERED {
-            return Err(End::Unanswered);
+        if self.unanswered == RESPONSES_LOST {
+            return Err(StopReason::ResponsesLost);
         }
         let wait = least.saturating_add(jitter(self.failed));
         if wait.saturating_add(SHORTEST) < self.left() {
             Ok(wait)
         } else {
-            Err(End::Deadline { wait, timeout: self.timeout })
+            Err(StopReason::Deadline { wait, timeout: self.timeout })
         }
     }
 }
@@ -102,7 +102,7 @@ fn jitter(failed: u32) -> Duration {
 
 /// Why there is no next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum StopReason {
     /// It would end the same way.
     Permanent,
     /// It would begin after the deadline, or shortly before it.
@@ -113,25 +113,27 @@ pub enum End {
         timeout: Duration,
     },
     /// Too many exchanges stayed without an answer.
-    Unanswered,
+    ResponsesLost,
     /// The only ID token that there is was sent.
-    Spent,
+    TokenConsumed,
 }
 
-impl fmt::Display for End {
+impl fmt::Display for StopReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            End::Permanent => formatter.write_str("another attempt would end the same way"),
-            End::Spent => formatter.write_str("the job's only ID token was sent, and each is good for one exchange"),
-            End::Deadline { wait, timeout } => write!(
+            StopReason::Permanent => formatter.write_str("another attempt would end the same way"),
+            StopReason::TokenConsumed => {
+                formatter.write_str("the job's only ID token was sent, and each is good for one exchange")
+            }
+            StopReason::Deadline { wait, timeout } => write!(
                 formatter,
                 "the next one, {} from now, would come too late for the deadline of {} (timeout-seconds)",
                 Seconds(*wait),
                 Seconds(*timeout)
             ),
-            End::Unanswered => write!(
+            StopReason::ResponsesLost => write!(
                 formatter,
-                "{UNANSWERED} exchanges stayed without an answer, and each may have made an API key that nobody holds"
+                "{RESPONSES_LOST} exchanges stayed without an answer, and each may have made an API key that nobody holds"
             ),
         }
     }
@@ -179,17 +181,17 @@ mod tests {
     #[test]
     fn a_wait_that_would_pass_the_deadline_ends_it() {
         let end = Attempts::begin(&SystemClock, MINUTE).next(Retry::After(Some(MINUTE)));
-        assert!(matches!(end, Err(End::Deadline { wait, timeout: MINUTE }) if wait >= MINUTE), "{end:?}");
+        assert!(matches!(end, Err(StopReason::Deadline { wait, timeout: MINUTE }) if wait >= MINUTE), "{end:?}");
         let end = Attempts::begin(&SystemClock, MINUTE).next(Retry::After(Some(Duration::MAX)));
-        assert!(matches!(end, Err(End::Deadline { wait: Duration::MAX, .. })), "{end:?}");
+        assert!(matches!(end, Err(StopReason::Deadline { wait: Duration::MAX, .. })), "{end:?}");
     }
 
     #[test]
     fn the_third_exchange_without_an_answer_is_the_last() {
         let mut attempts = Attempts::begin(&SystemClock, MINUTE);
-        let retries = [Retry::Unanswered, Retry::After(None), Retry::Unanswered, Retry::After(None)];
+        let retries = [Retry::ResponseLost, Retry::After(None), Retry::ResponseLost, Retry::After(None)];
         assert!(retries.into_iter().all(|retry| attempts.next(retry).is_ok()));
-        assert_eq!(attempts.next(Retry::Unanswered), Err(End::Unanswered));
+        assert_eq!(attempts.next(Retry::ResponseLost), Err(StopReason::ResponsesLost));
         assert_eq!(attempts.failed(), 5);
     }
 
@@ -198,7 +200,7 @@ mod tests {
         let mut attempts = Attempts::begin(&SystemClock, MINUTE);
         assert!(attempts.next(Retry::Once(None)).is_ok());
         assert!(attempts.next(Retry::After(None)).is_ok());
-        assert_eq!(attempts.next(Retry::Once(None)), Err(End::Permanent));
+        assert_eq!(attempts.next(Retry::Once(None)), Err(StopReason::Permanent));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-use crate::outside::acts;
+use crate::sanitize::is_unsafe;
 
 /// Length of the runs of characters that are recognized as part of a credential; a shorter one only as a whole.
 const RECOGNIZED: usize = 12;
@@ -29,7 +29,7 @@ pub struct Secret(String);
 
 /// Why a value can't be a [`Secret`]. Never says the value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
+pub enum InvalidSecret {
     /// There is nothing in it.
     #[error("is empty")]
     Empty,
@@ -43,13 +43,13 @@ pub enum Unfit {
 
 impl Secret {
     /// Takes `value` if it is visible ASCII and its length in characters lies in `length`.
-    pub fn new(value: String, length: RangeInclusive<usize>) -> Result<Secret, Unfit> {
+    pub fn new(value: String, length: RangeInclusive<usize>) -> Result<Secret, InvalidSecret> {
         if value.is_empty() {
-            Err(Unfit::Empty)
+            Err(InvalidSecret::Empty)
         } else if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-            Err(Unfit::Character)
+            Err(InvalidSecret::Character)
         } else if !length.contains(&value.len()) {
-            Err(Unfit::Length(value.len()))
+            Err(InvalidSecret::Length(value.len()))
         } else {
             Ok(Secret(value))
         }
@@ -65,9 +65,9 @@ impl Secret {
 /// The secrets of a run, as far as they are masked: nothing that holds one of them is shown. Shared by what prints and
 /// what reads from outside.
 #[derive(Clone, Default)]
-pub struct Masked(Rc<RefCell<Vec<Secret>>>);
+pub struct Redactor(Rc<RefCell<Vec<Secret>>>);
 
-impl Masked {
+impl Redactor {
     /// Remembers a secret: the first one, and the last ones of a run that may have hundreds.
     pub fn add(&self, secret: &Secret) {
         let mut secrets = self.0.borrow_mut();
@@ -85,7 +85,7 @@ impl Masked {
     /// control and format characters (line breaks, zero-width characters) left out of the comparison.
     pub fn redact(&self, text: &str) -> String {
         let secrets = self.0.borrow();
-        let visible = text.char_indices().filter(|(_, character)| !acts(*character));
+        let visible = text.char_indices().filter(|(_, character)| !is_unsafe(*character));
         // What is compared, and where each of its bytes is in `text`.
         let (mut compared, mut places) = (String::new(), Vec::new());
         for (at, character) in visible {
@@ -163,16 +163,16 @@ mod tests {
     fn takes_visible_ascii_of_the_given_length_only() {
         let taken = |value: &str| Secret::new(value.to_owned(), 3..=5).map(|secret| secret.0);
         assert_eq!(taken("a%b").unwrap(), "a%b");
-        assert_eq!(taken("").unwrap_err(), Unfit::Empty);
-        assert_eq!(taken("ab").unwrap_err(), Unfit::Length(2));
-        assert_eq!(taken("abcdef").unwrap_err(), Unfit::Length(6));
+        assert_eq!(taken("").unwrap_err(), InvalidSecret::Empty);
+        assert_eq!(taken("ab").unwrap_err(), InvalidSecret::Length(2));
+        assert_eq!(taken("abcdef").unwrap_err(), InvalidSecret::Length(6));
         for value in ["a b", "a\nb", "a\r\n", "\u{feff}ab", "a\u{7f}b", "käy"] {
-            assert_eq!(taken(value).unwrap_err(), Unfit::Character, "{value:?}");
+            assert_eq!(taken(value).unwrap_err(), InvalidSecret::Character, "{value:?}");
         }
     }
 
-    fn masked(values: &[&str]) -> Masked {
-        let masked = Masked::default();
+    fn masked(values: &[&str]) -> Redactor {
+        let masked = Redactor::default();
         values.iter().for_each(|value| masked.add(&Secret::new((*value).to_owned(), 1..=99).unwrap()));
         masked
     }
@@ -243,7 +243,7 @@ mod tests {
             String::from_iter((0..16 * 1024).map(|_| random.alphanumeric()))
         };
         let secrets = Vec::from_iter((0..4).map(random));
-        let masked = Masked::default();
+        let masked = Redactor::default();
         secrets.iter().for_each(|it| masked.add(&Secret::new(it.clone(), 1..=16 * 1024).unwrap()));
         let repeated = "a".repeat(64 * 1024);
         let began = std::time::Instant::now();

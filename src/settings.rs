@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue};
 
 use crate::cli::{Arguments, GitLabOptions, Subcommand};
-use crate::endpoint::{Endpoint, NotAnEndpoint, without_query};
-use crate::environment::{Environment, NotUnicode, Place, given};
-use crate::outside::one_line;
+use crate::endpoint::{Endpoint, EndpointError, without_query};
+use crate::environment::{Ci, Environment, NotUnicode, given};
+use crate::sanitize::sanitize_line;
 
 /// The token service of nuget.org, as NuGet/login names it.
 pub const NUGET_ORG_TOKEN_SERVICE: &str = "https://www.nuget.org/api/v2/token";
@@ -37,7 +37,7 @@ pub struct Settings {
     /// What becomes of the key.
     pub delivery: Delivery,
     /// Where this is.
-    pub place: Place,
+    pub place: Ci,
     /// GitLab: the variable with the job's ID token.
     pub id_token_variable: String,
 }
@@ -53,7 +53,7 @@ pub enum Service {
 
 impl Service {
     /// What the user named: the token service, or the index.
-    pub fn named(&self) -> &Endpoint {
+    pub fn configured_endpoint(&self) -> &Endpoint {
         match self {
             Service::At(endpoint) | Service::IndexedBy(endpoint) => endpoint,
         }
@@ -121,10 +121,10 @@ pub enum UsageError {
     EmailAddress(String),
     /// `token-service-url` can't be used.
     #[error("the input `token-service-url` {0}")]
-    TokenServiceUrl(NotAnEndpoint),
+    TokenServiceUrl(EndpointError),
     /// `source` can't be used.
     #[error("the input `source` {0}")]
-    Source(NotAnEndpoint),
+    Source(EndpointError),
     /// Both say where the token service is.
     #[error("the inputs `source` and `token-service-url` exclude each other: give one of them")]
     SourceAndTokenService,
@@ -188,11 +188,11 @@ impl Settings {
     /// Checks the place and every input; nothing is sent or written. A flag wins over its variable.
     pub fn resolve(arguments: Arguments, environment: &Environment<'_>) -> Result<Settings, UsageError> {
         let Arguments { command, options, check_only, export_env } = arguments;
-        let place = environment.place();
+        let place = environment.ci();
         if environment.is_of_both() {
             return Err(UsageError::BothPlaces);
         }
-        if command.is_none() && place == Place::Elsewhere {
+        if command.is_none() && place == Ci::None {
             return Err(UsageError::NotGitHubActions);
         }
         let (options, command) = match command {
@@ -203,7 +203,7 @@ impl Settings {
             return Err(UsageError::EmptyCommand);
         }
         // On GitLab they would be anybody's, who may start a pipeline with variables.
-        let from_variables = command.is_none() && place == Place::GitHub;
+        let from_variables = command.is_none() && place == Ci::GitHubActions;
         // A flag wins over the variable of what it excludes, too.
         let named =
             [&options.source, &options.token_service_url].iter().any(|flag| flag.as_deref().and_then(given).is_some());
@@ -226,8 +226,8 @@ impl Settings {
                 Service::At(Endpoint::parse(&url).map_err(UsageError::TokenServiceUrl)?)
             }
         };
-        if service.named().is_nuget_org() && user.contains('@') {
-            return Err(UsageError::EmailAddress(one_line(&user)));
+        if service.configured_endpoint().is_nuget_org() && user.contains('@') {
+            return Err(UsageError::EmailAddress(sanitize_line(&user)));
         }
         let audience = input(options.audience, "INPUT_AUDIENCE")?.unwrap_or_else(|| NUGET_ORG_AUDIENCE.to_owned());
         if audience.len() > LONGEST_AUDIENCE {
@@ -238,18 +238,18 @@ impl Settings {
         {
             return Err(UsageError::SourceAudience(index.host()));
         }
-        if place == Place::GitLab && lends_nuget_org_audience(&audience, service.named()) {
-            return Err(UsageError::TokenServiceAudience(service.named().host()));
+        if place == Ci::GitLab && lends_nuget_org_audience(&audience, service.configured_endpoint()) {
+            return Err(UsageError::TokenServiceAudience(service.configured_endpoint().host()));
         }
         let timeout = match input(options.timeout_seconds, "INPUT_TIMEOUT_SECONDS")? {
-            Some(value) => seconds(&value).ok_or_else(|| UsageError::TimeoutSeconds(one_line(&value)))?,
+            Some(value) => seconds(&value).ok_or_else(|| UsageError::TimeoutSeconds(sanitize_line(&value)))?,
             None => DEFAULT_TIMEOUT,
         };
         // A flag wins over the variable of what it excludes, too.
         let delivered = check_only || export_env;
         let is = |flag: bool, name, variable| match either(None, variable, from_variables && !delivered)? {
             None => Ok(flag),
-            Some(value) => boolean(&value).ok_or_else(|| UsageError::Boolean(name, one_line(&value))),
+            Some(value) => boolean(&value).ok_or_else(|| UsageError::Boolean(name, sanitize_line(&value))),
         };
         let delivery = match command {
             Some(command) => Delivery::Command(command),
@@ -264,7 +264,7 @@ impl Settings {
                 }
             }
         };
-        if place == Place::GitLab && matches!(delivery, Delivery::Outputs | Delivery::OutputsAndEnvironment) {
+        if place == Ci::GitLab && matches!(delivery, Delivery::Outputs | Delivery::OutputsAndEnvironment) {
             return Err(UsageError::NoOutputsOnGitLab);
         }
         let id_token_variable = id_token_variable(options.gitlab, place)?;
@@ -273,10 +273,10 @@ impl Settings {
 }
 
 /// The variable that a job of GitLab's has its ID token in. Elsewhere nobody reads it.
-pub fn id_token_variable(options: GitLabOptions, place: Place) -> Result<String, UsageError> {
+pub fn id_token_variable(options: GitLabOptions, place: Ci) -> Result<String, UsageError> {
     let name = options.id_token_variable.as_deref().and_then(given).unwrap_or_else(|| ID_TOKEN_VARIABLE.to_owned());
     let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if is_name || place != Place::GitLab { Ok(name) } else { Err(UsageError::IdTokenVariable) }
+    if is_name || place != Ci::GitLab { Ok(name) } else { Err(UsageError::IdTokenVariable) }
 }
 
 /// Whether a host could redeem an ID token of this audience at nuget.org: it is somebody else's, and the ID token would be

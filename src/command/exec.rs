@@ -1,0 +1,121 @@
+//! The command that gets the key, in its environment and nowhere else.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use which::WhichConfig;
+use which::sys::{RealSys, Sys};
+
+use crate::sanitize::sanitize_line;
+use crate::secret::Secret;
+
+/// Where commands are without a PATH, as the C library has it.
+const DEFAULT_PATH: &str = if cfg!(unix) { "/usr/local/bin:/bin:/usr/bin" } else { "" };
+/// A shell's exit code for a command that was found, but cannot be run.
+const NOT_EXECUTABLE: u8 = 126;
+/// A shell's exit code for a command that was not found.
+const NOT_FOUND: u8 = 127;
+
+/// The command cannot be run. Its arguments are not shown: they may hold anything.
+#[derive(Debug, thiserror::Error)]
+#[error("the command '{program}' cannot be run: {cause}")]
+pub struct ExecError {
+    program: String,
+    cause: String,
+    code: u8,
+}
+
+impl ExecError {
+    fn new(program: &OsStr, code: u8, cause: impl ToString) -> ExecError {
+        ExecError { program: sanitize_line(&program.to_string_lossy()), cause: cause.to_string(), code }
+    }
+
+    /// The exit code that a shell has for this.
+    pub fn code(&self) -> u8 {
+        self.code
+    }
+}
+
+/// Finds the executable of `command` as a shell does: a bare name on PATH only, on Windows with the extensions of
+/// PATHEXT. (Windows itself would search its own folders first, and add `.exe` only.)
+pub fn find(command: &[OsString]) -> Result<PathBuf, ExecError> {
+    let (program, arguments) = command.split_first().expect("clap asks for one at least");
+    let path = env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+    // Relative folders stay relative, so that the current folder's name is not needed.
+    let search =
+        WhichConfig::new().binary_name(program.to_owned()).custom_path_list(path.clone()).custom_cwd(".".into());
+    let mut exists = false;
+    for candidate in search.all_results().into_iter().flatten() {
+        if is_batch_file_with_line_break(&candidate, arguments) {
+            let cause = "a batch file cannot take an argument with a line break";
+            return Err(ExecError::new(program, NOT_EXECUTABLE, cause));
+        }
+        if can_be_started(&candidate) {
+            return Ok(candidate);
+        }
+        exists = true;
+    }
+    let is_bare = Path::new(program).parent() == Some(Path::new(""));
+    exists |= match is_bare {
+        // An empty entry is the current folder on Unix, and nothing on Windows.
+        true => env::split_paths(&path)
+            .filter(|folder| cfg!(unix) || !folder.as_os_str().is_empty())
+            .any(|folder| folder.join(program).is_file()),
+        false => Path::new(program).exists(),
+    };
+    Err(match (exists, is_bare) {
+        (true, _) => ExecError::new(program, NOT_EXECUTABLE, "it is not executable"),
+        (false, true) => ExecError::new(program, NOT_FOUND, "it was not found on PATH"),
+        (false, false) => ExecError::new(program, NOT_FOUND, "it does not exist"),
+    })
+}
+
+/// On Windows only a file without an extension was looked into. PATHEXT also names files that are not programs (`.JS`).
+fn can_be_started(candidate: &Path) -> bool {
+    cfg!(unix)
+        || has_extension(candidate, &["exe", "com", "cmd", "bat"])
+        || RealSys.is_valid_executable(candidate).is_ok()
+}
+
+/// Whether the standard library refuses to start `candidate`: no line break reaches a batch file.
+fn is_batch_file_with_line_break(candidate: &Path, arguments: &[OsString]) -> bool {
+    let has_line_break = |it: &OsString| it.as_encoded_bytes().iter().any(|byte| matches!(byte, b'\r' | b'\n'));
+    cfg!(windows) && has_extension(candidate, &["cmd", "bat"]) && arguments.iter().any(has_line_break)
+}
+
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    path.extension().is_some_and(|extension| extensions.iter().any(|it| extension.eq_ignore_ascii_case(it)))
+}
+
+/// Runs `command`, whose executable is `program`, with the key as `NUGET_API_KEY`, and ends with its exit code; returns
+/// only if it cannot be run. On Unix this program becomes the command, so that nothing stands between it and its
+/// signals.
+pub fn exec(program: &Path, command: &[OsString], api_key: &Secret) -> ExecError {
+    let (name, arguments) = command.split_first().expect("clap asks for one at least");
+    let mut command = Command::new(program);
+    command.args(arguments).env("NUGET_API_KEY", api_key.reveal());
+    let error = run(&mut command, name);
+    let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
+    ExecError::new(name, code, error)
+}
+
+#[cfg(unix)]
+fn run(command: &mut Command, name: &OsStr) -> io::Error {
+    use std::os::unix::process::CommandExt;
+    command.arg0(name).exec()
+}
+
+#[cfg(windows)]
+fn run(command: &mut Command, _: &OsStr) -> io::Error {
+    use tokio::signal::windows::{ctrl_break, ctrl_c};
+    // The console sends both to the command too, which can go on. While they are listened to, they do not end this
+    // program.
+    let _listeners = (ctrl_c(), ctrl_break());
+    match command.status() {
+        Ok(status) => std::process::exit(status.code().unwrap_or(1)),
+        Err(error) => error,
+    }
+}

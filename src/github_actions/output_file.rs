@@ -1,0 +1,112 @@
+//! The files that the runner reads after a step: names and values in GITHUB_OUTPUT and GITHUB_ENV.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::environment::Environment;
+use crate::process::survive_file_size_limit;
+use crate::random::random;
+
+/// A file of the runner's that takes names and values: GITHUB_OUTPUT or GITHUB_ENV. Tried before anything was sent.
+pub struct OutputFile {
+    path: PathBuf,
+}
+
+/// Why nothing can be delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputFileError {
+    /// The variable is unset, empty or blank.
+    #[error("{0} is not set, so the API key could not be handed on")]
+    Unset(&'static str),
+    /// The file can't be opened, or is no regular file (a key written to a terminal or a pipe would be shown).
+    #[error("the file in {variable} can't take the API key: {}: {cause}", path.display())]
+    Unwritable {
+        /// Which variable.
+        variable: &'static str,
+        /// What the variable holds.
+        path: PathBuf,
+        /// Why not.
+        cause: io::Error,
+    },
+}
+
+impl OutputFile {
+    /// Opens the file that the runner made for this step, and named in `variable`. It is not created: a runner that did
+    /// not make it would not read it.
+    pub fn open(variable: &'static str, environment: &Environment<'_>) -> Result<OutputFile, OutputFileError> {
+        let path = environment.path(variable).ok_or(OutputFileError::Unset(variable))?;
+        match open(&path) {
+            Ok(_) => Ok(OutputFile { path }),
+            Err(cause) => Err(OutputFileError::Unwritable { variable, path, cause }),
+        }
+    }
+
+    /// Appends records in one write, so that a step that is killed leaves all of them or none; after an error the file
+    /// is as it was. Gives what can take them back. What a value holds can't end its record or begin another: the
+    /// delimiter is random, and checked not to stand in it.
+    pub fn append(&self, records: &[(&str, &str)]) -> io::Result<Appended> {
+        // Once more: the runner reads the file that is there in the end.
+        let mut file = open(&self.path)?;
+        let mut text = String::new();
+        if !ends_with_newline(&mut file)? {
+            text.push('\n');
+        }
+        for (name, value) in records {
+            let delimiter = loop {
+                let delimiter = format!("ghadelimiter_{:016x}{:016x}", random(), random());
+                if !value.contains(&delimiter) {
+                    break delimiter;
+                }
+            };
+            text.push_str(&format!("{name}<<{delimiter}\n{value}\n{delimiter}\n"));
+        }
+        let before = file.metadata()?.len();
+        let written = file.write_all(text.as_bytes());
+        let appended = Appended { path: self.path.clone(), before };
+        match written {
+            Ok(()) => Ok(appended),
+            Err(error) => {
+                // Half a record may be there, where a disk is full.
+                appended.undo();
+                Err(error)
+            }
+        }
+    }
+}
+
+/// OutputFile that were appended.
+pub struct Appended {
+    path: PathBuf,
+    /// The length of the file before, in bytes.
+    before: u64,
+}
+
+impl Appended {
+    /// Makes the file what it was before. If this fails, there is nothing left to try.
+    pub fn undo(self) {
+        // Anew, since Windows lets nobody shorten a file who may only append to it.
+        let _ = OpenOptions::new().write(true).open(self.path).and_then(|file| file.set_len(self.before));
+    }
+}
+
+/// Opens a file that the runner made, to be appended to.
+pub fn open(path: &Path) -> io::Result<File> {
+    // Before opening: that alone would wait for ever where the path is a pipe that nobody reads.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    survive_file_size_limit();
+    OpenOptions::new().read(true).append(true).open(path)
+}
+
+/// Whether the next record begins on a line of its own.
+pub fn ends_with_newline(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}

@@ -1,0 +1,123 @@
+//! A registry's V3 service index, which can name its token service (accepted NuGet spec
+//! `trusted-publishers-oidc-for-nuget-push`).
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::clock::Clock;
+use crate::endpoint::{Endpoint, EndpointError};
+use crate::http::client::{Answer, Http, object};
+use crate::http::error::Failure;
+use crate::retry::Retry;
+use crate::sanitize::sanitize_line;
+
+/// The resource that is looked for.
+const TOKEN_SERVICE: &str = "TokenService/1.0.0";
+
+/// Time for the whole request.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// So many kinds of resources are listed where the right one is missing. nuget.org has about thirty.
+const MOST_LISTED: usize = 40;
+
+/// The index gave no token service.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceIndexError {
+    /// It could not be had.
+    #[error("no service index: {0}")]
+    Failed(#[from] Failure),
+    /// It has none.
+    #[error("the service index of {host} names no {TOKEN_SERVICE}; it has {listed}")]
+    Missing { host: String, listed: String },
+    /// It names something that a credential can't be sent to.
+    #[error("the {TOKEN_SERVICE} in the service index of {host} {problem}")]
+    Unusable { host: String, problem: EndpointError },
+    /// It names this machine, though it is not of this machine.
+    #[error("the {TOKEN_SERVICE} in the service index of {host} is on loopback ({found})")]
+    Loopback { host: String, found: String },
+    /// The ID token would be made out to nuget.org, and go to somebody else.
+    #[error(
+        "the service index of {host} names the token service of {found}, which could redeem an ID token for nuget.org \
+         there: set the input `audience` to what it expects"
+    )]
+    Audience { host: String, found: String },
+}
+
+impl ServiceIndexError {
+    /// What this says about a fresh attempt.
+    pub fn retry(&self) -> Retry {
+        match self {
+            ServiceIndexError::Failed(failure) => match failure.retry() {
+                // Nothing was lost with the answer.
+                Retry::ResponseLost => Retry::After(None),
+                retry => retry,
+            },
+            _ => Retry::Never,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Index {
+    /// Each by itself, since one that is odd does not make the others so.
+    resources: Vec<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Resource {
+    #[serde(rename = "@id")]
+    id: String,
+    #[serde(rename = "@type")]
+    kinds: Kinds,
+}
+
+/// JSON-LD allows one type or several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Kinds {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Resource {
+    fn kinds(&self) -> &[String] {
+        match &self.kinds {
+            Kinds::One(kind) => std::slice::from_ref(kind),
+            Kinds::Several(kinds) => kinds,
+        }
+    }
+}
+
+/// The token service that an index names, at the latest when `left` is over. Nothing secret is sent to the index.
+pub async fn token_service(
+    http: &Http<'_, impl Clock>,
+    index: &Endpoint,
+    left: Duration,
+) -> Result<Endpoint, ServiceIndexError> {
+    named(http.get(index, None, LIMIT.min(left)).await?, index)
+}
+
+/// The token service that an answer names.
+pub fn named(answer: Answer, index: &Endpoint) -> Result<Endpoint, ServiceIndexError> {
+    let host = index.host();
+    let Index { resources } = answer.accepted("a list of `resources`")?;
+    let resources: Vec<Resource> = resources.iter().filter_map(|raw| object(raw.get().as_bytes()).ok()).collect();
+    let is_token_service = |kind: &String| kind.eq_ignore_ascii_case(TOKEN_SERVICE);
+    let found = resources.iter().find(|resource| resource.kinds().iter().any(is_token_service));
+    let Some(found) = found else {
+        let mut kinds: Vec<_> = resources.iter().flat_map(Resource::kinds).map(String::as_str).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds.truncate(MOST_LISTED);
+        let listed = if kinds.is_empty() { "nothing".to_owned() } else { sanitize_line(&kinds.join(", ")) };
+        return Err(ServiceIndexError::Missing { host, listed });
+    };
+    let endpoint =
+        Endpoint::parse(&found.id).map_err(|problem| ServiceIndexError::Unusable { host: host.clone(), problem })?;
+    if endpoint.is_loopback() && !index.is_loopback() {
+        return Err(ServiceIndexError::Loopback { host, found: endpoint.host() });
+    }
+    Ok(endpoint)
+}
