@@ -2,6 +2,30 @@
 
 use std::ffi::OsString;
 
+use clap::Parser;
+
+use crate::settings::UsageError;
+
+/// A command line, parsed.
+pub struct CommandLine {
+    pub(crate) arguments: Result<Arguments, UsageError>,
+    /// Whether standard output is free for the log: it is the command's with `exec`, and the answer's with `policy`. Known
+    /// from the subcommand alone, so that it is known for arguments that cannot be parsed, too.
+    pub stdout_is_log: bool,
+}
+
+impl CommandLine {
+    /// Parses arguments, the program's name first. The error is `--help` or `--version`, to be printed.
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<CommandLine, clap::Error> {
+        let arguments = Vec::from_iter(arguments);
+        let stdout_is_log = arguments.get(1).is_none_or(|word| word != "exec" && word != "policy");
+        match Arguments::try_parse_from(arguments) {
+            Err(help) if !help.use_stderr() => Err(help),
+            arguments => Ok(CommandLine { arguments: arguments.map_err(UsageError::from), stdout_is_log }),
+        }
+    }
+}
+
 /// Get a short-lived NuGet API key for this CI job: no stored secret, just its ID token
 ///
 /// Asks GitHub for the job's OIDC ID token, exchanges it at the registry's token service for a

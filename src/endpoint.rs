@@ -10,11 +10,11 @@ const LONGEST_URL: usize = 8 * 1024;
 
 /// A URL that a credential may be sent to: https, or http to this very machine; without credentials of its own.
 #[derive(Debug, Clone)]
-pub struct Endpoint(Url);
+pub(crate) struct Endpoint(Url);
 
 /// Why a URL is no [`Endpoint`]. Reads on from the name of the input.
 #[derive(Debug, thiserror::Error)]
-pub enum EndpointError {
+pub(crate) enum EndpointError {
     /// It can't be parsed as an absolute URL.
     #[error("is not a URL: '{shown}' ({cause}); give an absolute https URL")]
     Malformed { shown: String, cause: String },
@@ -31,8 +31,8 @@ pub enum EndpointError {
 
 impl Endpoint {
     /// Takes an absolute URL. Nothing is looked up or sent.
-    pub fn parse(value: &str) -> Result<Endpoint, EndpointError> {
-        // What stands before an `@` may be a password.
+    pub(crate) fn parse(value: &str) -> Result<Endpoint, EndpointError> {
+        // What precedes an `@` can be a password, also where a scheme is missing.
         let shown = if value.contains('@') { "***".to_owned() } else { sanitize_line(without_query(value)) };
         let malformed = |cause: String| EndpointError::Malformed { shown: shown.clone(), cause };
         let mut url = parse_url(value).map_err(|cause| malformed(cause.to_string()))?;
@@ -58,27 +58,27 @@ impl Endpoint {
     }
 
     /// The host alone: a name in lower case, or an address.
-    pub fn host_name(&self) -> &str {
+    pub(crate) fn host_name(&self) -> &str {
         self.0.host_str().unwrap_or_default()
     }
 
     /// Host, and port where it is not the scheme's own: how messages name the other side.
-    pub fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         authority(&self.0)
     }
 
     /// The URL without its query, which may hold more than is to be shown.
-    pub fn without_query(&self) -> String {
+    pub(crate) fn without_query(&self) -> String {
         sanitize_line(without_query(self.0.as_str()))
     }
 
     /// The URL itself, for a request.
-    pub fn url(&self) -> Url {
+    pub(crate) fn url(&self) -> Url {
         self.0.clone()
     }
 
     /// Whether the host is this machine whatever a resolver says.
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         match self.0.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -88,14 +88,14 @@ impl Endpoint {
     }
 
     /// Whether the host is one of nuget.org's.
-    pub fn is_nuget_org(&self) -> bool {
+    pub(crate) fn is_nuget_org(&self) -> bool {
         let name = self.host_name().trim_end_matches('.');
         name == "nuget.org" || name.ends_with(".nuget.org")
     }
 
     /// The same URL with `name=value` behind its query. The value is percent-encoded so that nothing is left to
     /// interpretation: a blank is `%20`, as GitHub's own toolkit sends it.
-    pub fn with_query(&self, name: &str, value: &str) -> Endpoint {
+    pub(crate) fn with_query(&self, name: &str, value: &str) -> Endpoint {
         let value = url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>().replace('+', "%20");
         let mut url = self.0.clone();
         match self.0.query() {
@@ -107,13 +107,21 @@ impl Endpoint {
 }
 
 /// A URL, or what was given as one, without its query and its fragment, which may hold a secret.
-pub fn without_query(url: &str) -> &str {
+fn without_query(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or_default()
+}
+
+/// A value that was given, safe to show: if it is a URL, without its user and password, its query and its fragment.
+pub(crate) fn shown(value: &str) -> String {
+    match value.contains("://") {
+        true if value.contains('@') => "***".to_owned(),
+        _ => sanitize_line(without_query(value)),
+    }
 }
 
 /// Why a text is no URL.
 #[derive(Debug, thiserror::Error)]
-pub enum NotAUrl {
+pub(crate) enum NotAUrl {
     /// A host in another script.
     #[error("a host outside ASCII must be given in its `xn--` form")]
     Script,
@@ -130,7 +138,7 @@ pub enum NotAUrl {
 
 /// [`Url::parse`] for hosts as a request has them: in ASCII (`idna_adapter` in Cargo.toml knows no others, and has them in
 /// lower case alone), and not percent-encoded.
-pub fn parse_url(value: &str) -> Result<Url, NotAUrl> {
+pub(crate) fn parse_url(value: &str) -> Result<Url, NotAUrl> {
     let (_, behind_scheme) = value.split_once(':').unwrap_or_default();
     // What a URL's parser passes over, too.
     let behind_slashes = behind_scheme.trim_start_matches(['/', '\\', '\t', '\n', '\r']);
@@ -149,13 +157,13 @@ pub fn parse_url(value: &str) -> Result<Url, NotAUrl> {
 }
 
 /// Host, and port where it is not the scheme's own, without user and password.
-pub fn authority(url: &Url) -> String {
+pub(crate) fn authority(url: &Url) -> String {
     let name = url.host_str().unwrap_or_default();
     url.port().map_or(name.to_owned(), |port| format!("{name}:{port}"))
 }
 
 /// Whether a server can be named so in a certificate: URLs allow more (`{server}` in a template that nobody filled in).
-pub fn is_host(host: &str) -> bool {
+pub(crate) fn is_host(host: &str) -> bool {
     ServerName::try_from(host.trim_matches(['[', ']'])).is_ok()
 }
 

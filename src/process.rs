@@ -1,4 +1,4 @@
-//! What this process asks of the system for itself.
+//! Core dumps and signals.
 
 /// Switches core dumps off: an abort would write the memory, and with it the tokens, to a file. Best effort: a container may
 /// forbid the request.
@@ -19,11 +19,5 @@ pub fn forbid_core_dumps() {
 /// halves of a record. By a handler that does nothing: a command that `exec` starts does not inherit it.
 pub fn survive_file_size_limit() {
     #[cfg(unix)]
-    {
-        use std::sync::{Arc, Once};
-        static ONCE: Once = Once::new();
-        ONCE.call_once(|| {
-            let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
-        });
-    }
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default());
 }

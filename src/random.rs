@@ -3,6 +3,6 @@
 use std::hash::{BuildHasher, RandomState};
 
 /// 64 bits that nobody can guess: the standard library keys its hasher from the system's random source.
-pub fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(())
 }

@@ -13,47 +13,46 @@ const LONGEST_WORKFLOW: u64 = 1024 * 1024;
 
 /// A repository on a host.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Remote {
+pub(crate) struct Remote {
     /// The host's name, in lower case.
-    pub host: String,
+    pub(crate) host: String,
     /// The repository's path there: `owner/name`; at GitLab `group/…/project`.
-    pub path: String,
+    pub(crate) path: String,
 }
 
-/// Why nothing is known of the repository.
+/// Nothing is known of the repository.
 #[derive(Debug, thiserror::Error)]
-pub enum RepositoryError {
-    /// git is not there.
-    #[error("git can't be run: {0}")]
+pub(crate) enum RepositoryError {
+    #[error("{NO_REPOSITORY}: git can't be run: {0}")]
     NoGit(io::Error),
-    /// git says no, in its own words.
-    #[error("git knows nothing of this repository: {0}")]
+    /// git's own message.
+    #[error("{NO_REPOSITORY}: git knows nothing of this repository: {0}")]
     Refused(String),
-    /// What git prints is no text.
-    #[error("the repository's folder has a name that is not UTF-8")]
-    NoText,
-    /// The workflow files can't be listed.
+    #[error("{NO_REPOSITORY}: the repository's folder has a name that is not UTF-8")]
+    NotUnicode,
+    /// The remote is not shown: it may contain a password.
+    #[error("{NO_REPOSITORY}: the remote `origin` is no repository on a host")]
+    NoHost,
     #[error("the folder .github/workflows can't be read: {0}")]
     Unreadable(io::Error),
-    /// The remote is no URL of a host. It is not shown: it may hold a password.
-    #[error("the remote `origin` is no repository on a host")]
-    NoHost,
 }
 
+const NO_REPOSITORY: &str = "this is no job, and no repository to read a policy from";
+
 /// The remote `origin` of the repository that one stands in.
-pub fn origin() -> Result<Remote, RepositoryError> {
+pub(crate) fn origin() -> Result<Remote, RepositoryError> {
     Remote::parse(&git(&["remote", "get-url", "origin"])?).ok_or(RepositoryError::NoHost)
 }
 
 /// The top folder of the repository that one stands in.
-pub fn folder() -> Result<PathBuf, RepositoryError> {
+pub(crate) fn folder() -> Result<PathBuf, RepositoryError> {
     Ok(PathBuf::from(git(&["rev-parse", "--show-toplevel"])?))
 }
 
 fn git(arguments: &[&str]) -> Result<String, RepositoryError> {
     let ran = Command::new("git").args(arguments).output().map_err(RepositoryError::NoGit)?;
     if ran.status.success() {
-        let printed = String::from_utf8(ran.stdout).map_err(|_| RepositoryError::NoText)?;
+        let printed = String::from_utf8(ran.stdout).map_err(|_| RepositoryError::NotUnicode)?;
         return Ok(printed.trim_end_matches(['\r', '\n']).to_owned());
     }
     Err(RepositoryError::Refused(sanitize_line(&String::from_utf8_lossy(&ran.stderr))))
@@ -83,16 +82,16 @@ impl Remote {
 
 /// A workflow file that names a login step, and the environments that it names anywhere.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Workflow {
+pub(crate) struct Workflow {
     /// Its name, without its folder.
-    pub file: String,
+    pub(crate) file: String,
     /// Names of environments, in their order.
-    pub environments: Vec<String>,
+    pub(crate) environments: Vec<String>,
 }
 
 /// The workflow files of the repository in `folder` that log in, by their names. They are read line by line, which is
 /// enough to find them, not to understand them.
-pub fn workflows(folder: &Path) -> Result<Vec<Workflow>, RepositoryError> {
+pub(crate) fn workflows(folder: &Path) -> Result<Vec<Workflow>, RepositoryError> {
     let mut workflows = Vec::new();
     let entries = match fs::read_dir(folder.join(".github/workflows")) {
         Ok(entries) => entries,

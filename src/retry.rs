@@ -20,7 +20,7 @@ const LONGEST_ABSENCE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What a failure says about a fresh attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
+pub(crate) enum Retry {
     /// It would end the same way.
     Never,
     /// It may succeed, but not before the other side's `Retry-After`, if it named one.
@@ -34,7 +34,7 @@ pub enum Retry {
 }
 
 /// Reads a `Retry-After` header: seconds, or a date as HTTP has them (RFC 9110, section 10.2.3).
-pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)).min(LONGEST_ABSENCE));
@@ -44,33 +44,33 @@ pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
 }
 
 /// The attempts of one run, which all have to be over by one deadline.
-pub struct Attempts<'a, C> {
-    clock: &'a C,
+pub(crate) struct Attempts<'a> {
+    clock: &'a dyn Clock,
     timeout: Duration,
     deadline: Instant,
     failed: u32,
-    unanswered: u32,
+    responses_lost: u32,
     repeated: bool,
 }
 
-impl<'a, C: Clock> Attempts<'a, C> {
+impl<'a> Attempts<'a> {
     /// Begins the first attempt. `timeout` is for all of them together, waits included.
-    pub fn begin(clock: &'a C, timeout: Duration) -> Attempts<'a, C> {
-        Attempts { clock, timeout, deadline: clock.now() + timeout, failed: 0, unanswered: 0, repeated: false }
+    pub(crate) fn begin(clock: &'a dyn Clock, timeout: Duration) -> Attempts<'a> {
+        Attempts { clock, timeout, deadline: clock.now() + timeout, failed: 0, responses_lost: 0, repeated: false }
     }
 
     /// Time until the deadline.
-    pub fn left(&self) -> Duration {
+    pub(crate) fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(self.clock.now())
     }
 
     /// How many attempts failed so far.
-    pub fn failed(&self) -> u32 {
+    pub(crate) fn failed(&self) -> u32 {
         self.failed
     }
 
     /// Takes note that the attempt failed. Gives the time to wait before the next one, or why there is none.
-    pub fn next(&mut self, retry: Retry) -> Result<Duration, StopReason> {
+    pub(crate) fn next(&mut self, retry: Retry) -> Result<Duration, StopReason> {
         self.failed += 1;
         let least = match retry {
             Retry::Never => return Err(StopReason::Permanent),
@@ -78,11 +78,11 @@ impl<'a, C: Clock> Attempts<'a, C> {
             Retry::Once(_) if std::mem::replace(&mut self.repeated, true) => return Err(StopReason::Permanent),
             Retry::Once(least) | Retry::After(least) => least.unwrap_or_default(),
             Retry::ResponseLost => {
-                self.unanswered += 1;
+                self.responses_lost += 1;
                 Duration::ZERO
             }
         };
-        if self.unanswered == RESPONSES_LOST {
+        if self.responses_lost == RESPONSES_LOST {
             return Err(StopReason::ResponsesLost);
         }
         let wait = least.saturating_add(jitter(self.failed));
@@ -102,7 +102,7 @@ fn jitter(failed: u32) -> Duration {
 
 /// Why there is no next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StopReason {
+pub(crate) enum StopReason {
     /// It would end the same way.
     Permanent,
     /// It would begin after the deadline, or shortly before it.
@@ -140,7 +140,7 @@ impl fmt::Display for StopReason {
 }
 
 /// A time in words: `0.4 seconds`, `1 second`, `30 seconds`.
-pub struct Seconds(pub Duration);
+pub(crate) struct Seconds(pub(crate) Duration);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

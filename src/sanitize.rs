@@ -2,20 +2,20 @@
 
 /// The longest piece of outside text that is shown, in characters. A service's own messages are far shorter; a page of
 /// HTML is not worth more.
-pub const LONGEST: usize = 1_000;
+pub(crate) const LONGEST: usize = 1_000;
 
 /// One line of at most [`LONGEST`] characters: white space is sanitize_text, and what [`neutralize`] breaks is broken.
-pub fn sanitize_line(text: &str) -> String {
+pub(crate) fn sanitize_line(text: &str) -> String {
     truncate(sanitize_text(text), LONGEST)
 }
 
 /// One line of any length: white space is sanitize_text, and what [`neutralize`] breaks is broken.
-pub fn sanitize_text(text: &str) -> String {
+pub(crate) fn sanitize_text(text: &str) -> String {
     neutralize(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// At most `longest` characters of a text, with an ellipsis where it was cut.
-pub fn truncate(mut text: String, longest: usize) -> String {
+pub(crate) fn truncate(mut text: String, longest: usize) -> String {
     if let Some((end, _)) = text.char_indices().nth(longest) {
         text.truncate(end);
         text.push('…');
@@ -29,7 +29,7 @@ pub fn truncate(mut text: String, longest: usize) -> String {
 /// The runner takes `::` at the start of a line, white space aside, and `##[` anywhere in it (actions/runner,
 /// `ActionCommand.cs`). It looks for them with .NET's culture-sensitive comparison, which passes over ignorable
 /// characters in between, so those are broken too.
-pub fn neutralize(line: &str) -> String {
+pub(crate) fn neutralize(line: &str) -> String {
     let mut tamed: String = line.chars().map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect();
     tamed = tamed.replace("##[", "## [");
     let start = tamed.len() - tamed.trim_start().len();
@@ -41,7 +41,7 @@ pub fn neutralize(line: &str) -> String {
 
 /// Whether a character does something to a log other than stand in it: controls, line and paragraph separators, and
 /// what Unicode calls default-ignorable (bidirectional controls, characters of no width, variation selectors).
-pub fn is_unsafe(c: char) -> bool {
+pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
             | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'

@@ -25,11 +25,11 @@ const REMEMBERED: usize = 16;
 /// It is visible ASCII without white space, so that it fits a request header, a mask and an output record alike and
 /// can't break out of any of them.
 #[derive(Clone)]
-pub struct Secret(String);
+pub(crate) struct Secret(String);
 
 /// Why a value can't be a [`Secret`]. Never says the value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidSecret {
+pub(crate) enum InvalidSecret {
     /// There is nothing in it.
     #[error("is empty")]
     Empty,
@@ -43,7 +43,7 @@ pub enum InvalidSecret {
 
 impl Secret {
     /// Takes `value` if it is visible ASCII and its length in characters lies in `length`.
-    pub fn new(value: String, length: RangeInclusive<usize>) -> Result<Secret, InvalidSecret> {
+    pub(crate) fn new(value: String, length: RangeInclusive<usize>) -> Result<Secret, InvalidSecret> {
         if value.is_empty() {
             Err(InvalidSecret::Empty)
         } else if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -57,7 +57,7 @@ impl Secret {
 
     /// The value itself, for a request header, a mask, the runner's files or a command's environment; and to read the
     /// claims of an ID token, or to hash it. For nothing else.
-    pub fn reveal(&self) -> &str {
+    pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
 }
@@ -65,11 +65,11 @@ impl Secret {
 /// The secrets of a run, as far as they are masked: nothing that holds one of them is shown. Shared by what prints and
 /// what reads from outside.
 #[derive(Clone, Default)]
-pub struct Redactor(Rc<RefCell<Vec<Secret>>>);
+pub(crate) struct Redactor(Rc<RefCell<Vec<Secret>>>);
 
 impl Redactor {
     /// Remembers a secret: the first one, and the last ones of a run that may have hundreds.
-    pub fn add(&self, secret: &Secret) {
+    pub(crate) fn add(&self, secret: &Secret) {
         let mut secrets = self.0.borrow_mut();
         if secrets.iter().any(|known| known.0 == secret.0) {
             return;
@@ -83,7 +83,7 @@ impl Redactor {
     /// `text` with every secret replaced by `***`, also where a service cut or altered what it was sent: any run of
     /// [`RECOGNIZED`] characters of a secret, and the whole of its percent-encoded and base64 forms, in both cases with
     /// control and format characters (line breaks, zero-width characters) left out of the comparison.
-    pub fn redact(&self, text: &str) -> String {
+    pub(crate) fn redact(&self, text: &str) -> String {
         let secrets = self.0.borrow();
         let visible = text.char_indices().filter(|(_, character)| !is_unsafe(*character));
         // What is compared, and where each of its bytes is in `text`.

@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
 
-use crate::cli::{Arguments, GitLabOptions, Subcommand};
-use crate::endpoint::{Endpoint, EndpointError, without_query};
+use crate::cli::{GitLabOptions, Options};
+use crate::endpoint::{Endpoint, EndpointError, shown};
 use crate::environment::{Ci, Environment, NotUnicode, given};
-use crate::sanitize::sanitize_line;
 
 /// The token service of nuget.org, as NuGet/login names it.
-pub const NUGET_ORG_TOKEN_SERVICE: &str = "https://www.nuget.org/api/v2/token";
+pub(crate) const NUGET_ORG_TOKEN_SERVICE: &str = "https://www.nuget.org/api/v2/token";
 /// The audience that nuget.org's token service accepts.
-pub const NUGET_ORG_AUDIENCE: &str = "https://www.nuget.org";
+pub(crate) const NUGET_ORG_AUDIENCE: &str = "https://www.nuget.org";
 /// The variable with the ID token, as most jobs of GitLab's name it.
-pub const ID_TOKEN_VARIABLE: &str = "NUGET_ID_TOKEN";
+pub(crate) const ID_TOKEN_VARIABLE: &str = "NUGET_ID_TOKEN";
 /// Time for everything, where nothing is said.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 /// The longest time that can be asked for, in seconds: a day, four times what a hosted job has.
@@ -25,26 +24,26 @@ const LONGEST_AUDIENCE: usize = 1_000;
 
 /// Everything that the user decides, checked.
 #[derive(Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The nuget.org user that created the trust policy.
-    pub user: String,
+    pub(crate) user: String,
     /// Where ID tokens are exchanged for API keys.
-    pub service: Service,
+    pub(crate) service: Service,
     /// The `aud` claim to ask for.
-    pub audience: String,
+    pub(crate) audience: String,
     /// Time for everything: all attempts and the waits between them.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// What becomes of the key.
-    pub delivery: Delivery,
+    pub(crate) delivery: Delivery,
     /// Where this is.
-    pub place: Ci,
+    pub(crate) ci: Ci,
     /// GitLab: the variable with the job's ID token.
-    pub id_token_variable: String,
+    pub(crate) id_token_variable: String,
 }
 
 /// Where ID tokens are exchanged for API keys.
 #[derive(Debug)]
-pub enum Service {
+pub(crate) enum Service {
     /// At this token service.
     At(Endpoint),
     /// At the one that this service index names.
@@ -53,16 +52,24 @@ pub enum Service {
 
 impl Service {
     /// What the user named: the token service, or the index.
-    pub fn configured_endpoint(&self) -> &Endpoint {
+    pub(crate) fn configured_endpoint(&self) -> &Endpoint {
         match self {
             Service::At(endpoint) | Service::IndexedBy(endpoint) => endpoint,
         }
     }
 }
 
+/// What a login is for.
+pub(crate) enum Purpose {
+    /// The outputs of a step; the flags of the command line.
+    Login { check_only: bool, export_env: bool },
+    /// A command and its arguments.
+    Exec(Vec<OsString>),
+}
+
 /// What becomes of the key.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Delivery {
+pub(crate) enum Delivery {
     /// It goes to a command, alone.
     Command(Vec<OsString>),
     /// It is thrown away: a policy matches, and that was the question.
@@ -75,7 +82,7 @@ pub enum Delivery {
 
 /// An argument, an input or a place that the program can't work with. Ends in exit code 2.
 #[derive(Debug, thiserror::Error)]
-pub enum UsageError {
+pub(crate) enum UsageError {
     /// The arguments can't be parsed: clap's own words.
     #[error("{0}")]
     Arguments(String),
@@ -95,7 +102,7 @@ pub enum UsageError {
     #[error(
         "GITHUB_ACTIONS and GITLAB_CI are both `true`, and no job is of both: unset the one that does not belong here"
     )]
-    BothPlaces,
+    BothCis,
     /// Neither a job nor a sandbox: nobody gave ID tokens.
     #[error("this is no job (neither GITHUB_ACTIONS nor GITLAB_CI is `true`), and no sandbox: {0} is not set")]
     NoJob(&'static str),
@@ -159,21 +166,22 @@ pub enum UsageError {
 
 impl From<clap::Error> for UsageError {
     fn from(mut error: clap::Error) -> UsageError {
-        // An argument that is out of place may be a URL.
         for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand] {
             if let Some(ContextValue::String(given)) = error.get(kind) {
-                let shown = ContextValue::String(without_query(given).to_owned());
+                let shown = ContextValue::String(shown(given));
                 error.insert(kind, shown);
             }
         }
-        let words = error.to_string();
-        UsageError::Arguments(words.trim_start_matches("error: ").trim_end().to_owned())
+        // A suggestion repeats the argument.
+        error.remove(ContextKind::Suggested);
+        let text = error.to_string();
+        UsageError::Arguments(text.trim_start_matches("error: ").trim_end().to_owned())
     }
 }
 
 impl Settings {
     /// A warning about settings that work, but that give away more than they need to.
-    pub fn warning(&self) -> Option<String> {
+    pub(crate) fn warning(&self) -> Option<String> {
         let Service::At(token_service) = &self.service else { return None };
         lends_nuget_org_audience(&self.audience, token_service).then(|| {
             format!(
@@ -185,25 +193,24 @@ impl Settings {
         })
     }
 
-    /// Checks the place and every input; nothing is sent or written. A flag wins over its variable.
-    pub fn resolve(arguments: Arguments, environment: &Environment<'_>) -> Result<Settings, UsageError> {
-        let Arguments { command, options, check_only, export_env } = arguments;
-        let place = environment.ci();
+    /// Checks the CI system and every input; nothing is sent or written. A flag wins over its variable.
+    pub(crate) fn resolve(
+        options: Options,
+        purpose: Purpose,
+        environment: &Environment<'_>,
+    ) -> Result<Settings, UsageError> {
+        let ci = environment.ci();
         if environment.is_of_both() {
-            return Err(UsageError::BothPlaces);
+            return Err(UsageError::BothCis);
         }
-        if command.is_none() && place == Ci::None {
-            return Err(UsageError::NotGitHubActions);
-        }
-        let (options, command) = match command {
-            Some(Subcommand::Exec { options, command }) => (options, Some(command)),
-            _ => (options, None),
+        let (command, check_only, export_env) = match purpose {
+            Purpose::Login { .. } if ci == Ci::None => return Err(UsageError::NotGitHubActions),
+            Purpose::Login { check_only, export_env } => (None, check_only, export_env),
+            Purpose::Exec(command) if command[0].is_empty() => return Err(UsageError::EmptyCommand),
+            Purpose::Exec(command) => (Some(command), false, false),
         };
-        if command.as_ref().is_some_and(|command| command[0].is_empty()) {
-            return Err(UsageError::EmptyCommand);
-        }
         // On GitLab they would be anybody's, who may start a pipeline with variables.
-        let from_variables = command.is_none() && place == Ci::GitHubActions;
+        let from_variables = command.is_none() && ci == Ci::GitHubActions;
         // A flag wins over the variable of what it excludes, too.
         let named =
             [&options.source, &options.token_service_url].iter().any(|flag| flag.as_deref().and_then(given).is_some());
@@ -227,7 +234,7 @@ impl Settings {
             }
         };
         if service.configured_endpoint().is_nuget_org() && user.contains('@') {
-            return Err(UsageError::EmailAddress(sanitize_line(&user)));
+            return Err(UsageError::EmailAddress(shown(&user)));
         }
         let audience = input(options.audience, "INPUT_AUDIENCE")?.unwrap_or_else(|| NUGET_ORG_AUDIENCE.to_owned());
         if audience.len() > LONGEST_AUDIENCE {
@@ -238,18 +245,18 @@ impl Settings {
         {
             return Err(UsageError::SourceAudience(index.host()));
         }
-        if place == Ci::GitLab && lends_nuget_org_audience(&audience, service.configured_endpoint()) {
+        if ci == Ci::GitLab && lends_nuget_org_audience(&audience, service.configured_endpoint()) {
             return Err(UsageError::TokenServiceAudience(service.configured_endpoint().host()));
         }
         let timeout = match input(options.timeout_seconds, "INPUT_TIMEOUT_SECONDS")? {
-            Some(value) => seconds(&value).ok_or_else(|| UsageError::TimeoutSeconds(sanitize_line(&value)))?,
+            Some(value) => seconds(&value).ok_or_else(|| UsageError::TimeoutSeconds(shown(&value)))?,
             None => DEFAULT_TIMEOUT,
         };
         // A flag wins over the variable of what it excludes, too.
         let delivered = check_only || export_env;
         let is = |flag: bool, name, variable| match either(None, variable, from_variables && !delivered)? {
             None => Ok(flag),
-            Some(value) => boolean(&value).ok_or_else(|| UsageError::Boolean(name, sanitize_line(&value))),
+            Some(value) => boolean(&value).ok_or_else(|| UsageError::Boolean(name, shown(&value))),
         };
         let delivery = match command {
             Some(command) => Delivery::Command(command),
@@ -264,24 +271,24 @@ impl Settings {
                 }
             }
         };
-        if place == Ci::GitLab && matches!(delivery, Delivery::Outputs | Delivery::OutputsAndEnvironment) {
+        if ci == Ci::GitLab && matches!(delivery, Delivery::Outputs | Delivery::OutputsAndEnvironment) {
             return Err(UsageError::NoOutputsOnGitLab);
         }
-        let id_token_variable = id_token_variable(options.gitlab, place)?;
-        Ok(Settings { user, service, audience, timeout, delivery, place, id_token_variable })
+        let id_token_variable = id_token_variable(options.gitlab, ci)?;
+        Ok(Settings { user, service, audience, timeout, delivery, ci, id_token_variable })
     }
 }
 
 /// The variable that a job of GitLab's has its ID token in. Elsewhere nobody reads it.
-pub fn id_token_variable(options: GitLabOptions, place: Ci) -> Result<String, UsageError> {
+pub(crate) fn id_token_variable(options: GitLabOptions, ci: Ci) -> Result<String, UsageError> {
     let name = options.id_token_variable.as_deref().and_then(given).unwrap_or_else(|| ID_TOKEN_VARIABLE.to_owned());
     let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if is_name || place != Ci::GitLab { Ok(name) } else { Err(UsageError::IdTokenVariable) }
+    if is_name || ci != Ci::GitLab { Ok(name) } else { Err(UsageError::IdTokenVariable) }
 }
 
 /// Whether a host could redeem an ID token of this audience at nuget.org: it is somebody else's, and the ID token would be
 /// made out to nuget.org.
-pub fn lends_nuget_org_audience(audience: &str, to: &Endpoint) -> bool {
+pub(crate) fn lends_nuget_org_audience(audience: &str, to: &Endpoint) -> bool {
     let others = !to.is_nuget_org() && !to.is_loopback();
     others && audience.trim_end_matches('/') == NUGET_ORG_AUDIENCE
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use nuget_login::FAILED;
 use nuget_login::fuzz::{self, Seen};
+use nuget_login::github_actions::log::LOGIN_FAILED as FAILED;
 use sandbox::runner::{Line, read_log, read_outputs};
 
 /// A folder for the runner's files, one for a thread.

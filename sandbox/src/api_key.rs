@@ -16,7 +16,7 @@ const BASE62_DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghi
 
 /// A short-lived key of a local gallery, for the account numbered `owner`, made at `now` for `lifetime_minutes` (a
 /// multiple of 5). The format keeps the time to the minute only.
-pub fn create(now: OffsetDateTime, owner: u32, lifetime_minutes: u32) -> String {
+pub(crate) fn create(now: OffsetDateTime, owner: u32, lifetime_minutes: u32) -> String {
     let random: String = rand::thread_rng().sample_iter(Alphanumeric).take(52).map(char::from).collect();
     assemble(&random, now, 'L', owner, lifetime_minutes)
 }

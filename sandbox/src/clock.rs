@@ -6,18 +6,18 @@ use time::{Duration, OffsetDateTime};
 
 /// The system's time plus what it was moved by.
 #[derive(Debug, Default)]
-pub struct Clock {
+pub(crate) struct Clock {
     moved: Mutex<Duration>,
 }
 
 impl Clock {
     /// Now, in UTC.
-    pub fn now(&self) -> OffsetDateTime {
+    pub(crate) fn now(&self) -> OffsetDateTime {
         OffsetDateTime::now_utc() + *self.moved.lock().expect("no holder panics")
     }
 
     /// Moves the time on, or back with a negative duration.
-    pub fn advance(&self, by: Duration) {
+    pub(crate) fn advance(&self, by: Duration) {
         *self.moved.lock().expect("no holder panics") += by;
     }
 }

@@ -13,33 +13,33 @@ use crate::config::{Account, Config, GitLabPolicy, Kind, Policy, Scope};
 const FIRST_USE_WITHIN: Duration = Duration::days(7);
 
 /// nuget.org's memory.
-pub struct Gallery {
+pub(crate) struct Gallery {
     /// Accounts and the service's settings.
-    pub config: Config,
+    pub(crate) config: Config,
     /// The time it goes by.
-    pub clock: Arc<Clock>,
+    pub(crate) clock: Arc<Clock>,
     /// Policies for GitHub Actions, oldest first, each with the end of its time for a first use.
-    pub policies: Vec<(Policy, OffsetDateTime)>,
+    pub(crate) policies: Vec<(Policy, OffsetDateTime)>,
     /// The same for GitLab CI.
-    pub gitlab_policies: Vec<(GitLabPolicy, OffsetDateTime)>,
+    pub(crate) gitlab_policies: Vec<(GitLabPolicy, OffsetDateTime)>,
     /// The `jti` of each ID token that bought a key.
-    pub used_tokens: HashSet<String>,
+    pub(crate) used_tokens: HashSet<String>,
     /// When each user (in lower case) got its last key.
-    pub last_key: HashMap<String, OffsetDateTime>,
+    pub(crate) last_key: HashMap<String, OffsetDateTime>,
     /// Packages by ID in lower case.
-    pub packages: HashMap<String, Registration>,
+    pub(crate) packages: HashMap<String, Registration>,
     keys: HashMap<String, Key>,
 }
 
 /// What a policy gives to its keys.
 #[derive(Debug, Clone)]
-pub struct Grant {
+pub(crate) struct Grant {
     /// The account whose packages it may touch.
-    pub owner: String,
+    pub(crate) owner: String,
     /// What it may do with them.
-    pub scopes: Vec<Scope>,
+    pub(crate) scopes: Vec<Scope>,
     /// Globs of package IDs.
-    pub packages: Vec<String>,
+    pub(crate) packages: Vec<String>,
 }
 
 impl From<&Policy> for Grant {
@@ -61,16 +61,16 @@ struct Key {
 
 /// A package ID that somebody owns.
 #[derive(Debug)]
-pub struct Registration {
+pub(crate) struct Registration {
     /// The account that owns it.
-    pub owner: String,
+    pub(crate) owner: String,
     /// Its versions, normalized.
-    pub versions: HashSet<String>,
+    pub(crate) versions: HashSet<String>,
 }
 
 impl Gallery {
     /// The memory that `config` describes.
-    pub fn new(config: Config, clock: Arc<Clock>) -> Gallery {
+    pub(crate) fn new(config: Config, clock: Arc<Clock>) -> Gallery {
         let deadline = |age_days: u32| clock.now() - Duration::days(age_days.into()) + FIRST_USE_WITHIN;
         let policies = config.policies.iter().map(|policy| (policy.clone(), deadline(policy.age_days))).collect();
         let gitlab_policies = config.gitlab_policies.iter();
@@ -92,12 +92,12 @@ impl Gallery {
     }
 
     /// An account that is there: deleted ones are not.
-    pub fn account(&self, name: &str) -> Option<(Kind, &Account)> {
+    pub(crate) fn account(&self, name: &str) -> Option<(Kind, &Account)> {
         self.config.account(name).filter(|(_, account)| !account.deleted)
     }
 
     /// Makes a key with a policy's grant. Gives it, and when the service says that it expires.
-    pub fn mint(&mut self, grant: Grant) -> (String, OffsetDateTime) {
+    pub(crate) fn mint(&mut self, grant: Grant) -> (String, OffsetDateTime) {
         let now = self.clock.now();
         let minutes = self.config.service.key_lifetime_minutes;
         let lifetime = Duration::minutes(minutes.into());
@@ -111,18 +111,18 @@ impl Gallery {
     }
 
     /// What a key may do, if it was made here and is still valid.
-    pub fn grant(&self, key: &str) -> Option<&Grant> {
+    pub(crate) fn grant(&self, key: &str) -> Option<&Grant> {
         self.keys.get(key).filter(|key| self.clock.now() <= key.valid_until).map(|key| &key.grant)
     }
 
     /// Every key that was ever made.
-    pub fn keys(&self) -> impl Iterator<Item = &String> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &String> {
         self.keys.keys()
     }
 }
 
 /// A version as NuGet compares it: without case and build metadata, with three numbers, the fourth only if it is not 0.
-pub fn normalized(version: &str) -> String {
+pub(crate) fn normalized(version: &str) -> String {
     let version = version.split('+').next().unwrap_or_default().to_ascii_lowercase();
     let (numbers, label) = match version.split_once('-') {
         Some((numbers, label)) => (numbers, format!("-{label}")),

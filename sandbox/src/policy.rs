@@ -1,7 +1,7 @@
 //! How nuget.org evaluates trust policies (NuGet/NuGetGallery, `Authentication/Federated`).
 
-pub mod github;
-pub mod gitlab;
+pub(crate) mod github;
+pub(crate) mod gitlab;
 
 use time::OffsetDateTime;
 
@@ -9,7 +9,7 @@ use crate::jwt::Jwt;
 
 /// Why a policy does not match. The service keeps some reasons to itself.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Mismatch {
+pub(crate) enum Mismatch {
     /// Told to the caller.
     Disclosed(String),
     /// Not told.

@@ -7,18 +7,18 @@ use crate::gallery::{Gallery, Registration, normalized};
 use crate::package;
 
 /// The header that carries the API key.
-pub const API_KEY_HEADER: &str = "X-NuGet-ApiKey";
+pub(crate) const API_KEY_HEADER: &str = "X-NuGet-ApiKey";
 
 const NOT_AUTHORIZED: &str =
     "The specified API key is invalid, has expired, or does not have permission to access the specified package.";
 
 /// A status that is not 201, and the message that comes as body and reason phrase.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// The HTTP status.
-    pub status: u16,
+    pub(crate) status: u16,
     /// The message.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 fn refused<T>(status: u16, message: impl Into<String>) -> Result<T, Refusal> {
@@ -26,7 +26,7 @@ fn refused<T>(status: u16, message: impl Into<String>) -> Result<T, Refusal> {
 }
 
 /// Takes a package if the key in the headers may push it.
-pub fn push(gallery: &mut Gallery, headers: &HeaderMap, package: &[u8]) -> Result<package::Identity, Refusal> {
+pub(crate) fn push(gallery: &mut Gallery, headers: &HeaderMap, package: &[u8]) -> Result<package::Identity, Refusal> {
     let key = headers.get(API_KEY_HEADER).map(|value| value.to_str().unwrap_or_default()).unwrap_or_default();
     if key.is_empty() {
         return refused(401, "An API key must be provided in the 'X-NuGet-ApiKey' header to use this service");

@@ -27,37 +27,37 @@ use crate::push::{Refusal, push};
 use crate::token_service::{Outcome, answer};
 
 /// Where GitHub's side issues ID tokens.
-pub const ID_TOKEN_PATH: &str = "/_apis/distributedtask/jobs/oidctoken";
+pub(crate) const ID_TOKEN_PATH: &str = "/_apis/distributedtask/jobs/oidctoken";
 /// Where nuget.org's side exchanges them.
-pub const TOKEN_SERVICE_PATH: &str = "/api/v2/token";
+pub(crate) const TOKEN_SERVICE_PATH: &str = "/api/v2/token";
 /// Where nuget.org's side takes packages.
-pub const PUSH_PATH: &str = "/api/v2/package";
+pub(crate) const PUSH_PATH: &str = "/api/v2/package";
 /// Where GitHub's side serves release assets: `{tag}/{asset}` behind it.
-pub const RELEASES_PATH: &str = "/releases/download";
+pub(crate) const RELEASES_PATH: &str = "/releases/download";
 /// Where nuget.org's side lists its services.
-pub const SERVICE_INDEX_PATH: &str = "/v3/index.json";
+pub(crate) const SERVICE_INDEX_PATH: &str = "/v3/index.json";
 
 /// The largest request that is taken, in bytes.
 const LARGEST_REQUEST: usize = 256 * 1024 * 1024;
 
 /// What the routes share.
-pub struct World {
+pub(crate) struct World {
     /// `http://127.0.0.1:port`.
-    pub base: String,
+    pub(crate) base: String,
     /// The credential for asking GitHub's side.
-    pub request_token: String,
+    pub(crate) request_token: String,
     /// nuget.org's memory.
-    pub gallery: Mutex<Gallery>,
+    pub(crate) gallery: Mutex<Gallery>,
     /// Every ID token that was issued.
-    pub id_tokens: Mutex<Vec<String>>,
+    pub(crate) id_tokens: Mutex<Vec<String>>,
     /// The folder with one folder a tag in it, and the release's assets in that.
-    pub releases: Option<PathBuf>,
+    pub(crate) releases: Option<PathBuf>,
     /// Faults and requests.
-    pub script: Mutex<Script>,
+    pub(crate) script: Mutex<Script>,
 }
 
 /// Serves until the task is dropped.
-pub async fn serve(listener: StdListener, world: Arc<World>) {
+pub(crate) async fn serve(listener: StdListener, world: Arc<World>) {
     let router = Router::new()
         .merge(metadata(Issuer::GitHub))
         .merge(metadata(Issuer::GitLab))

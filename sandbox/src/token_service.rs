@@ -15,7 +15,7 @@ use crate::jwt::Jwt;
 use crate::policy::{Mismatch, github, gitlab};
 
 /// The audience that the service accepts.
-pub const AUDIENCE: &str = "https://www.nuget.org";
+pub(crate) const AUDIENCE: &str = "https://www.nuget.org";
 
 /// How far the clocks may be apart, either way.
 const SKEW: i64 = 5 * 60;
@@ -26,7 +26,7 @@ const ROUND_TRIP: &[FormatItem<'_>] =
 
 /// What the service answers.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// 200: a key, and when it expires.
     Created { api_key: String, expires: String },
     /// An error in the service's own JSON.
@@ -44,7 +44,7 @@ fn refused<T>(status: u16, message: impl Into<String>) -> Result<T, Outcome> {
 }
 
 /// Answers one request.
-pub fn answer(gallery: &mut Gallery, headers: &HeaderMap, body: &[u8]) -> Outcome {
+pub(crate) fn answer(gallery: &mut Gallery, headers: &HeaderMap, body: &[u8]) -> Outcome {
     exchange(gallery, headers, body).unwrap_or_else(|outcome| outcome)
 }
 

@@ -9,6 +9,7 @@ use std::process::Command;
 use which::WhichConfig;
 use which::sys::{RealSys, Sys};
 
+use crate::error::Error;
 use crate::sanitize::sanitize_line;
 use crate::secret::Secret;
 
@@ -19,29 +20,13 @@ const NOT_EXECUTABLE: u8 = 126;
 /// A shell's exit code for a command that was not found.
 const NOT_FOUND: u8 = 127;
 
-/// The command cannot be run. Its arguments are not shown: they may hold anything.
-#[derive(Debug, thiserror::Error)]
-#[error("the command '{program}' cannot be run: {cause}")]
-pub struct ExecError {
-    program: String,
-    cause: String,
-    code: u8,
-}
-
-impl ExecError {
-    fn new(program: &OsStr, code: u8, cause: impl ToString) -> ExecError {
-        ExecError { program: sanitize_line(&program.to_string_lossy()), cause: cause.to_string(), code }
-    }
-
-    /// The exit code that a shell has for this.
-    pub fn code(&self) -> u8 {
-        self.code
-    }
+fn error(program: &OsStr, exit_code: u8, cause: impl ToString) -> Error {
+    Error::Command { program: sanitize_line(&program.to_string_lossy()), cause: cause.to_string(), exit_code }
 }
 
 /// Finds the executable of `command` as a shell does: a bare name on PATH only, on Windows with the extensions of
 /// PATHEXT. (Windows itself would search its own folders first, and add `.exe` only.)
-pub fn find(command: &[OsString]) -> Result<PathBuf, ExecError> {
+pub(crate) fn find(command: &[OsString]) -> Result<PathBuf, Error> {
     let (program, arguments) = command.split_first().expect("clap asks for one at least");
     let path = env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
     // Relative folders stay relative, so that the current folder's name is not needed.
@@ -51,7 +36,7 @@ pub fn find(command: &[OsString]) -> Result<PathBuf, ExecError> {
     for candidate in search.all_results().into_iter().flatten() {
         if is_batch_file_with_line_break(&candidate, arguments) {
             let cause = "a batch file cannot take an argument with a line break";
-            return Err(ExecError::new(program, NOT_EXECUTABLE, cause));
+            return Err(error(program, NOT_EXECUTABLE, cause));
         }
         if can_be_started(&candidate) {
             return Ok(candidate);
@@ -67,9 +52,9 @@ pub fn find(command: &[OsString]) -> Result<PathBuf, ExecError> {
         false => Path::new(program).exists(),
     };
     Err(match (exists, is_bare) {
-        (true, _) => ExecError::new(program, NOT_EXECUTABLE, "it is not executable"),
-        (false, true) => ExecError::new(program, NOT_FOUND, "it was not found on PATH"),
-        (false, false) => ExecError::new(program, NOT_FOUND, "it does not exist"),
+        (true, _) => error(program, NOT_EXECUTABLE, "it is not executable"),
+        (false, true) => error(program, NOT_FOUND, "it was not found on PATH"),
+        (false, false) => error(program, NOT_FOUND, "it does not exist"),
     })
 }
 
@@ -93,13 +78,13 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 /// Runs `command`, whose executable is `program`, with the key as `NUGET_API_KEY`, and ends with its exit code; returns
 /// only if it cannot be run. On Unix this program becomes the command, so that nothing stands between it and its
 /// signals.
-pub fn exec(program: &Path, command: &[OsString], api_key: &Secret) -> ExecError {
+pub(crate) fn exec(program: &Path, command: &[OsString], api_key: &Secret) -> Error {
     let (name, arguments) = command.split_first().expect("clap asks for one at least");
     let mut command = Command::new(program);
     command.args(arguments).env("NUGET_API_KEY", api_key.reveal());
-    let error = run(&mut command, name);
-    let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
-    ExecError::new(name, code, error)
+    let cause = run(&mut command, name);
+    let exit_code = if cause.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
+    error(name, exit_code, cause)
 }
 
 #[cfg(unix)]

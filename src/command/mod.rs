@@ -1,5 +1,5 @@
 //! What the program was asked to do.
 
-pub mod delivery;
-pub mod exec;
-pub mod policy;
+mod exec;
+pub(crate) mod login;
+pub(crate) mod policy;

@@ -3,133 +3,116 @@
 use std::io::Write;
 use std::time::Duration;
 
-use anyhow::Context;
-
+use crate::cli::GitLabOptions;
 use crate::clock::Clock;
 use crate::environment::{Ci, Environment};
-use crate::explain::trust_policy::{Form, TRUSTED_PUBLISHING};
-use crate::explain::{self, Facts};
+use crate::error::Error;
+use crate::explain::trust_policy::{Field, Run, TRUSTED_PUBLISHING, TrustPolicy};
 use crate::github_actions::log::Log;
 use crate::http::client::Http;
 use crate::repository::{self, Remote};
 use crate::sanitize::sanitize_line;
-use crate::trusted_publishing::claims::Claims;
+use crate::secret::Secret;
+use crate::settings::id_token_variable;
+use crate::trusted_publishing::claims::{Claims, workflow_file};
 use crate::trusted_publishing::id_token::{GitHub, GitLab, IdTokenSourceError};
 
-/// The audience of an ID token that is only read: nobody accepts it.
-const NOBODY: &str = "urn:nuget-login:policy";
+/// The audience of an ID token that is only read: no registry accepts it.
+const NO_REGISTRY: &str = "urn:nuget-login:policy";
 
-/// A job, and how we know of it. Reads on from "The policy that … needs".
+/// The hint for the environment where only the job's definition tells it.
+const ENVIRONMENT_OF_JOB: &str = "the one that the job names, else empty";
+
+/// A job, and how it is known. `known_by` reads on from "The policy that … needs".
 struct Job {
-    named: String,
+    name: String,
     known_by: String,
-    facts: Facts,
+    /// None if its repository is not known.
+    policy: Option<TrustPolicy>,
+    run: Run,
 }
 
-/// The answer, as lines that are safe to print.
-pub fn answer<W: Write>(
-    id_token_variable: &str,
+/// Prints the policies of this job, or of this repository, to `answers`.
+pub(crate) fn run(
+    options: GitLabOptions,
     environment: &Environment<'_>,
-    clock: &impl Clock,
-    runner: &mut Log<W>,
-) -> anyhow::Result<Vec<String>> {
+    clock: &dyn Clock,
+    log: &mut Log<'_>,
+    answers: &mut dyn Write,
+) -> Result<(), Error> {
+    let variable = id_token_variable(options, environment.ci())?;
     let jobs = match environment.ci() {
-        Ci::GitHubActions => vec![github_job(environment, clock, runner)?],
-        Ci::GitLab => vec![gitlab_job(id_token_variable, environment, runner)?],
-        Ci::None => from_repository()?,
+        Ci::GitHubActions => vec![github_job(environment, clock, log)?],
+        Ci::GitLab => vec![gitlab_job(&variable, environment, log)?],
+        Ci::None => jobs_of_repository()?,
     };
     let mut lines = Vec::new();
-    for Job { named, known_by, facts } in jobs {
-        let form = Form::filled_in(&facts).with_context(|| {
-            format!(
-                "nothing is known of {named}, {known_by}. Give it an ID token: in GitHub Actions by `permissions: id-token: \
-                 write`, in GitLab CI by `id_tokens:`"
-            )
-        })?;
-        lines.push(format!("The trust policy that {named} needs, {known_by}:"));
-        lines.extend(form.lines());
-        lines.extend(form.remarks);
+    for Job { name, known_by, policy, run } in jobs {
+        let Some(policy) = policy else { return Err(Error::UnknownJob { job: name, known_by }) };
+        lines.push(format!("The trust policy that {name} needs, {known_by}:"));
+        lines.extend(policy.lines());
+        lines.extend(policy.remarks(&run, None));
         lines.push(String::new());
     }
     lines.push(format!("Create it at {TRUSTED_PUBLISHING}"));
     lines.push("The login's `user` is the nuget.org profile name of the person who does.".to_owned());
-    Ok(lines)
+    log.answer(&lines, answers).map_err(Error::NotPrinted)
 }
 
-fn of_token(claims: &Claims) -> Job {
-    Job { named: "this job".to_owned(), known_by: "by its ID token".to_owned(), facts: explain::of_claims(claims) }
-}
-
-/// A job without an ID token: what its runner says of it, under the names of facts.
-fn of_variables(why: &str, facts: Vec<(&'static str, Option<String>)>) -> Job {
+fn job_of_claims(claims: &Claims) -> Job {
     Job {
-        named: "this job".to_owned(),
-        known_by: format!("by its runner's variables ({why})"),
-        facts: explain::known(facts),
+        name: "this job".to_owned(),
+        known_by: "by its ID token".to_owned(),
+        policy: TrustPolicy::of_claims(claims),
+        run: Run::of_claims(claims),
     }
 }
 
-fn github_job<W: Write>(environment: &Environment<'_>, clock: &impl Clock, runner: &mut Log<W>) -> anyhow::Result<Job> {
+/// A job without an ID token, which its runner's variables describe.
+fn job_of_variables(why: &str, policy: Option<TrustPolicy>, run: Run) -> Job {
+    Job { name: "this job".to_owned(), known_by: format!("by its runner's variables ({why})"), policy, run }
+}
+
+/// The claims of a masked ID token.
+fn claims_of(id_token: &Secret, log: &mut Log<'_>) -> Result<Claims, Error> {
+    log.mask(id_token).map_err(Error::NotMasked)?;
+    Ok(Claims::of(id_token, &log.redactor()))
+}
+
+fn github_job(environment: &Environment<'_>, clock: &dyn Clock, log: &mut Log<'_>) -> Result<Job, Error> {
     let why = match GitHub::from_environment(environment) {
-        Ok(github) => match claims_from(github, environment, clock, runner)? {
-            Ok(claims) => return Ok(of_token(&claims)),
-            Err(why) => why,
-        },
+        Ok(mut github) => {
+            log.mask(github.request_token()).map_err(Error::NotMasked)?;
+            let http = Http::from_environment(environment, clock, log.redactor())?;
+            match github.id_token(&http, NO_REGISTRY, Duration::MAX) {
+                Ok(id_token) => return Ok(job_of_claims(&claims_of(&id_token, log)?)),
+                Err(error) => error.to_string(),
+            }
+        }
         Err(error @ IdTokenSourceError::NotPermitted(_)) => error.to_string(),
         Err(error) => return Err(error.into()),
     };
     let text = |name| environment.shown(name);
     let repository = text("GITHUB_REPOSITORY").unwrap_or_default();
-    let (owner, name) = repository.split_once('/').unzip();
-    let workflow = text("GITHUB_WORKFLOW_REF").and_then(|it| crate::trusted_publishing::claims::workflow_file(&it));
-    let server = text("GITHUB_SERVER_URL").filter(|server| server != "https://github.com");
-    Ok(of_variables(
-        &why,
-        vec![
-            ("repository owner", owner.map(str::to_owned)),
-            ("repository", name.map(str::to_owned)),
-            ("workflow", workflow),
-            ("environment hint", Some("the one that the job names (`environment:`), else empty".to_owned())),
-            ("event", text("GITHUB_EVENT_NAME")),
-            ("ref", text("GITHUB_REF")),
-            ("issuer", server),
-        ],
-    ))
+    let policy = repository.split_once('/').map(|(owner, name)| TrustPolicy::GitHub {
+        repository_owner: owner.to_owned(),
+        repository: Some(name.to_owned()),
+        workflow_file: Field::of_job(text("GITHUB_WORKFLOW_REF").and_then(|it| workflow_file(&it)), "?"),
+        environment: Field::hint("the one that the job names (`environment:`), else empty"),
+    });
+    let issuer = text("GITHUB_SERVER_URL").filter(|server| server != "https://github.com");
+    let run = Run { event: text("GITHUB_EVENT_NAME"), r#ref: text("GITHUB_REF"), issuer };
+    Ok(job_of_variables(&why, policy, run))
 }
 
-/// What an ID token for nobody says, or why there is none.
-fn claims_from<W: Write>(
-    mut github: GitHub,
-    environment: &Environment<'_>,
-    clock: &impl Clock,
-    runner: &mut Log<W>,
-) -> anyhow::Result<Result<Claims, String>> {
-    runner.mask(github.request_token())?;
-    let http = Http::from_environment(environment, clock, runner.masked())?;
-    let runtime = crate::runtime()?;
-    let id_token = runtime.block_on(github.id_token(&http, NOBODY, Duration::MAX));
-    Ok(match id_token {
-        Ok(id_token) => {
-            runner.mask(&id_token)?;
-            Ok(Claims::of(&id_token, &runner.masked()))
-        }
-        Err(error) => Err(error.to_string()),
-    })
-}
-
-fn gitlab_job<W: Write>(
-    id_token_variable: &str,
-    environment: &Environment<'_>,
-    runner: &mut Log<W>,
-) -> anyhow::Result<Job> {
-    let why = match GitLab::from_environment(id_token_variable, environment) {
+fn gitlab_job(variable: &str, environment: &Environment<'_>, log: &mut Log<'_>) -> Result<Job, Error> {
+    let why = match GitLab::from_environment(variable, environment) {
         Ok(gitlab) => {
-            runner.mask(gitlab.id_token())?;
-            let job = of_token(&Claims::of(gitlab.id_token(), &runner.masked()));
-            if job.facts.contains_key("project path") {
+            let job = job_of_claims(&claims_of(gitlab.id_token(), log)?);
+            if matches!(job.policy, Some(TrustPolicy::GitLab { .. })) {
                 return Ok(job);
             }
-            format!("{} holds something else than GitLab's ID token", sanitize_line(id_token_variable))
+            format!("{} holds something else than GitLab's ID token", sanitize_line(variable))
         }
         Err(error) => error.to_string(),
     };
@@ -137,67 +120,61 @@ fn gitlab_job<W: Write>(
     let kind = if text("CI_COMMIT_TAG").is_some() { "tag" } else { "branch" };
     let r#ref = text("CI_COMMIT_REF_NAME");
     let project = text("CI_PROJECT_PATH").unwrap_or_default();
-    let (namespace, name) = project.rsplit_once('/').unzip();
-    Ok(of_variables(
-        &why,
-        vec![
-            ("namespace path", namespace.map(str::to_owned)),
-            ("project path", name.map(str::to_owned)),
-            ("ref type", r#ref.is_some().then(|| kind.to_owned())),
-            ("ref", r#ref),
-            ("environment", text("CI_ENVIRONMENT_NAME")),
-            ("issuer", text("CI_SERVER_URL").filter(|server| server != "https://gitlab.com")),
-        ],
-    ))
+    let policy = project.rsplit_once('/').map(|(namespace, project)| TrustPolicy::GitLab {
+        namespace_path: Some(namespace.to_owned()),
+        project_path: project.to_owned(),
+        r#ref: Field::of_ref(r#ref.is_some().then_some(kind), r#ref.clone()),
+        environment: Field::of_job(text("CI_ENVIRONMENT_NAME"), "leave empty: the job names none"),
+    });
+    let issuer = text("CI_SERVER_URL").filter(|server| server != "https://gitlab.com");
+    Ok(job_of_variables(&why, policy, Run { event: None, r#ref, issuer }))
 }
 
-/// One job for each workflow file that logs in.
-fn from_repository() -> anyhow::Result<Vec<Job>> {
-    let context = "this is no job, and no repository to read a policy from";
-    let Remote { host, path } = repository::origin().context(context)?;
+/// A job for each workflow file of the repository that logs in.
+fn jobs_of_repository() -> Result<Vec<Job>, Error> {
+    let Remote { host, path } = repository::origin()?;
     let known_by = format!("by this repository (`origin` is {path} at {host})");
-    let (namespace, name) = path.rsplit_once('/').unwrap_or_default();
-    let (namespace, name) = (Some(namespace.to_owned()), Some(name.to_owned()));
-    let absent = "the one that the job names, else empty";
+    let (namespace, repository) = path.rsplit_once('/').unwrap_or_default();
+    let job = |name: &str, policy| Job {
+        name: name.to_owned(),
+        known_by: known_by.clone(),
+        policy: Some(policy),
+        run: Run::default(),
+    };
+    let publishing = "the job that publishes";
     match host.as_str() {
         "github.com" => {
-            let job = |named: &str, file: Option<String>, environment: Option<String>| Job {
-                named: named.to_owned(),
-                known_by: known_by.clone(),
-                facts: explain::known(vec![
-                    ("repository owner", namespace.clone()),
-                    ("repository", name.clone()),
-                    ("workflow", file),
-                    (
-                        "workflow hint",
-                        Some("the one that logs in: none in .github/workflows names a login step yet".into()),
-                    ),
-                    ("environment hint", environment),
-                ]),
+            let policy = |workflow_file, environment: String| TrustPolicy::GitHub {
+                repository_owner: namespace.to_owned(),
+                repository: Some(repository.to_owned()),
+                workflow_file,
+                environment: Field::hint(environment),
             };
-            let workflows = repository::workflows(&repository::folder().context(context)?)?;
+            let workflows = repository::workflows(&repository::folder()?)?;
             if workflows.is_empty() {
-                return Ok(vec![job("the job that publishes", None, Some(absent.to_owned()))]);
+                let hint = "the one that logs in: none in .github/workflows names a login step yet";
+                return Ok(vec![job(publishing, policy(Field::hint(hint), ENVIRONMENT_OF_JOB.to_owned()))]);
             }
             let environment = |names: &[String]| match names {
-                [] => Some("leave empty: none was found in the file".to_owned()),
-                names if names.iter().any(|name| name.contains("${{")) => Some(absent.to_owned()),
-                names => Some(format!("{}, if the job that logs in names it, else empty", names.join(" or "))),
+                [] => "leave empty: none was found in the file".to_owned(),
+                names if names.iter().any(|name| name.contains("${{")) => ENVIRONMENT_OF_JOB.to_owned(),
+                names => format!("{}, if the job that logs in names it, else empty", names.join(" or ")),
             };
-            let workflows = workflows.into_iter();
-            Ok(workflows.map(|it| job(&it.file, Some(it.file.clone()), environment(&it.environments))).collect())
+            let of_file = |it: repository::Workflow| {
+                let environment = environment(&it.environments);
+                job(&it.file, policy(Field::of_job(Some(it.file.clone()), ""), environment))
+            };
+            Ok(workflows.into_iter().map(of_file).collect())
         }
-        "gitlab.com" => {
-            let facts = vec![
-                ("namespace path", namespace),
-                ("project path", name),
-                ("environment hint", Some(absent.to_owned())),
-            ];
-            Ok(vec![Job { named: "the job that publishes".to_owned(), known_by, facts: explain::known(facts) }])
-        }
-        host => anyhow::bail!(
-            "the remote `origin` is at {host}: nuget.org knows jobs of github.com and gitlab.com only (an alias in the \
-             configuration of ssh is not looked up)"
-        ),
+        "gitlab.com" => Ok(vec![job(
+            publishing,
+            TrustPolicy::GitLab {
+                namespace_path: Some(namespace.to_owned()),
+                project_path: repository.to_owned(),
+                r#ref: Field::of_ref(None, None),
+                environment: Field::hint(ENVIRONMENT_OF_JOB),
+            },
+        )]),
+        _ => Err(Error::UnknownHost { host }),
     }
 }

@@ -1,4 +1,4 @@
-//! What is known of the job, for explaining. Nothing is decided by it.
+//! What is known of the job and of the settings, to explain an error. It decides nothing.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,58 +6,102 @@ use std::io::Read;
 use serde::Deserialize;
 
 use crate::environment::{Ci, Environment};
+use crate::explain::trust_policy::{Run, TrustPolicy};
 use crate::sanitize::sanitize_line;
 use crate::settings::Settings;
 use crate::trusted_publishing::claims::Claims;
 
-use super::template::{Facts, known};
-
 /// Longest file of an event that is read, in bytes. That of a pull request has some 30 kB.
 const LONGEST_EVENT: u64 = 4 * 1024 * 1024;
 
-/// What the user chose.
-pub fn of_settings(settings: &Settings) -> Facts {
-    known(vec![
-        ("user", Some(sanitize_line(&settings.user))),
-        ("audience", Some(sanitize_line(&settings.audience))),
-        ("service", Some(settings.service.configured_endpoint().without_query())),
-        ("id token variable", Some(settings.id_token_variable.clone())),
-    ])
+/// What is known, safe to show.
+pub(crate) struct Context {
+    pub(crate) ci: Ci,
+    pub(crate) settings: Option<KnownSettings>,
+    /// The policy that the job needs.
+    pub(crate) policy: Option<TrustPolicy>,
+    pub(crate) run: Run,
+    /// The workflow file that calls the one that defines the job.
+    pub(crate) caller: Option<String>,
+    /// Who started the run.
+    pub(crate) actor: Option<String>,
+    /// What started the run, where the ID token cannot say it.
+    pub(crate) event: String,
+    /// The repository that the run's pull request comes from, if it is another one.
+    pub(crate) fork: Option<String>,
 }
 
-/// What the ID token says, under the names that nuget.org's forms for policies have.
-pub fn of_claims(claims: &Claims) -> Facts {
-    let repository = claims.text("repository").unwrap_or_default();
-    let project = claims.text("project_path").unwrap_or_default();
-    known(vec![
-        ("repository owner", claims.text("repository_owner")),
-        ("repository", repository.split_once('/').map(|(_, name)| name.to_owned())),
-        ("namespace path", claims.text("namespace_path")),
-        ("project path", project.rsplit_once('/').map(|(_, name)| name.to_owned())),
-        ("ref type", claims.text("ref_type").filter(|_| !project.is_empty())),
-        ("workflow", claims.workflow()),
-        ("caller", claims.caller()),
-        ("environment", claims.text("environment")),
-        ("event", claims.text("event_name")),
-        ("ref", claims.text("ref")),
-        ("issuer", claims.text("iss")),
-    ])
+/// Settings that explanations name.
+pub(crate) struct KnownSettings {
+    pub(crate) user: String,
+    pub(crate) audience: String,
+    /// URL of the token service or the service index.
+    pub(crate) service: String,
+    pub(crate) id_token_variable: String,
 }
 
-/// Where this is, as far as an advice depends on it.
-pub fn of_place(place: Ci) -> Facts {
-    known(vec![("gitlab", (place == Ci::GitLab).then(String::new))])
+impl Context {
+    pub(crate) fn of_ci(ci: Ci) -> Context {
+        let (settings, policy, run, caller) = (None, None, Run::default(), None);
+        Context { ci, settings, policy, run, caller, actor: None, event: String::new(), fork: None }
+    }
+
+    pub(crate) fn add_settings(&mut self, settings: &Settings) {
+        self.settings = Some(KnownSettings {
+            user: sanitize_line(&settings.user),
+            audience: sanitize_line(&settings.audience),
+            service: settings.service.configured_endpoint().without_query(),
+            id_token_variable: settings.id_token_variable.clone(),
+        });
+    }
+
+    pub(crate) fn add_claims(&mut self, claims: &Claims) {
+        self.policy = TrustPolicy::of_claims(claims);
+        self.run = Run::of_claims(claims);
+        self.caller = claims.caller();
+    }
+
+    /// Adds what GitHub's runner says of the run: who started it, and whether from a fork.
+    pub(crate) fn add_run(&mut self, environment: &Environment<'_>) {
+        self.actor = environment.shown("GITHUB_ACTOR");
+        self.event = environment.shown("GITHUB_EVENT_NAME").unwrap_or_default();
+        if self.event.starts_with("pull_request") && self.event != "pull_request_target" {
+            self.fork = fork(environment);
+        }
+    }
+
+    /// The user of the login.
+    pub(crate) fn user(&self) -> &str {
+        self.settings.as_ref().map_or("?", |settings| &settings.user)
+    }
+
+    pub(crate) fn audience(&self) -> &str {
+        self.settings.as_ref().map_or("?", |settings| &settings.audience)
+    }
+
+    pub(crate) fn service(&self) -> &str {
+        self.settings.as_ref().map_or("?", |settings| &settings.service)
+    }
+
+    pub(crate) fn id_token_variable(&self) -> &str {
+        self.settings.as_ref().map_or("?", |settings| &settings.id_token_variable)
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        self.run.issuer.as_deref().unwrap_or("?")
+    }
+
+    /// Whether `user` is the name of the repository's owner.
+    pub(crate) fn user_is_repository_owner(&self) -> bool {
+        let owner = match &self.policy {
+            Some(TrustPolicy::GitHub { repository_owner, .. }) => repository_owner,
+            _ => return false,
+        };
+        self.user().eq_ignore_ascii_case(owner)
+    }
 }
 
-/// What GitHub's runner says of the run: who started it, and whether from a fork.
-pub fn of_run(environment: &Environment<'_>) -> Facts {
-    let text = |name| environment.shown(name);
-    let event = text("GITHUB_EVENT_NAME").unwrap_or_default();
-    let fork = fork(environment).filter(|_| event.starts_with("pull_request") && event != "pull_request_target");
-    known(vec![("actor", text("GITHUB_ACTOR")), ("fork", fork), ("quoted event", Some(format!("'{event}'")))])
-}
-
-/// The repository that this run's pull request comes from, by the file with the event; none that is the base itself.
+/// The repository that this run's pull request comes from, by the file with the event; none if it is the base itself.
 fn fork(environment: &Environment<'_>) -> Option<String> {
     // Not a pipe, which would be waited for.
     let path = environment.path("GITHUB_EVENT_PATH").filter(|path| path.is_file())?;
@@ -67,7 +111,7 @@ fn fork(environment: &Environment<'_>) -> Option<String> {
 }
 
 /// The repository that a pull request comes from, if it is another one; from the event's JSON.
-pub fn fork_of(event: &[u8]) -> Option<String> {
+pub(crate) fn fork_of(event: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Event {
         pull_request: PullRequest,

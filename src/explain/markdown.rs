@@ -1,22 +1,31 @@
-//! Outside text in Markdown, where it must stay text.
+//! Text from outside in Markdown, where it must stay text.
 
-/// Text as a code span, in which nothing has a meaning: fenced by one backtick more than it holds (CommonMark, section
+use std::fmt;
+
+/// Text as a code span, in which nothing has a meaning: fenced by one backtick more than it contains (CommonMark, section
 /// 6.1).
-pub fn code(text: &str) -> String {
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest + 1);
-    match text {
-        "" => "(empty)".to_owned(),
-        // A span can't begin or end with a backtick of its own, nor keep blanks at both ends.
-        _ if text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']) => format!("{fence} {text} {fence}"),
-        _ => format!("{fence}{text}{fence}"),
+pub(crate) struct Code<T>(pub(crate) T);
+
+impl<T: AsRef<str>> fmt::Display for Code<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.as_ref();
+        let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+        let fence = "`".repeat(longest + 1);
+        match text {
+            "" => formatter.write_str("(empty)"),
+            // A span cannot begin or end with a backtick of its own, nor keep blanks at both ends.
+            _ if text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']) => {
+                write!(formatter, "{fence} {text} {fence}")
+            }
+            _ => write!(formatter, "{fence}{text}{fence}"),
+        }
     }
 }
 
-/// Text in a cell of a table. A `|` would end even a code span there, and a backslash before it is no help (GFM, section
-/// 4.10): look-alikes stand for both.
-pub fn cell(text: &str) -> String {
-    code(&text.replace('|', "\u{2758}").replace('\\', "\u{ff3c}"))
+/// Text in a cell of a table. A `|` would end even a code span there, and a backslash before it does not help (GFM, section
+/// 4.10): look-alikes replace both.
+pub(crate) fn cell(text: &str) -> String {
+    Code(text.replace('|', "\u{2758}").replace('\\', "\u{ff3c}")).to_string()
 }
 
 #[cfg(test)]
@@ -25,6 +34,7 @@ mod tests {
 
     #[test]
     fn a_code_span_is_fenced_by_more_backticks_than_it_holds() {
+        let code = |text: &str| Code(text).to_string();
         assert_eq!(code("a"), "`a`");
         assert_eq!(code("a`b``c"), "```a`b``c```");
         assert_eq!(code("`a"), "`` `a ``");

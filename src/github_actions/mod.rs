@@ -1,4 +1,4 @@
 //! GitHub's runner: the log that it reads commands from, and the files that it reads after a step.
 
 pub mod log;
-pub mod output_file;
+pub(crate) mod output_file;

@@ -5,47 +5,56 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
-use crate::process::survive_file_size_limit;
 use crate::random::random;
 
-/// A file of the runner's that takes names and values: GITHUB_OUTPUT or GITHUB_ENV. Tried before anything was sent.
-pub struct OutputFile {
+/// A file of the runner's that takes names and values: GITHUB_OUTPUT or GITHUB_ENV. Tried before anything is sent.
+pub(crate) struct OutputFile {
+    variable: &'static str,
     path: PathBuf,
 }
 
-/// Why nothing can be delivered.
+/// The API key cannot be written for later steps. `variable` names the file.
 #[derive(Debug, thiserror::Error)]
-pub enum OutputFileError {
+pub(crate) enum OutputFileError {
     /// The variable is unset, empty or blank.
-    #[error("{0} is not set, so the API key could not be handed on")]
-    Unset(&'static str),
-    /// The file can't be opened, or is no regular file (a key written to a terminal or a pipe would be shown).
+    #[error("{variable} is not set, so the API key could not be handed on")]
+    Unset { variable: &'static str },
+    /// The file cannot be opened, or is not a regular file (a key written to a terminal or a pipe would be shown).
     #[error("the file in {variable} can't take the API key: {}: {cause}", path.display())]
-    Unwritable {
-        /// Which variable.
-        variable: &'static str,
-        /// What the variable holds.
-        path: PathBuf,
-        /// Why not.
-        cause: io::Error,
-    },
+    Unusable { variable: &'static str, path: PathBuf, cause: io::Error },
+    /// It could not be written.
+    #[error("the file in {variable} can't take the API key: {cause}")]
+    Unwritten { variable: &'static str, cause: io::Error },
+}
+
+impl OutputFileError {
+    pub(crate) fn variable(&self) -> &'static str {
+        match self {
+            OutputFileError::Unset { variable }
+            | OutputFileError::Unusable { variable, .. }
+            | OutputFileError::Unwritten { variable, .. } => variable,
+        }
+    }
 }
 
 impl OutputFile {
     /// Opens the file that the runner made for this step, and named in `variable`. It is not created: a runner that did
     /// not make it would not read it.
-    pub fn open(variable: &'static str, environment: &Environment<'_>) -> Result<OutputFile, OutputFileError> {
-        let path = environment.path(variable).ok_or(OutputFileError::Unset(variable))?;
+    pub(crate) fn open(variable: &'static str, environment: &Environment<'_>) -> Result<OutputFile, OutputFileError> {
+        let path = environment.path(variable).ok_or(OutputFileError::Unset { variable })?;
         match open(&path) {
-            Ok(_) => Ok(OutputFile { path }),
-            Err(cause) => Err(OutputFileError::Unwritable { variable, path, cause }),
+            Ok(_) => Ok(OutputFile { variable, path }),
+            Err(cause) => Err(OutputFileError::Unusable { variable, path, cause }),
         }
     }
 
     /// Appends records in one write, so that a step that is killed leaves all of them or none; after an error the file
-    /// is as it was. Gives what can take them back. What a value holds can't end its record or begin another: the
-    /// delimiter is random, and checked not to stand in it.
-    pub fn append(&self, records: &[(&str, &str)]) -> io::Result<Appended> {
+    /// is as it was. A value cannot end its record or begin another: the delimiter is random, and not in the value.
+    pub(crate) fn append(&self, records: &[(&str, &str)]) -> Result<Appended, OutputFileError> {
+        self.try_append(records).map_err(|cause| OutputFileError::Unwritten { variable: self.variable, cause })
+    }
+
+    fn try_append(&self, records: &[(&str, &str)]) -> io::Result<Appended> {
         // Once more: the runner reads the file that is there in the end.
         let mut file = open(&self.path)?;
         let mut text = String::new();
@@ -61,10 +70,8 @@ impl OutputFile {
             };
             text.push_str(&format!("{name}<<{delimiter}\n{value}\n{delimiter}\n"));
         }
-        let before = file.metadata()?.len();
-        let written = file.write_all(text.as_bytes());
-        let appended = Appended { path: self.path.clone(), before };
-        match written {
+        let appended = Appended { path: self.path.clone(), before: file.metadata()?.len() };
+        match file.write_all(text.as_bytes()) {
             Ok(()) => Ok(appended),
             Err(error) => {
                 // Half a record may be there, where a disk is full.
@@ -75,8 +82,8 @@ impl OutputFile {
     }
 }
 
-/// OutputFile that were appended.
-pub struct Appended {
+/// Records that were appended.
+pub(crate) struct Appended {
     path: PathBuf,
     /// The length of the file before, in bytes.
     before: u64,
@@ -84,24 +91,23 @@ pub struct Appended {
 
 impl Appended {
     /// Makes the file what it was before. If this fails, there is nothing left to try.
-    pub fn undo(self) {
+    pub(crate) fn undo(self) {
         // Anew, since Windows lets nobody shorten a file who may only append to it.
         let _ = OpenOptions::new().write(true).open(self.path).and_then(|file| file.set_len(self.before));
     }
 }
 
 /// Opens a file that the runner made, to be appended to.
-pub fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     // Before opening: that alone would wait for ever where the path is a pipe that nobody reads.
     if !path.metadata()?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    survive_file_size_limit();
     OpenOptions::new().read(true).append(true).open(path)
 }
 
 /// Whether the next record begins on a line of its own.
-pub fn ends_with_newline(file: &mut File) -> io::Result<bool> {
+pub(crate) fn ends_with_newline(file: &mut File) -> io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(true);
     }

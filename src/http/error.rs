@@ -1,25 +1,28 @@
-//! What can go wrong between a request and a usable answer, and what that says about a fresh attempt.
+//! What can go wrong between a request and a usable response, and what that means for another attempt.
 
-use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 use reqwest::StatusCode;
 
 use crate::http::tls::CertificateError;
-use crate::retry::Retry;
+use crate::retry::{Retry, Seconds};
 use crate::sanitize::{LONGEST, truncate};
+use crate::secret::InvalidSecret;
+
+/// Longest body that is read, in bytes. Real ones take a few kilobytes. (hyper bounds the head.)
+pub(crate) const LONGEST_BODY: usize = 1024 * 1024;
 
 /// Temporary statuses: the server is busy, restarting or unreachable behind its front (RFC 9110; 425 is RFC 8470).
 const TRANSIENT_STATUSES: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
 
-/// Why a request brought nothing.
+/// Why a request gave no usable response. `host` is the host that was asked, `proxy` the proxy on the way.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// No connection: name resolution, TCP or TLS. Nothing was sent.
+pub(crate) enum Error {
+    /// No connection: name resolution or TCP. Nothing was sent.
     #[error("cannot connect to {host}: {problem}")]
     NotConnected { host: String, problem: String },
-    /// No connection, and the proxy is between; `head` is of its answer, if it gave one.
+    /// No connection through the proxy; `head` is of the proxy's response, if it gave one. Nothing was sent.
     #[error("the proxy {proxy} {}gives no connection to {host}: {}", match head {
         Some(head) if head.is_temporary() => "temporarily ",
         _ => "",
@@ -27,76 +30,120 @@ pub enum Failure {
         Some(head) => format!("it answered {head}"),
         None => problem.clone(),
     })]
-    Proxy { proxy: String, host: String, head: Option<ResponseHead>, problem: String },
-    /// The certificate of the other side is not to be trusted, or that of the https proxy between.
-    #[error("{}{untrusted}", match proxy {
+    Proxy { proxy: Proxy, host: String, head: Option<ResponseHead>, problem: String },
+    /// The certificate of the server is refused, or that of the https proxy. Nothing was sent.
+    #[error("{}{error}", match proxy {
         Some(proxy) => format!("the proxy {proxy} gives no connection to {host}: "),
         None => format!("cannot connect to {host}: "),
     })]
-    CertificateError { host: String, proxy: Option<String>, untrusted: CertificateError },
-    /// The other side refuses TLS, or speaks none that both know; `temporary` if it has a problem of the moment. Nothing
-    /// was sent.
+    Certificate { host: String, proxy: Option<Proxy>, error: CertificateError },
+    /// TLS fails otherwise; `temporary` if the server reports a problem of its own. Nothing was sent.
     #[error("cannot connect to {host}: TLS {}{}: {problem}", if *temporary { "breaks off" } else { "fails" }, match proxy {
         Some(proxy) => format!(" behind the proxy {proxy}"),
         None => String::new(),
     })]
-    NoTls { host: String, proxy: Option<String>, problem: String, temporary: bool },
-    /// The connection broke or fell silent before the answer was complete, or what came is not HTTP.
-    #[error("the answer of {host}{} {problem}", head.as_ref().map(|head| format!(" ({head})")).unwrap_or_default())]
-    NoAnswer { host: String, head: Option<ResponseHead>, problem: String },
-    /// More came than an answer can hold.
-    #[error("{host} answered {part}")]
-    TooLong { host: String, part: String },
-    /// The other side said no.
+    Tls { host: String, proxy: Option<Proxy>, problem: String, temporary: bool },
+    /// The connection ended or was silent before the response was complete, or the response is not HTTP.
+    #[error("the answer of {host}{} {reason}", head.as_ref().map(|head| format!(" ({head})")).unwrap_or_default())]
+    NoResponse { host: String, head: Option<ResponseHead>, reason: NoResponse },
+    /// The response is larger than any real one; without `head`, its head is.
+    #[error("{host} answered {}", match head {
+        Some(head) => format!("{head} with more than {LONGEST_BODY} bytes"),
+        None => "a head that is too long".to_owned(),
+    })]
+    TooLong { host: String, head: Option<ResponseHead> },
+    /// Another status than 200.
     #[error(transparent)]
-    Rejected(#[from] Rejection),
-    /// The other side said yes, but without what was asked for.
-    #[error("{host} answered HTTP 200, but {problem}")]
-    Unusable { host: String, problem: String },
+    Rejected(Rejection),
+    /// A 200 without what was asked for.
+    #[error("{host} answered HTTP 200, but {reason}")]
+    Unusable { host: String, reason: Unusable },
 }
 
-impl Failure {
-    /// The whole of the service's own words, if it said no in such.
-    pub fn words(&self) -> Option<&str> {
+/// A proxy, as messages name it: without user and password.
+#[derive(Debug, Clone)]
+pub(crate) struct Proxy {
+    /// Host and port.
+    pub(crate) address: String,
+    /// The environment variable that names it.
+    pub(crate) variable: &'static str,
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} in {}", self.address, self.variable)
+    }
+}
+
+/// Why there is no complete response.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoResponse {
+    #[error("did not come completely within {}", Seconds(*.0))]
+    TimedOut(Duration),
+    #[error("could not be read: {0}")]
+    Unreadable(String),
+    #[error("ends in the middle of its JSON")]
+    Incomplete,
+}
+
+/// Why a 200 is of no use. Reads on from "answered HTTP 200, but".
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unusable {
+    #[error("with a web page instead of JSON with {wanted}")]
+    Page { wanted: &'static str },
+    #[error("the answer is not JSON with {wanted}")]
+    NotJson { wanted: &'static str },
+    #[error("the `{field}` in its answer {problem}")]
+    InvalidSecret { field: &'static str, problem: InvalidSecret },
+    #[error("the `value` in its answer is not a JSON web token")]
+    NotAJsonWebToken,
+    #[error("the `value` in its answer is one that was used before")]
+    RepeatedIdToken,
+}
+
+impl Error {
+    /// The service's message, if it rejected the request with one.
+    pub(crate) fn message(&self) -> Option<&str> {
         match self {
-            Failure::Rejected(Rejection { body: Body::Message(words), .. }) => Some(words),
+            Error::Rejected(Rejection { body: Body::Message(message), .. }) => Some(message),
             _ => None,
         }
     }
 
-    /// Whether what was to be sent may have arrived: there was a connection.
-    pub fn was_sent(&self) -> bool {
-        let unsent = matches!(self, Failure::NotConnected { .. } | Failure::Proxy { .. });
-        !unsent && !matches!(self, Failure::CertificateError { .. } | Failure::NoTls { .. })
+    /// Whether the request may have arrived: there was a connection.
+    pub(crate) fn was_sent(&self) -> bool {
+        match self {
+            Error::NotConnected { .. } | Error::Proxy { .. } | Error::Certificate { .. } | Error::Tls { .. } => false,
+            Error::NoResponse { .. } | Error::TooLong { .. } | Error::Rejected(_) | Error::Unusable { .. } => true,
+        }
     }
 
-    /// What this says about a fresh attempt, whatever the service.
-    pub fn retry(&self) -> Retry {
+    /// What this means for another attempt, whatever the service.
+    pub(crate) fn retry(&self) -> Retry {
         match self {
-            Failure::NotConnected { .. } | Failure::NoTls { temporary: true, .. } => Retry::After(None),
-            Failure::Proxy { head, .. } => head.map_or(Retry::After(None), |head| head.retry()),
+            Error::NotConnected { .. } | Error::Tls { temporary: true, .. } => Retry::After(None),
+            Error::Proxy { head, .. } => head.map_or(Retry::After(None), |head| head.retry()),
             // One server of several may be set up wrongly.
-            Failure::NoTls { .. } => Retry::Once(None),
-            // A cut rejection made nothing, and its words may come whole the next time.
-            Failure::NoAnswer { head: Some(head), .. } if !head.status.is_success() => Retry::After(head.retry_after),
-            Failure::NoAnswer { .. } => Retry::ResponseLost,
-            Failure::CertificateError { .. } | Failure::TooLong { .. } | Failure::Unusable { .. } => Retry::Never,
-            Failure::Rejected(rejection) => rejection.head.retry(),
+            Error::Tls { .. } => Retry::Once(None),
+            // An incomplete rejection created nothing, and may be complete the next time.
+            Error::NoResponse { head: Some(head), .. } if !head.status.is_success() => Retry::After(head.retry_after),
+            Error::NoResponse { .. } => Retry::ResponseLost,
+            Error::Certificate { .. } | Error::TooLong { .. } | Error::Unusable { .. } => Retry::Never,
+            Error::Rejected(rejection) => rejection.head.retry(),
         }
     }
 }
 
-/// What stands above an answer's body.
+/// Status and headers of a response, as far as they count.
 #[derive(Debug, Clone, Copy)]
-pub struct ResponseHead {
-    /// The HTTP status.
-    pub status: StatusCode,
-    /// How long to stay away, if the other side said so.
-    pub retry_after: Option<Duration>,
+pub(crate) struct ResponseHead {
+    pub(crate) status: StatusCode,
+    /// Time to wait before the next request, if the server named one.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl ResponseHead {
-    fn is_temporary(&self) -> bool {
+    pub(crate) fn is_temporary(&self) -> bool {
         TRANSIENT_STATUSES.contains(&self.status.as_u16())
     }
 
@@ -112,39 +159,37 @@ impl fmt::Display for ResponseHead {
     }
 }
 
-/// The other side answered, and said no.
+/// The service rejected the request.
 #[derive(Debug)]
-pub struct Rejection {
-    /// Who answered.
-    pub host: String,
-    /// With which status; never 200.
-    pub head: ResponseHead,
-    /// With what.
-    pub body: Body,
+pub(crate) struct Rejection {
+    pub(crate) host: String,
+    /// Its status is not 200.
+    pub(crate) head: ResponseHead,
+    pub(crate) body: Body,
 }
 
-/// What a rejection has to say.
+/// What a rejection contains.
 #[derive(Debug)]
-pub enum Body {
-    /// The service's own words: one line, made safe to show, possibly longer than what is shown of it.
+pub(crate) enum Body {
+    /// The service's message: one line, safe to show, possibly longer than what is shown of it.
     Message(String),
-    /// A web page, which the service does not speak in.
+    /// A web page, which is not of the service.
     Page,
     /// Something else, or nothing.
     Other,
 }
-
-impl Error for Rejection {}
 
 impl fmt::Display for Rejection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Rejection { host, head, body } = self;
         write!(formatter, "{host} answered {head}")?;
         match body {
-            Body::Message(words) => write!(formatter, ": {}", truncate(words.clone(), LONGEST)),
+            Body::Message(message) => write!(formatter, ": {}", truncate(message.clone(), LONGEST)),
             _ if head.status.is_redirection() => formatter.write_str(", a redirect, which is never followed"),
             Body::Page => formatter.write_str(" with a web page instead of a message"),
             Body::Other => formatter.write_str(" without a message of its own"),
         }
     }
 }
+
+impl std::error::Error for Rejection {}

@@ -1,7 +1,24 @@
 //! HTTP: the one client, its proxy, its certificates, and what can go wrong between a request and its response.
 
-pub mod client;
-pub mod error;
-pub mod proxy;
-pub mod thread;
-pub mod tls;
+pub(crate) mod client;
+pub(crate) mod error;
+pub(crate) mod proxy;
+pub(crate) mod response;
+pub(crate) mod thread;
+pub(crate) mod tls;
+
+use std::io;
+
+use proxy::ProxyError;
+use tls::TrustError;
+
+/// The client cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SetupError {
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    #[error("the network's thread can't be started: {0}")]
+    Thread(io::Error),
+}

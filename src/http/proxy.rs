@@ -8,13 +8,14 @@ use url::Url;
 
 use crate::endpoint::{authority, is_host, parse_url};
 use crate::environment::{Environment, NotUnicode};
+use crate::http::error;
 
 /// Hosts that never go through a proxy: this machine.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1,::ffff:127.0.0.0/104";
 
 /// The proxy for https.
 #[derive(Clone)]
-pub struct Proxy {
+pub(crate) struct Proxy {
     url: Url,
     /// Where it is set.
     variable: &'static str,
@@ -23,7 +24,7 @@ pub struct Proxy {
 
 /// A proxy variable that can't be used. Its value is not shown: it may hold a password.
 #[derive(Debug, thiserror::Error)]
-pub enum ProxyError {
+pub(crate) enum ProxyError {
     /// It is not the URL of a proxy.
     #[error("the environment variable {0} is not the URL of an HTTP proxy; give one such as http://proxy.example:8080")]
     Malformed(&'static str),
@@ -35,7 +36,7 @@ pub enum ProxyError {
 impl Proxy {
     /// Reads `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`; the same in lower case wins, as in curl. `HTTP_PROXY` is only
     /// checked: plain http goes to loopback alone, and loopback never goes through a proxy.
-    pub fn from_environment(environment: &Environment<'_>) -> Result<Option<Proxy>, ProxyError> {
+    pub(crate) fn from_environment(environment: &Environment<'_>) -> Result<Option<Proxy>, ProxyError> {
         let first = |mut names: [&'static str; 2]| -> Result<Option<(&'static str, String)>, NotUnicode> {
             if cfg!(windows) {
                 // Both are one variable there, and its usual name is in upper case.
@@ -61,17 +62,17 @@ impl Proxy {
     }
 
     /// Whether requests to a URL go through this proxy.
-    pub fn serves(&self, url: &Url) -> bool {
+    pub(crate) fn serves(&self, url: &Url) -> bool {
         url.as_str().parse::<Uri>().is_ok_and(|uri| self.served.intercept(&uri).is_some())
     }
 
     /// Host and port, without user and password, and the variable that they are in: how messages name the proxy.
-    pub fn name(&self) -> String {
-        format!("{} in {}", authority(&self.url), self.variable)
+    pub(crate) fn name(&self) -> error::Proxy {
+        error::Proxy { address: authority(&self.url), variable: self.variable }
     }
 
     /// The proxy's own URL, password included: for the client alone.
-    pub fn url(&self) -> Url {
+    pub(crate) fn url(&self) -> Url {
         self.url.clone()
     }
 }

@@ -1,67 +1,77 @@
-//! The thread that the sockets live on.
+//! The thread that owns the sockets. Everything above it is synchronous.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
-use anyhow::Context;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 
-/// A thread of its own for the sockets: a peer that sends without a pause keeps it busy, and must not keep the clock
-/// from being looked at.
-pub struct NetworkThread {
+use crate::clock::Clock;
+
+/// A separate thread for the sockets: a server that sends without a pause keeps it busy, and must not keep the deadline
+/// from being noticed.
+pub(crate) struct NetworkThread {
     runtime: Handle,
-    /// Dropped with this, which ends the thread.
+    /// Its end ends the thread.
     _stop: oneshot::Sender<()>,
 }
 
 impl NetworkThread {
-    /// Starts it.
-    pub fn start() -> anyhow::Result<NetworkThread> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.context("the network's runtime can't be set up")?;
+    pub(crate) fn start() -> io::Result<NetworkThread> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
             let _ = runtime.block_on(stopped);
-            // Without waiting: a name may still be being resolved.
+            // Without waiting for anything.
             runtime.shutdown_background();
         };
-        thread::Builder::new().spawn(serve).context("the network's thread can't be started")?;
+        thread::Builder::new().spawn(serve)?;
         Ok(NetworkThread { runtime: handle, _stop: stop })
     }
 
-    /// What `future` gives, which runs on the thread for as long as somebody waits for it; `None` if it broke off.
-    pub async fn run<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Option<T> {
-        struct Aborted(AbortHandle);
-        impl Drop for Aborted {
-            fn drop(&mut self) {
-                self.0.abort();
+    /// Runs `future` on the thread and waits for its output; `None` after `limit`, when the future is dropped.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+        limit: Duration,
+        clock: &dyn Clock,
+    ) -> Option<T> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let task = self.runtime.spawn(async move {
+            let _ = sender.send(future.await);
+        });
+        let mut output = None;
+        clock.wait_for(limit, &mut |limit| match receiver.recv_timeout(limit) {
+            Ok(received) => {
+                output = Some(received);
+                true
             }
-        }
-        let task = self.runtime.spawn(future);
-        let _aborted = Aborted(task.abort_handle());
-        task.await.ok()
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => false,
+        });
+        task.abort();
+        output
     }
 }
 
-/// Resolves a name on a thread of its own, which the system's resolver blocks. Where no thread can be started (at a limit of
-/// processes), that is an error: the client's own resolver would panic.
-pub struct Resolver;
+/// Resolves each name on a thread, which the system's resolver blocks. Where no thread can be started (at a process limit),
+/// that is an error: the client's own resolver would panic.
+pub(crate) struct Resolver;
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        // Whatever a resolver says.
+        // Whatever a resolver returns for it.
         if name.as_str() == "localhost" {
             let loopback = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))];
             return Box::pin(async move { Ok(Box::new(loopback.into_iter()) as Addrs) });
         }
         let (sender, resolved) = oneshot::channel();
         let resolve = move || {
-            // Nobody may wait for it any more.
+            // The request may have ended meanwhile.
             let _ = sender.send((name.as_str(), 0).to_socket_addrs());
         };
         let started = thread::Builder::new().spawn(resolve);

@@ -28,7 +28,7 @@ const LONGEST_FILE: u64 = 8 * 1024 * 1024;
 /// A variable that names certificates which can't be used.
 #[derive(Debug, thiserror::Error)]
 #[error("the environment variable {variable} names {}, which can't be used: {problem}", path.display())]
-pub struct TrustError {
+pub(crate) struct TrustError {
     variable: &'static str,
     path: PathBuf,
     problem: String,
@@ -36,7 +36,7 @@ pub struct TrustError {
 
 /// The other side's certificate is refused.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum CertificateError {
+pub(crate) enum CertificateError {
     /// Its issuer is not trusted.
     #[error("the certificate of {server} is issued by {}, which is not trusted here (NODE_EXTRA_CA_CERTS adds to what is trusted, SSL_CERT_FILE and SSL_CERT_DIR replace it)", issuer.as_deref().unwrap_or("somebody"))]
     Issuer {
@@ -54,7 +54,7 @@ pub enum CertificateError {
 
 impl CertificateError {
     /// Whose certificate it is.
-    pub fn server(&self) -> &str {
+    pub(crate) fn server(&self) -> &str {
         match self {
             CertificateError::Issuer { server, .. }
             | CertificateError::Invalid { server, .. }
@@ -63,7 +63,7 @@ impl CertificateError {
     }
 
     /// This, where an error of the client is one of a certificate; of `server`, where it does not say whose.
-    pub fn found(error: &(dyn std::error::Error + 'static), server: &str) -> Option<CertificateError> {
+    pub(crate) fn found(error: &(dyn std::error::Error + 'static), server: &str) -> Option<CertificateError> {
         let Error::InvalidCertificate(problem) = error.downcast_ref()? else { return None };
         let ours = match problem {
             rustls::CertificateError::Other(OtherError(untrusted)) => untrusted.downcast_ref::<CertificateError>(),
@@ -142,7 +142,7 @@ const SHA1: [&[u8]; 2] = [b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05", b"\x0
 ///
 /// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the built-in and the system's roots, as with OpenSSL; `NODE_EXTRA_CA_CERTS`
 /// adds to whatever there is, since a self-hosted runner sets it for actions in Node.
-pub fn tls(environment: &Environment<'_>) -> Result<ClientConfig, TrustError> {
+pub(crate) fn config(environment: &Environment<'_>) -> Result<ClientConfig, TrustError> {
     let (roots, replaced) = roots(environment)?;
     let provider = Arc::new(ring::default_provider());
     let verifier = Verifier {

@@ -11,11 +11,11 @@ use crate::secret::{Redactor, Secret};
 
 /// What an ID token says of its job.
 #[derive(Debug, Default)]
-pub struct Claims(Map<String, Value>);
+pub(crate) struct Claims(Map<String, Value>);
 
 impl Claims {
     /// The claims of a token, without what is masked; none if they can't be read.
-    pub fn of(id_token: &Secret, masked: &Redactor) -> Claims {
+    pub(crate) fn of(id_token: &Secret, masked: &Redactor) -> Claims {
         let payload = id_token.reveal().split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
         let mut claims: Map<_, _> = payload.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
         redact_all(&mut claims, masked);
@@ -23,12 +23,12 @@ impl Claims {
     }
 
     /// A claim that is a text with something in it, made safe to show.
-    pub fn text(&self, name: &str) -> Option<String> {
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.0.get(name)?.as_str().map(sanitize_line).filter(|text| !text.is_empty())
     }
 
     /// The audiences that the token is made out to, as they stand.
-    pub fn audiences(&self) -> Vec<&str> {
+    pub(crate) fn audiences(&self) -> Vec<&str> {
         match self.0.get("aud") {
             Some(Value::Array(audiences)) => audiences.iter().filter_map(Value::as_str).collect(),
             audience => Vec::from_iter(audience.and_then(Value::as_str)),
@@ -36,13 +36,13 @@ impl Claims {
     }
 
     /// Every claim, made safe to show. The token is a credential; what it says is not.
-    pub fn all(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(name, value)| sanitize_line(&format!("{name} = {value}")))
     }
 
     /// The workflow file that a policy for this job has to name: `release.yml`. The one that defines the job counts,
     /// which for a reusable workflow is the called one; but one of another repository can't be named at all.
-    pub fn workflow(&self) -> Option<String> {
+    pub(crate) fn workflow(&self) -> Option<String> {
         let triggered = self.text("workflow_ref");
         let defining = self.text("job_workflow_ref").filter(|defining| {
             let repository = defining.split("/.github/workflows/").next().unwrap_or_default();
@@ -52,7 +52,7 @@ impl Claims {
     }
 
     /// The workflow file that was triggered, where it is not the one that a policy has to name.
-    pub fn caller(&self) -> Option<String> {
+    pub(crate) fn caller(&self) -> Option<String> {
         workflow_file(&self.text("workflow_ref")?).filter(|caller| self.workflow().as_ref() != Some(caller))
     }
 }
@@ -77,7 +77,7 @@ fn redact(value: &mut Value, masked: &Redactor) {
 }
 
 /// The file's name in `owner/name/.github/workflows/file@ref`.
-pub fn workflow_file(workflow_ref: &str) -> Option<String> {
+pub(crate) fn workflow_file(workflow_ref: &str) -> Option<String> {
     let (_, file) = workflow_ref.split_once("/.github/workflows/")?;
     file.split('@').next().map(str::to_owned)
 }

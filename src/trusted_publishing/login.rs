@@ -1,14 +1,13 @@
-//! The journey, top to bottom: identity, exchange; an attempt is both, and is made again where that can help.
+//! The login, top to bottom: an attempt is an ID token and its exchange, and is repeated where that can help.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::github_actions::log::Log;
 use crate::http::client::Http;
-use crate::http::error::Failure;
 use crate::retry::{Attempts, Retry, Seconds, StopReason};
 use crate::settings::{Service, Settings, lends_nuget_org_audience};
 use crate::trusted_publishing::claims::Claims;
@@ -16,180 +15,159 @@ use crate::trusted_publishing::id_token::{IdTokenError, IdTokenSource};
 use crate::trusted_publishing::service_index::{self, ServiceIndexError};
 use crate::trusted_publishing::token_service::{ApiKey, ExchangeError, exchange};
 
-/// Why an attempt brought no API key.
+/// Why an attempt gave no API key.
 #[derive(Debug, thiserror::Error)]
-pub enum AttemptError {
-    /// It is not known where to.
+pub(crate) enum AttemptError {
     #[error(transparent)]
-    ServiceIndexError(#[from] ServiceIndexError),
-    /// There was nothing to exchange.
+    ServiceIndex(#[from] ServiceIndexError),
     #[error(transparent)]
-    IdTokenError(#[from] IdTokenError),
-    /// There was nothing to be had for it.
+    IdToken(#[from] IdTokenError),
     #[error("{error}")]
-    ExchangeError {
-        /// Why.
-        error: ExchangeError,
-        /// What the ID token said.
-        claims: Claims,
-    },
-    /// A credential must not go anywhere unmasked.
+    Exchange { error: ExchangeError, claims: Claims },
+    /// A credential must not be handed on unmasked.
     #[error("the log can't be written, so nothing can be masked in it: {0}")]
     NotMasked(#[from] io::Error),
 }
 
 impl AttemptError {
-    fn retry(&self, identity: &IdTokenSource) -> Retry {
+    fn retry(&self, source: &IdTokenSource) -> Retry {
         match self {
-            AttemptError::ServiceIndexError(error) => error.retry(),
-            AttemptError::IdTokenError(error) => error.retry(),
-            AttemptError::ExchangeError { error, .. } => identity.retry(error.retry(), error.0.was_sent()),
+            AttemptError::ServiceIndex(error) => error.retry(),
+            AttemptError::IdToken(error) => error.retry(),
+            AttemptError::Exchange { error, .. } => source.retry(error.retry(), error.error.was_sent()),
             AttemptError::NotMasked(_) => Retry::Never,
         }
-    }
-
-    /// Why a request brought nothing, if that was it.
-    pub fn failure(&self) -> Option<&Failure> {
-        match self {
-            AttemptError::IdTokenError(IdTokenError(failure))
-            | AttemptError::ExchangeError { error: ExchangeError(failure), .. } => Some(failure),
-            AttemptError::ServiceIndexError(ServiceIndexError::Failed(failure)) => Some(failure),
-            AttemptError::ServiceIndexError(_) | AttemptError::NotMasked(_) => None,
-        }
-    }
-
-    /// What the ID token said, if it came that far.
-    pub fn claims(&self) -> Option<&Claims> {
-        if let AttemptError::ExchangeError { claims, .. } = self { Some(claims) } else { None }
     }
 }
 
 /// The last attempt's error, and why it was the last.
 #[derive(Debug)]
-pub struct LoginError {
-    /// What went wrong in the end.
-    pub cause: AttemptError,
-    /// How many attempts there were.
-    pub attempts: u32,
-    /// Why there is no other one.
-    pub end: StopReason,
+pub(crate) struct LoginError {
+    pub(crate) cause: AttemptError,
+    pub(crate) attempts: u32,
+    pub(crate) stop: StopReason,
+}
+
+impl LoginError {
+    /// The claims of the ID token, if there was one.
+    pub(crate) fn claims(&self) -> Option<&Claims> {
+        if let AttemptError::Exchange { claims, .. } = &self.cause { Some(claims) } else { None }
+    }
 }
 
 impl std::error::Error for LoginError {}
 
 impl fmt::Display for LoginError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LoginError { cause, attempts, end } = self;
-        match (attempts, end) {
+        let LoginError { cause, attempts, stop } = self;
+        match (attempts, stop) {
             (1, StopReason::Permanent) => write!(formatter, "{cause}"),
-            (1, end) => write!(formatter, "{cause}\nThere was one attempt: {end}."),
-            (_, end) => write!(formatter, "{cause}\nThere were {attempts} attempts: {end}."),
+            (1, stop) => write!(formatter, "{cause}\nThere was one attempt: {stop}."),
+            (_, stop) => write!(formatter, "{cause}\nThere were {attempts} attempts: {stop}."),
         }
     }
 }
 
-/// What a login brought.
-pub struct Login {
-    /// The key.
-    pub api_key: ApiKey,
-    /// Who gave it.
-    pub host: String,
-    /// How many attempts brought nothing.
-    pub failed: u32,
+/// The result of a login.
+pub(crate) struct LoggedIn {
+    pub(crate) api_key: ApiKey,
+    /// The token service's host.
+    pub(crate) host: String,
+    /// How many attempts failed.
+    pub(crate) failed: u32,
 }
 
-/// Gets an ID token and exchanges it for an API key, with as many attempts as can help before the deadline. Each
-/// credential is masked before anything else happens to it.
-pub async fn login<W: Write, C: Clock>(
-    settings: &Settings,
-    identity: &mut IdTokenSource,
-    http: &Http<'_, C>,
-    clock: &C,
-    runner: &mut Log<W>,
-) -> anyhow::Result<Login> {
-    runner.mask(identity.credential()).map_err(AttemptError::NotMasked)?;
-    let mut attempts = Attempts::begin(clock, settings.timeout);
-    let mut token_service = match &settings.service {
-        Service::At(token_service) => Some(token_service.clone()),
-        Service::IndexedBy(_) => None,
-    };
-    if let Some(warning) = settings.warning() {
-        runner.warning("NuGet login", &warning)?;
-    }
-    let api_key = loop {
-        let attempt = async {
-            let token_service = match &mut token_service {
-                Some(known) => known,
-                unknown => unknown.insert(indexed(settings, http, runner, attempts.left()).await?),
+/// A login with these settings.
+pub(crate) struct Login<'a, 'log> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) source: IdTokenSource,
+    pub(crate) http: Http<'a>,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) log: &'a mut Log<'log>,
+}
+
+impl Login<'_, '_> {
+    /// Gets an ID token and exchanges it for an API key, with as many attempts as can help before the deadline. Each
+    /// credential is masked before anything else happens with it.
+    pub(crate) fn run(mut self) -> Result<LoggedIn, LoginError> {
+        let mut attempts = Attempts::begin(self.clock, self.settings.timeout);
+        let mut token_service = match &self.settings.service {
+            Service::At(token_service) => Some(token_service.clone()),
+            Service::IndexedBy(_) => None,
+        };
+        let mut attempt = self.begin();
+        let api_key = loop {
+            let cause = match attempt.and_then(|()| self.attempt(&mut token_service, &attempts)) {
+                Ok(api_key) => break api_key,
+                Err(cause) => cause,
             };
-            attempt(settings, token_service, identity, http, clock, runner, &attempts).await
+            let next = attempts.next(cause.retry(&self.source));
+            let failed = attempts.failed();
+            let wait = match next {
+                Ok(wait) => wait,
+                Err(stop) => return Err(LoginError { cause, attempts: failed, stop }),
+            };
+            let text = format!("Attempt {failed} failed, the next one follows in {}: {cause}", Seconds(wait));
+            attempt = self.log.info(&text).map_err(AttemptError::NotMasked);
+            self.clock.sleep(wait);
         };
-        let cause = match attempt.await {
-            Ok(api_key) => break api_key,
-            Err(cause) => cause,
-        };
-        let next = attempts.next(cause.retry(identity));
-        let failed = attempts.failed();
-        let wait = match next {
-            Ok(wait) => wait,
-            Err(end) => return Err(LoginError { cause, attempts: failed, end }.into()),
-        };
-        runner.info(&format!("Attempt {failed} failed, the next one follows in {}: {cause}", Seconds(wait)))?;
-        clock.sleep(wait).await;
-    };
-
-    let host = token_service.as_ref().unwrap_or(settings.service.configured_endpoint()).host();
-    Ok(Login { api_key, host, failed: attempts.failed() })
-}
-
-/// The token service that the service index names.
-async fn indexed<W: Write, C: Clock>(
-    settings: &Settings,
-    http: &Http<'_, C>,
-    runner: &mut Log<W>,
-    left: Duration,
-) -> Result<Endpoint, AttemptError> {
-    let index = settings.service.configured_endpoint();
-    let found = service_index::token_service(http, index, left).await?;
-    if lends_nuget_org_audience(&settings.audience, &found) {
-        return Err(ServiceIndexError::Audience { host: index.host(), found: found.host() }.into());
+        let host = token_service.as_ref().unwrap_or(self.settings.service.configured_endpoint()).host();
+        Ok(LoggedIn { api_key, host, failed: attempts.failed() })
     }
-    runner.info(&format!("The token service of {} is {}.", index.host(), found.without_query()))?;
-    Ok(found)
-}
 
-/// One fresh ID token and one exchange.
-async fn attempt<W: Write, C: Clock>(
-    settings: &Settings,
-    token_service: &Endpoint,
-    identity: &mut IdTokenSource,
-    http: &Http<'_, C>,
-    clock: &C,
-    runner: &mut Log<W>,
-    attempts: &Attempts<'_, C>,
-) -> Result<ApiKey, AttemptError> {
-    let began = clock.now();
-    let id_token = identity.id_token(http, &settings.audience, attempts.left()).await;
-    if let Ok(id_token) = &id_token {
-        runner.mask(id_token)?;
-    }
-    if let Some(request_url) = identity.request_url() {
-        runner.debug(&request("GET", request_url, &id_token, clock.now() - began))?;
-    }
-    let id_token = id_token?;
-    if runner.debugs() {
-        for claim in Claims::of(&id_token, &runner.masked()).all() {
-            runner.debug(&format!("claim {claim}"))?;
+    fn begin(&mut self) -> Result<(), AttemptError> {
+        self.log.mask(self.source.credential())?;
+        match self.settings.warning() {
+            Some(warning) => Ok(self.log.warning("NuGet login", &warning)?),
+            None => Ok(()),
         }
     }
 
-    let began = clock.now();
-    let api_key = exchange(http, token_service, &settings.user, &id_token, attempts.left()).await;
-    if let Ok(api_key) = &api_key {
-        runner.mask(&api_key.key)?;
+    /// One fresh ID token and one exchange; before that the service index, until it named the token service.
+    fn attempt(
+        &mut self,
+        token_service: &mut Option<Endpoint>,
+        attempts: &Attempts<'_>,
+    ) -> Result<ApiKey, AttemptError> {
+        let token_service = match token_service {
+            Some(known) => known,
+            unknown => unknown.insert(self.look_up_token_service(attempts.left())?),
+        };
+
+        let began = self.clock.now();
+        let id_token = self.source.id_token(&self.http, &self.settings.audience, attempts.left());
+        if let Ok(id_token) = &id_token {
+            self.log.mask(id_token)?;
+        }
+        if let Some(request_url) = self.source.request_url() {
+            self.log.debug(&request("GET", request_url, &id_token, self.clock.now() - began))?;
+        }
+        let id_token = id_token?;
+        if self.log.debugs() {
+            for claim in Claims::of(&id_token, &self.log.redactor()).all() {
+                self.log.debug(&format!("claim {claim}"))?;
+            }
+        }
+
+        let began = self.clock.now();
+        let api_key = exchange(&self.http, token_service, &self.settings.user, &id_token, attempts.left());
+        if let Ok(api_key) = &api_key {
+            self.log.mask(&api_key.key)?;
+        }
+        self.log.debug(&request("POST", token_service, &api_key, self.clock.now() - began))?;
+        let claims = || Claims::of(&id_token, &self.log.redactor());
+        api_key.map_err(|error| AttemptError::Exchange { error, claims: claims() })
     }
-    runner.debug(&request("POST", token_service, &api_key, clock.now() - began))?;
-    api_key.map_err(|error| AttemptError::ExchangeError { error, claims: Claims::of(&id_token, &runner.masked()) })
+
+    fn look_up_token_service(&mut self, left: Duration) -> Result<Endpoint, AttemptError> {
+        let index = self.settings.service.configured_endpoint();
+        let found = service_index::token_service(&self.http, index, left)?;
+        if lends_nuget_org_audience(&self.settings.audience, &found) {
+            return Err(ServiceIndexError::Audience { host: index.host(), found: found.host() }.into());
+        }
+        self.log.info(&format!("The token service of {} is {}.", index.host(), found.without_query()))?;
+        Ok(found)
+    }
 }
 
 /// A request in one line, for debugging.

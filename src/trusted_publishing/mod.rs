@@ -1,7 +1,8 @@
 //! Trusted publishing: an ID token is exchanged for an API key.
 
-pub mod claims;
-pub mod id_token;
-pub mod login;
-pub mod service_index;
-pub mod token_service;
+pub(crate) mod claims;
+pub(crate) mod id_token;
+pub(crate) mod login;
+pub(crate) mod service_index;
+pub(crate) mod service_message;
+pub(crate) mod token_service;

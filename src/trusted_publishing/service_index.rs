@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::clock::Clock;
 use crate::endpoint::{Endpoint, EndpointError};
-use crate::http::client::{Answer, Http, object};
-use crate::http::error::Failure;
+use crate::http::client::Http;
+use crate::http::error::Error;
+use crate::http::response::{Response, object};
 use crate::retry::Retry;
 use crate::sanitize::sanitize_line;
 
@@ -22,22 +22,19 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// So many kinds of resources are listed where the right one is missing. nuget.org has about thirty.
 const MOST_LISTED: usize = 40;
 
-/// The index gave no token service.
+/// The service index gave no token service.
 #[derive(Debug, thiserror::Error)]
-pub enum ServiceIndexError {
-    /// It could not be had.
+pub(crate) enum ServiceIndexError {
     #[error("no service index: {0}")]
-    Failed(#[from] Failure),
-    /// It has none.
+    Http(#[from] Error),
     #[error("the service index of {host} names no {TOKEN_SERVICE}; it has {listed}")]
     Missing { host: String, listed: String },
-    /// It names something that a credential can't be sent to.
     #[error("the {TOKEN_SERVICE} in the service index of {host} {problem}")]
     Unusable { host: String, problem: EndpointError },
-    /// It names this machine, though it is not of this machine.
+    /// The token service is on this machine, and the index is not.
     #[error("the {TOKEN_SERVICE} in the service index of {host} is on loopback ({found})")]
     Loopback { host: String, found: String },
-    /// The ID token would be made out to nuget.org, and go to somebody else.
+    /// The ID token would have nuget.org's audience, and be sent to another host.
     #[error(
         "the service index of {host} names the token service of {found}, which could redeem an ID token for nuget.org \
          there: set the input `audience` to what it expects"
@@ -46,11 +43,11 @@ pub enum ServiceIndexError {
 }
 
 impl ServiceIndexError {
-    /// What this says about a fresh attempt.
-    pub fn retry(&self) -> Retry {
+    /// What this means for another attempt.
+    pub(crate) fn retry(&self) -> Retry {
         match self {
-            ServiceIndexError::Failed(failure) => match failure.retry() {
-                // Nothing was lost with the answer.
+            ServiceIndexError::Http(error) => match error.retry() {
+                // Nothing was lost with the response.
                 Retry::ResponseLost => Retry::After(None),
                 retry => retry,
             },
@@ -90,19 +87,15 @@ impl Resource {
     }
 }
 
-/// The token service that an index names, at the latest when `left` is over. Nothing secret is sent to the index.
-pub async fn token_service(
-    http: &Http<'_, impl Clock>,
-    index: &Endpoint,
-    left: Duration,
-) -> Result<Endpoint, ServiceIndexError> {
-    named(http.get(index, None, LIMIT.min(left)).await?, index)
+/// The token service that an index names, within `left`. Nothing secret is sent to the index.
+pub(crate) fn token_service(http: &Http<'_>, index: &Endpoint, left: Duration) -> Result<Endpoint, ServiceIndexError> {
+    named(http.get(index, None, LIMIT.min(left))?, index)
 }
 
-/// The token service that an answer names.
-pub fn named(answer: Answer, index: &Endpoint) -> Result<Endpoint, ServiceIndexError> {
+/// The token service that a response names.
+pub(crate) fn named(response: Response, index: &Endpoint) -> Result<Endpoint, ServiceIndexError> {
     let host = index.host();
-    let Index { resources } = answer.accepted("a list of `resources`")?;
+    let Index { resources } = response.json("a list of `resources`")?;
     let resources: Vec<Resource> = resources.iter().filter_map(|raw| object(raw.get().as_bytes()).ok()).collect();
     let is_token_service = |kind: &String| kind.eq_ignore_ascii_case(TOKEN_SERVICE);
     let found = resources.iter().find(|resource| resource.kinds().iter().any(is_token_service));

@@ -8,13 +8,14 @@ use serde_json::value::RawValue;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-use crate::clock::Clock;
 use crate::endpoint::Endpoint;
-use crate::http::client::{Answer, Http, LONGEST_WORDS};
-use crate::http::error::{Body, Failure, Rejection};
+use crate::http::client::Http;
+use crate::http::error::{Error, Rejection, Unusable};
+use crate::http::response::{LONGEST_MESSAGE, Response};
 use crate::retry::Retry;
 use crate::sanitize::{sanitize_line, truncate};
 use crate::secret::Secret;
+use crate::trusted_publishing::service_message::ServiceMessage;
 
 /// Time for the whole exchange. The service evaluates every policy of the user before it answers.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -23,93 +24,93 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// words, the most leaves room for registries whose keys are JSON web tokens.
 const KEY_LENGTH: std::ops::RangeInclusive<usize> = 8..=4096;
 
-/// What the token service says of one ID token, and will hardly say of the next (NuGet gallery, August 2026).
-const TRANSIENT_MESSAGES: [&str; 3] = [
-    "The JSON web token has expired.",
-    "The JSON web token is not yet valid.",
-    "This bearer token has already been used.",
-];
-
-/// What it says about a forged token, and about a good one while it has not heard of its issuer's new key.
-const INVALID_SIGNATURE: &str = "The JSON web token has an invalid signature.";
-
 /// What the token service gave.
 #[derive(Debug)]
-pub struct ApiKey {
-    /// The key.
-    pub key: Secret,
-    /// Until when it is valid.
-    pub expires: Expiry,
+pub(crate) struct ApiKey {
+    pub(crate) key: Secret,
+    pub(crate) expires: Expiry,
 }
 
-/// What the token service said of a key's end.
+/// When an API key expires, as the token service says.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Expiry {
+pub(crate) enum Expiry {
     /// A time in UTC, and the same in the service's own RFC 3339 text.
     At(OffsetDateTime, String),
-    /// Nothing.
     Unknown,
-    /// Words that are no RFC 3339 time, made safe to show.
+    /// A text that is not an RFC 3339 time, safe to show.
     Unreadable(String),
 }
 
 impl Expiry {
-    fn of(said: Option<&str>) -> Expiry {
-        let Some(said) = said else { return Expiry::Unknown };
+    fn of(text: Option<&str>) -> Expiry {
+        let Some(text) = text else { return Expiry::Unknown };
         // The parser takes any character between date and time, and times that UTC can't hold.
-        let plain = said.bytes().all(|byte| byte.is_ascii_digit() || b"-:.+TZtz".contains(&byte));
-        let time = OffsetDateTime::parse(said, &Rfc3339).ok().filter(|_| plain);
+        let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"-:.+TZtz".contains(&byte));
+        let time = OffsetDateTime::parse(text, &Rfc3339).ok().filter(|_| plain);
         match time.and_then(|time| time.checked_to_offset(UtcOffset::UTC)) {
-            Some(time) => Expiry::At(time, said.to_owned()),
-            None => Expiry::Unreadable(sanitize_line(said)),
+            Some(time) => Expiry::At(time, text.to_owned()),
+            None => Expiry::Unreadable(sanitize_line(text)),
         }
     }
 
     /// The time that is left at a moment; `None` if nothing is known of the end.
-    pub fn left(&self, now: SystemTime) -> Option<Duration> {
+    pub(crate) fn left(&self, now: SystemTime) -> Option<Duration> {
         let Expiry::At(end, _) = self else { return None };
         let end = UNIX_EPOCH + Duration::from_secs(end.unix_timestamp().try_into().unwrap_or_default());
         Some(end.duration_since(now).unwrap_or_default())
     }
 
     /// Reads on from "valid": `until 2026-11-22 13:00 UTC`.
-    pub fn in_words(&self) -> String {
+    pub(crate) fn in_words(&self) -> String {
         match self {
             Expiry::At(time, _) => {
                 format!("until {} {:02}:{:02} UTC", time.date(), time.hour(), time.minute())
             }
             Expiry::Unknown => "for a time that the token service does not say".to_owned(),
-            Expiry::Unreadable(said) => format!("until '{said}', which is no RFC 3339 time"),
+            Expiry::Unreadable(text) => format!("until '{text}', which is no RFC 3339 time"),
         }
     }
 }
 
-/// The token service gave no API key.
+/// The token service returned no usable API key.
 #[derive(Debug, thiserror::Error)]
-#[error("no API key from the token service: {0}")]
-pub struct ExchangeError(#[from] pub Failure);
+#[error("no API key from the token service: {error}")]
+pub(crate) struct ExchangeError {
+    pub(crate) error: Error,
+    /// What the service said, as far as it is known.
+    pub(crate) messages: Vec<ServiceMessage>,
+}
+
+impl From<Error> for ExchangeError {
+    fn from(error: Error) -> ExchangeError {
+        let messages = error.message().map(ServiceMessage::all_in).unwrap_or_default();
+        ExchangeError { error, messages }
+    }
+}
 
 impl ExchangeError {
-    /// What this says about a fresh attempt.
-    pub fn retry(&self) -> Retry {
-        if let Failure::Rejected(Rejection { head, body: Body::Message(words), .. }) = &self.0
-            && head.status == StatusCode::UNAUTHORIZED
-        {
-            if TRANSIENT_MESSAGES.iter().any(|transient| words.starts_with(transient)) {
-                return Retry::After(head.retry_after);
+    /// What this means for another attempt.
+    pub(crate) fn retry(&self) -> Retry {
+        use ServiceMessage::{SignatureInvalid, TokenExpired, TokenNotYetValid, TokenUsed};
+        match &self.error {
+            Error::Rejected(Rejection { head, .. }) if head.status == StatusCode::UNAUTHORIZED => {
+                match self.messages[..] {
+                    // Said of one ID token, and hardly of the next.
+                    [TokenExpired | TokenNotYetValid | TokenUsed] => Retry::After(head.retry_after),
+                    // Said of a forged token, and of a good one before the service has the issuer's new key.
+                    [SignatureInvalid] => Retry::Once(head.retry_after),
+                    _ => self.error.retry(),
+                }
             }
-            if words.starts_with(INVALID_SIGNATURE) {
-                return Retry::Once(head.retry_after);
-            }
+            error => error.retry(),
         }
-        self.0.retry()
     }
 }
 
-/// Exchanges `id_token` for an API key of the policy that `user` created, at the latest when `left` is over. The ID token
-/// is used up by this, whatever comes of it: the service takes each one once.
-pub async fn exchange(
-    http: &Http<'_, impl Clock>,
+/// Exchanges `id_token` for an API key of a policy that `user` created, within `left`. The ID token is used up by this,
+/// whatever the result: the service accepts each one once.
+pub(crate) fn exchange(
+    http: &Http<'_>,
     token_service: &Endpoint,
     user: &str,
     id_token: &Secret,
@@ -124,30 +125,27 @@ pub async fn exchange(
 
     let request =
         serde_json::to_string(&Request { username: user, token_type: "ApiKey" }).expect("two strings are always JSON");
-    api_key(http.post_json(token_service, id_token, request, LIMIT.min(left)).await?, token_service)
+    Ok(api_key(http.post_json(token_service, id_token, request, LIMIT.min(left))?)?)
 }
 
-/// The key in a token service's answer.
-pub fn api_key(answer: Answer, from: &Endpoint) -> Result<ApiKey, ExchangeError> {
+/// The key in a token service's response.
+pub(crate) fn api_key(response: Response) -> Result<ApiKey, Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Created {
         api_key: String,
-        // Raw, since whatever stands there would take many times its length as a value.
+        // Raw: other values would take many times their length in memory.
         expires: Option<Box<RawValue>>,
     }
 
-    let masked = answer.masked();
-    let created: Created = answer.accepted("a string `apiKey`")?;
-    let key = Secret::new(created.api_key, KEY_LENGTH).map_err(|unfit| Failure::Unusable {
-        host: from.host(),
-        problem: format!("the `apiKey` in its answer {unfit}"),
-    })?;
-    masked.add(&key);
-    let said: Option<String> = created.expires.and_then(|raw| serde_json::from_str(raw.get()).ok());
-    let said = said.map(|said| masked.redact(&truncate(said, LONGEST_WORDS)));
-    let expires = Expiry::of(said.as_deref());
-    Ok(ApiKey { key, expires })
+    let (host, redactor) = (response.host.clone(), response.redactor.clone());
+    let created: Created = response.json("a string `apiKey`")?;
+    let unusable = |problem| Error::Unusable { host, reason: Unusable::InvalidSecret { field: "apiKey", problem } };
+    let key = Secret::new(created.api_key, KEY_LENGTH).map_err(unusable)?;
+    redactor.add(&key);
+    let expires: Option<String> = created.expires.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let expires = expires.map(|text| redactor.redact(&truncate(text, LONGEST_MESSAGE)));
+    Ok(ApiKey { key, expires: Expiry::of(expires.as_deref()) })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The target that `fetch.sh` picks on this machine.
-pub fn target() -> &'static str {
+pub(crate) fn target() -> &'static str {
     match (std::env::consts::OS, std::env::consts::ARCH) {
         ("linux", "x86_64") => "x86_64-unknown-linux-musl",
         ("linux", "aarch64") => "aarch64-unknown-linux-musl",
@@ -17,17 +17,17 @@ pub fn target() -> &'static str {
 }
 
 /// The file name of this machine's asset.
-pub fn asset() -> String {
+pub(crate) fn asset() -> String {
     format!("nuget-login-{}", target())
 }
 
 /// Its path on a mirror.
-pub fn asset_path() -> String {
+pub(crate) fn asset_path() -> String {
     format!("/v{}/{}", env!("CARGO_PKG_VERSION"), asset())
 }
 
 /// Copies `action.yml` and `dist` into `folder`, and names `released` there as this machine's release.
-pub fn check_out(folder: &Path, released: &[u8]) {
+pub(crate) fn check_out(folder: &Path, released: &[u8]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     fs::create_dir_all(folder.join("dist")).unwrap();
     fs::copy(root.join("action.yml"), folder.join("action.yml")).unwrap();
@@ -41,7 +41,7 @@ pub fn check_out(folder: &Path, released: &[u8]) {
 }
 
 /// The SHA-256 of some bytes in hexadecimal digits, by the system's own tool.
-pub fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), bytes).unwrap();
     let tool = if in_path("sha256sum").is_some() { vec!["sha256sum"] } else { vec!["shasum", "-a", "256"] };
@@ -50,6 +50,6 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 /// The path of a program.
-pub fn in_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
 }

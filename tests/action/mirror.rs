@@ -8,15 +8,15 @@ use std::thread;
 use sandbox::faults::Answer;
 
 /// Serves answers by path until the test ends; keeps the paths that were asked for.
-pub struct Mirror {
+pub(crate) struct Mirror {
     /// `http://127.0.0.1:port`.
-    pub url: String,
+    pub(crate) url: String,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Mirror {
     /// Starts; `answer` gives the bytes to send for a path, status line and all.
-    pub fn start(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Mirror {
+    pub(crate) fn start(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Mirror {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -39,17 +39,17 @@ impl Mirror {
     }
 
     /// The paths so far.
-    pub fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 }
 
 /// A 200 with these bytes.
-pub fn found(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn found(bytes: &[u8]) -> Vec<u8> {
     Answer::new(200, "application/octet-stream", bytes).to_bytes()
 }
 
 /// Another status, without a body.
-pub fn status(status: u16) -> Vec<u8> {
+pub(crate) fn status(status: u16) -> Vec<u8> {
     Answer::new(status, "text/plain", "").to_bytes()
 }

@@ -7,7 +7,7 @@ use nuget_login::clock::Clock;
 use sandbox::Sandbox;
 
 /// The system's time plus what was waited, which passes at once. The sandbox's time goes along.
-pub struct FastClock<'a> {
+pub(crate) struct FastClock<'a> {
     sandbox: &'a Sandbox,
     began: Instant,
     speed: u32,
@@ -17,22 +17,22 @@ pub struct FastClock<'a> {
 
 impl<'a> FastClock<'a> {
     /// Waits of the program's own pass at once.
-    pub fn new(sandbox: &'a Sandbox) -> FastClock<'a> {
+    pub(crate) fn new(sandbox: &'a Sandbox) -> FastClock<'a> {
         FastClock { sandbox, began: Instant::now(), speed: 1, skipped: Cell::default(), waits: RefCell::default() }
     }
 
     /// Waits for the network pass in a fraction of their time besides, where nothing comes.
-    pub fn impatient(sandbox: &'a Sandbox) -> FastClock<'a> {
+    pub(crate) fn impatient(sandbox: &'a Sandbox) -> FastClock<'a> {
         FastClock { speed: 20, ..FastClock::new(sandbox) }
     }
 
     /// The program's waits between attempts.
-    pub fn waits(&self) -> Vec<Duration> {
+    pub(crate) fn waits(&self) -> Vec<Duration> {
         self.waits.borrow().clone()
     }
 
     /// Time since the beginning, by this clock.
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.now() - self.began
     }
 
@@ -51,17 +51,17 @@ impl Clock for FastClock<'_> {
         SystemTime::now() + self.skipped.get()
     }
 
-    async fn sleep(&self, time: Duration) {
+    fn sleep(&self, time: Duration) {
         self.waits.borrow_mut().push(time);
         self.skip(time);
     }
 
-    async fn within<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
+    fn wait_for(&self, limit: Duration, wait: &mut dyn FnMut(Duration) -> bool) -> bool {
         let real = limit / self.speed;
-        let output = tokio::time::timeout(real, future).await.ok();
-        if output.is_none() {
+        let came = wait(real);
+        if !came {
             self.skip(limit - real);
         }
-        output
+        came
     }
 }

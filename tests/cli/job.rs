@@ -9,9 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use clap::Parser;
-use nuget_login::UsageError;
-use nuget_login::cli::Arguments;
+use nuget_login::cli::CommandLine;
 use nuget_login::clock::Clock;
 use nuget_login::environment::Environment;
 use nuget_login::github_actions::log::Log;
@@ -19,7 +17,7 @@ use sandbox::Sandbox;
 use sandbox::runner::{Line, read_log, read_outputs};
 
 /// A step to be run.
-pub struct Job<'a> {
+pub(crate) struct Job<'a> {
     sandbox: &'a Sandbox,
     environment: BTreeMap<&'static str, OsString>,
     arguments: Vec<OsString>,
@@ -32,29 +30,29 @@ pub struct Job<'a> {
 }
 
 /// A step that was run.
-pub struct Step {
+pub(crate) struct Step {
     /// The exit code.
-    pub code: i32,
+    pub(crate) code: i32,
     /// What was printed, on both streams.
-    pub log: String,
+    pub(crate) log: String,
     /// The same, as the runner understands it.
-    pub lines: Vec<Line>,
+    pub(crate) lines: Vec<Line>,
     /// The outputs, as the runner reads them.
-    pub outputs: BTreeMap<String, String>,
+    pub(crate) outputs: BTreeMap<String, String>,
     /// The file of outputs, as it stands.
-    pub output_file: String,
+    pub(crate) output_file: String,
     /// The step summary.
-    pub summary: String,
+    pub(crate) summary: String,
 }
 
 /// The program under test: the build that cargo made for this test, or another one to be held to the same.
-pub fn program() -> OsString {
+pub(crate) fn program() -> OsString {
     std::env::var_os("NUGET_LOGIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_nuget-login").into())
 }
 
 impl<'a> Job<'a> {
     /// The seed job with its login step, as the action sets it up.
-    pub fn new(sandbox: &'a Sandbox) -> Job<'a> {
+    pub(crate) fn new(sandbox: &'a Sandbox) -> Job<'a> {
         let job = Job {
             sandbox,
             environment: BTreeMap::new(),
@@ -79,7 +77,7 @@ impl<'a> Job<'a> {
     }
 
     /// The seed job of GitLab's, which checks its policy: with flags, as nothing else counts there, and the ID token.
-    pub fn gitlab(sandbox: &'a Sandbox) -> Job<'a> {
+    pub(crate) fn gitlab(sandbox: &'a Sandbox) -> Job<'a> {
         let job = Job::new(sandbox);
         let names: Vec<&str> = job.environment.keys().copied().filter(|name| *name != "SystemRoot").collect();
         let job = names.into_iter().fold(job, |job, name| job.unset(name));
@@ -88,84 +86,84 @@ impl<'a> Job<'a> {
     }
 
     /// Sets a variable.
-    pub fn set(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+    pub(crate) fn set(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
         self.environment.insert(name, value.into());
         self
     }
 
     /// Takes a variable away.
-    pub fn unset(mut self, name: &'static str) -> Self {
+    pub(crate) fn unset(mut self, name: &'static str) -> Self {
         self.environment.remove(name);
         self
     }
 
     /// Adds arguments.
-    pub fn arguments<T: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
+    pub(crate) fn arguments<T: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
         self.arguments.extend(arguments.into_iter().map(T::into));
         self
     }
 
     /// Takes the arguments away.
-    pub fn without_arguments(mut self) -> Self {
+    pub(crate) fn without_arguments(mut self) -> Self {
         self.arguments.clear();
         self
     }
 
     /// Names one more value that must not be shown, besides what the sandbox made.
-    pub fn secret(mut self, value: &str) -> Self {
+    pub(crate) fn secret(mut self, value: &str) -> Self {
         self.secrets.push(value.to_owned());
         self
     }
 
     /// Sends standard output somewhere else than into [`Step::log`].
-    pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
+    pub(crate) fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
         self.stdout = Some(stdout.into());
         self
     }
 
     /// Sends standard error somewhere else.
     #[cfg(windows)]
-    pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+    pub(crate) fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
         self.stderr = Some(stderr.into());
         self
     }
 
     /// Runs in another folder than the test.
-    pub fn within(mut self, folder: &std::path::Path) -> Self {
+    pub(crate) fn within(mut self, folder: &std::path::Path) -> Self {
         self.within = Some(folder.to_owned());
         self
     }
 
     /// Starts a shell instead, with the program's path behind its arguments.
     #[cfg(target_os = "linux")]
-    pub fn through(mut self, shell: &'static str) -> Self {
+    pub(crate) fn through(mut self, shell: &'static str) -> Self {
         self.through = Some(shell);
         self
     }
 
     /// Starts in a mount namespace, by a script that `exec`s `$0` in the end.
     #[cfg(target_os = "linux")]
-    pub fn in_namespace(self, script: &'static str) -> Self {
+    pub(crate) fn in_namespace(self, script: &'static str) -> Self {
         self.through("unshare").arguments(["--user", "--map-root-user", "--mount", "sh", "-c", script])
     }
 
     /// A folder of this step's own.
-    pub fn directory(&self) -> PathBuf {
+    pub(crate) fn directory(&self) -> PathBuf {
         self.directory.path().to_owned()
     }
 
     /// The file of outputs.
-    pub fn output(&self) -> PathBuf {
+    pub(crate) fn output(&self) -> PathBuf {
         self.directory.path().join("output")
     }
 
     /// Runs the step, and nothing more.
-    pub fn execute(&mut self) -> Output {
+    pub(crate) fn execute(&mut self) -> Output {
         self.spawn().wait_with_output().unwrap()
     }
 
     /// Starts the step.
-    pub fn spawn(&mut self) -> Child {
+    pub(crate) fn spawn(&mut self) -> Child {
         let stdout = self.stdout.take().unwrap_or_else(Stdio::piped);
         let program = program();
         let mut command = Command::new(self.through.map_or(program.clone(), OsString::from));
@@ -187,7 +185,7 @@ impl<'a> Job<'a> {
     }
 
     /// Runs the step, and checks what must hold for every one.
-    pub fn run(self) -> Step {
+    pub(crate) fn run(self) -> Step {
         self.checked(|job| {
             let ran = job.execute();
             let log = String::from_utf8(ran.stdout).unwrap() + &String::from_utf8(ran.stderr).unwrap();
@@ -196,16 +194,17 @@ impl<'a> Job<'a> {
     }
 
     /// The same, not as a process, but with another clock.
-    pub fn run_by(self, clock: &impl Clock) -> Step {
+    pub(crate) fn run_by(self, clock: &dyn Clock) -> Step {
         self.checked(|job| {
             let mut log = Vec::new();
             let arguments = [OsString::from("nuget-login")].into_iter().chain(job.arguments.iter().cloned());
-            let arguments = Arguments::try_parse_from(arguments).map_err(UsageError::from);
+            let command_line = CommandLine::parse(arguments).unwrap();
             let environment = |name: &str| job.environment.get(name).cloned();
             let is_github = job.environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-            let mut runner = if is_github { Log::github(&mut log) } else { Log::terminal(&mut log) };
+            let mut step_log = if is_github { Log::github(&mut log) } else { Log::plain(&mut log) };
             let code =
-                nuget_login::run(arguments, &Environment::new(&environment), clock, &mut runner, &mut Vec::new());
+                nuget_login::run(command_line, &Environment::new(&environment), clock, &mut step_log, &mut Vec::new());
+            drop(step_log);
             (code.into(), String::from_utf8(log).unwrap())
         })
     }
@@ -271,7 +270,7 @@ impl<'a> Job<'a> {
 }
 
 /// Every credential that a sandbox made: random values, which stand nowhere by chance.
-pub fn secrets(sandbox: &Sandbox) -> Vec<String> {
+pub(crate) fn secrets(sandbox: &Sandbox) -> Vec<String> {
     let made = [sandbox.id_tokens(), sandbox.api_keys(), vec![sandbox.request_token().to_owned()]];
     made.into_iter().flatten().collect()
 }
@@ -279,7 +278,7 @@ pub fn secrets(sandbox: &Sandbox) -> Vec<String> {
 /// Looks for a secret in a log, mask lines aside, and in other texts: as it is, its signature alone, and in base64 and
 /// percent encoding.
 #[track_caller]
-pub fn assert_hidden(secret: &str, log: &[Line], texts: &[&str]) {
+pub(crate) fn assert_hidden(secret: &str, log: &[Line], texts: &[&str]) {
     let log = log.iter().filter(|line| !matches!(line, Line::Mask(_))).map(|line| format!("{line:?}"));
     let shown = log.chain(texts.iter().map(|text| (*text).to_owned())).collect::<Vec<_>>();
     for form in forms(secret) {
@@ -315,12 +314,12 @@ fn a_secret_is_found_in_every_form() {
 
 impl Step {
     /// The texts of the error annotations.
-    pub fn errors(&self) -> Vec<&str> {
+    pub(crate) fn errors(&self) -> Vec<&str> {
         self.annotations("error")
     }
 
     /// The texts of the warning annotations.
-    pub fn warnings(&self) -> Vec<&str> {
+    pub(crate) fn warnings(&self) -> Vec<&str> {
         self.annotations("warning")
     }
 
@@ -332,12 +331,12 @@ impl Step {
     }
 
     /// The masked values, in order.
-    pub fn masks(&self) -> Vec<&str> {
+    pub(crate) fn masks(&self) -> Vec<&str> {
         self.pick(|line| if let Line::Mask(value) = line { Some(value) } else { None })
     }
 
     /// The plain lines that are not empty.
-    pub fn text(&self) -> Vec<&str> {
+    pub(crate) fn text(&self) -> Vec<&str> {
         self.pick(|line| match line {
             Line::Text(text) if !text.is_empty() => Some(text),
             _ => None,
@@ -350,14 +349,14 @@ impl Step {
 
     /// The one error, if the step failed with this exit code.
     #[track_caller]
-    pub fn failed(&self, code: i32) -> &str {
+    pub(crate) fn failed(&self, code: i32) -> &str {
         assert_eq!(self.code, code, "{}", self.log);
         self.errors()[0]
     }
 
     /// The API key, if the step succeeded.
     #[track_caller]
-    pub fn api_key(&self) -> &str {
+    pub(crate) fn api_key(&self) -> &str {
         assert_eq!(self.code, 0, "{}", self.log);
         &self.outputs["NUGET_API_KEY"]
     }
@@ -365,7 +364,7 @@ impl Step {
 
 /// Whether [`Job::in_namespace`] works here; says so where it does not.
 #[cfg(target_os = "linux")]
-pub fn has_namespaces() -> bool {
+pub(crate) fn has_namespaces() -> bool {
     let unshare = ["--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"];
     let works = Command::new("unshare").args(unshare).status().is_ok_and(|status| status.success());
     if !works {
@@ -375,6 +374,6 @@ pub fn has_namespaces() -> bool {
 }
 
 /// A file that standard output can be appended to.
-pub fn appended(path: &std::path::Path) -> fs::File {
+pub(crate) fn appended(path: &std::path::Path) -> fs::File {
     OpenOptions::new().append(true).create(true).open(path).unwrap()
 }

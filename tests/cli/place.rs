@@ -35,7 +35,7 @@ fn arguments_that_are_not_known_are_wrong_usage() {
         "unexpected argument '--usr' found\n\nUsage: nuget-login [OPTIONS]\n       nuget-login <COMMAND>\n\nFor more information, try '--help'."
     );
     let step = Job::new(&sandbox).arguments(["surplus\n::error::forged ##[error]x"]).run();
-    assert!(step.failed(2).starts_with("unrecognized subcommand 'surplus\n: :error::forged '"));
+    assert!(step.failed(2).starts_with("unrecognized subcommand 'surplus ::error::forged'"));
     let step = Job::new(&sandbox).unset("GITHUB_ACTIONS").arguments(["--usr"]).run();
     assert_eq!(step.code, 2);
     assert_eq!(step.text()[0], "error: unexpected argument '--usr' found");

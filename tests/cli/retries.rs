@@ -167,6 +167,8 @@ fn an_answer_that_is_cut_off_is_asked_for_again() {
         passes(route, Effect::Bytes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"val".to_vec()));
         // Complete as HTTP goes; some proxy lost the rest.
         passes(route, Effect::Instead(Answer::json(200, r#"{"apiKey":"a-key-of-some"#)));
+        passes(route, Effect::Instead(Answer::json(200, "")));
+        passes(route, Effect::Bytes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_vec()));
         passes(route, Effect::Bytes(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 90\r\n\r\n{\"error\":".to_vec()));
     }
 }
@@ -275,11 +277,7 @@ fn a_message_that_is_not_of_the_moment_is_final() {
 
 #[test]
 fn a_complete_answer_without_what_was_asked_for_is_final() {
-    stops(
-        Route::TokenService,
-        Effect::Bytes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_vec()),
-    );
-    for body in ["", "<html></html>", "null", "[]", "{}", r#"{"value":7,"apiKey":7}"#, r#"{"value":"","apiKey":""}"#] {
+    for body in ["<html></html>", "null", "[]", "{}", r#"{"value":7,"apiKey":7}"#, r#"{"value":"","apiKey":""}"#] {
         for route in BOTH {
             let error = stops(route, Effect::Instead(Answer::json(200, body)));
             assert!(error.contains("answered HTTP 200, but"), "{error}");

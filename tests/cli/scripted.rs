@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use sandbox::faults::Answer;
 
 /// Listens on loopback, and answers one connection after another with the given bytes.
-pub struct Scripted {
+pub(crate) struct Scripted {
     /// `127.0.0.1:port`.
-    pub host: String,
+    pub(crate) host: String,
     served: JoinHandle<Vec<String>>,
 }
 
 impl Scripted {
     /// Starts with the answers to give.
-    pub fn start(answers: Vec<Vec<u8>>) -> Scripted {
+    pub(crate) fn start(answers: Vec<Vec<u8>>) -> Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let served = thread::spawn(move || {
@@ -33,13 +33,13 @@ impl Scripted {
     }
 
     /// The requests, byte by byte, once every answer was given.
-    pub fn requests(self) -> Vec<String> {
+    pub(crate) fn requests(self) -> Vec<String> {
         self.served.join().unwrap()
     }
 }
 
 /// The next connection; a test whose client stays away fails instead of waiting for ever.
-pub fn accept(listener: &TcpListener) -> TcpStream {
+pub(crate) fn accept(listener: &TcpListener) -> TcpStream {
     listener.set_nonblocking(true).unwrap();
     let began = Instant::now();
     loop {
@@ -58,12 +58,12 @@ pub fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 /// A complete 200 with a JSON body.
-pub fn json(body: &str) -> Vec<u8> {
+pub(crate) fn json(body: &str) -> Vec<u8> {
     Answer::json(200, body).to_bytes()
 }
 
 /// Reads up to the end of the body.
-pub fn read_request(stream: &mut TcpStream) -> String {
+pub(crate) fn read_request(stream: &mut TcpStream) -> String {
     let mut reader = BufReader::new(stream);
     let mut request = String::new();
     while !request.ends_with("\r\n\r\n") {

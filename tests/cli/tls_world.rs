@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::job::Job;
 
 /// A certificate authority.
-pub struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     /// What it sends along: its own certificate, if it has an authority above it.
     above: Vec<CertificateDer<'static>>,
@@ -29,18 +29,18 @@ pub struct Authority {
 
 impl Authority {
     /// One with this common name, of the organization "Contoso".
-    pub fn new(name: &str) -> Authority {
+    pub(crate) fn new(name: &str) -> Authority {
         Authority::with_key(name, KeyPair::generate().unwrap())
     }
 
     /// The same with this key.
-    pub fn with_key(name: &str, key: KeyPair) -> Authority {
+    pub(crate) fn with_key(name: &str, key: KeyPair) -> Authority {
         let issuer = CertifiedIssuer::self_signed(Authority::params(name), key).unwrap();
         Authority { issuer, above: Vec::new() }
     }
 
     /// One that this one vouches for; `change` has its way with its certificate.
-    pub fn below(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Authority {
+    pub(crate) fn below(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Authority {
         let mut params = Authority::params(name);
         change(&mut params);
         let issuer = CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), &self.issuer).unwrap();
@@ -59,19 +59,19 @@ impl Authority {
     }
 
     /// Its own certificate in PEM.
-    pub fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.issuer.pem()
     }
 
     /// Its own certificate in a file of the job's folder.
-    pub fn file(&self, job: &Job<'_>, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, job: &Job<'_>, name: &str) -> PathBuf {
         let path = job.directory().join(name);
         std::fs::write(&path, format!("# {name}\n{}", self.pem())).unwrap();
         path
     }
 
     /// TLS for a server of this name; `change` has its way with the certificate.
-    pub fn server(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> ServerConfig {
+    pub(crate) fn server(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> ServerConfig {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         change(&mut params);
         let key = KeyPair::generate().unwrap();
@@ -81,7 +81,7 @@ impl Authority {
     }
 
     /// TLS for a server of this name whose certificate is signed with SHA-1; `None` without an openssl that does so.
-    pub fn sha1_server(&self, name: &str) -> Option<ServerConfig> {
+    pub(crate) fn sha1_server(&self, name: &str) -> Option<ServerConfig> {
         let folder = tempfile::tempdir().unwrap();
         let key = KeyPair::generate().unwrap();
         let request = CertificateParams::new(vec![]).unwrap().serialize_request(&key).unwrap().pem().unwrap();
@@ -105,12 +105,12 @@ impl Authority {
     }
 
     /// TLS for a server that shows the authority's own certificate.
-    pub fn as_server(&self) -> ServerConfig {
+    pub(crate) fn as_server(&self) -> ServerConfig {
         served(rustls::ALL_VERSIONS, vec![self.issuer.der().clone()], self.issuer.key())
     }
 
     /// TLS for a server that shows a good certificate, and has another key.
-    pub fn impostor(&self, name: &str, version: &'static SupportedProtocolVersion) -> ServerConfig {
+    pub(crate) fn impostor(&self, name: &str, version: &'static SupportedProtocolVersion) -> ServerConfig {
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let certificate = params.signed_by(&KeyPair::generate().unwrap(), &self.issuer).unwrap();
         served(&[version], vec![certificate.der().clone()], &KeyPair::generate().unwrap())
@@ -118,7 +118,7 @@ impl Authority {
 }
 
 /// TLS for a server of this name with a self-signed certificate that is not an authority's; and that in PEM.
-pub fn self_signed(name: &str) -> (ServerConfig, String) {
+pub(crate) fn self_signed(name: &str) -> (ServerConfig, String) {
     let certified = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
     let chain = vec![certified.cert.der().clone()];
     (served(rustls::ALL_VERSIONS, chain, &certified.signing_key), certified.cert.pem())
@@ -139,13 +139,13 @@ fn served(
 }
 
 /// For [`Authority::server`]: a certificate whose time is over.
-pub fn expired(params: &mut CertificateParams) {
+pub(crate) fn expired(params: &mut CertificateParams) {
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2021, 1, 1);
 }
 
 /// For [`Authority::server`]: a certificate whose time has not come.
-pub fn not_yet_valid(params: &mut CertificateParams) {
+pub(crate) fn not_yet_valid(params: &mut CertificateParams) {
     params.not_before = date_time_ymd(2090, 1, 1);
     params.not_after = date_time_ymd(2091, 1, 1);
 }
@@ -171,7 +171,7 @@ fn serve<F: Future<Output = std::io::Result<()>> + 'static>(
 
 /// A server that answers these bytes to TLS's greeting. Gives where, and how many clients came.
 #[cfg(target_os = "linux")]
-pub fn front_without_tls(answer: &'static [u8]) -> (SocketAddr, Arc<Mutex<u64>>) {
+pub(crate) fn front_without_tls(answer: &'static [u8]) -> (SocketAddr, Arc<Mutex<u64>>) {
     let came = Arc::new(Mutex::new(0));
     let count = Arc::clone(&came);
     let address = serve(move |mut stream| {
@@ -188,7 +188,7 @@ pub fn front_without_tls(answer: &'static [u8]) -> (SocketAddr, Arc<Mutex<u64>>)
 }
 
 /// The sandbox behind TLS. Gives where, and how many clients trusted it: no others can say anything to it.
-pub fn tls_front(sandbox: &Sandbox, config: ServerConfig) -> (SocketAddr, Arc<Mutex<u64>>) {
+pub(crate) fn tls_front(sandbox: &Sandbox, config: ServerConfig) -> (SocketAddr, Arc<Mutex<u64>>) {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let behind = sandbox.base_url().trim_start_matches("http://").to_owned();
     let trusted = Arc::new(Mutex::new(0));
@@ -207,14 +207,14 @@ pub fn tls_front(sandbox: &Sandbox, config: ServerConfig) -> (SocketAddr, Arc<Mu
 
 /// A proxy that leads every tunnel to one place, whatever it was asked for. Gives where it is, and the heads of the
 /// requests that came.
-pub fn proxy(to: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+pub(crate) fn proxy(to: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&requests);
     (serve(move |stream| tunnel(stream, to, Arc::clone(&noted))), requests)
 }
 
 /// The same over TLS.
-pub fn tls_proxy(to: SocketAddr, config: ServerConfig) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+pub(crate) fn tls_proxy(to: SocketAddr, config: ServerConfig) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let requests = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&requests);

@@ -8,7 +8,7 @@ use crate::jwt::Jwt;
 
 /// Checks a verified token against a policy, in the service's order. The first use of a policy saves the project's IDs
 /// in it, even if a later check fails.
-pub fn evaluate(
+pub(crate) fn evaluate(
     policy: &mut GitLabPolicy,
     first_use_until: OffsetDateTime,
     token: &Jwt,

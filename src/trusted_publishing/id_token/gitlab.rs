@@ -1,4 +1,4 @@
-//! The ID token that GitLab gave to the job: the only one, and not to be renewed.
+//! The ID token that GitLab issued to the job: the only one, and it cannot be renewed.
 
 use crate::environment::Environment;
 use crate::sanitize::sanitize_line;
@@ -9,28 +9,30 @@ use super::{IdTokenSourceError, TOKEN_LENGTH, is_json_web_token};
 
 /// A job's ID token, in the variable that `id_tokens:` names (docs.gitlab.com, "ID token authentication").
 #[derive(Debug)]
-pub struct GitLab {
+pub(crate) struct GitLab {
     variable: String,
     id_token: Secret,
 }
 
 impl GitLab {
-    /// Takes the token.
-    pub fn from_environment(variable: &str, environment: &Environment<'_>) -> Result<GitLab, IdTokenSourceError> {
+    pub(crate) fn from_environment(
+        variable: &str,
+        environment: &Environment<'_>,
+    ) -> Result<GitLab, IdTokenSourceError> {
         let shown = || sanitize_line(variable);
-        let value = environment.text(variable)?.ok_or_else(|| IdTokenSourceError::IdTokenError(shown()))?;
+        let value = environment.text(variable)?.ok_or_else(|| IdTokenSourceError::NoIdToken(shown()))?;
         let is_json_web_token = is_json_web_token(&value);
-        let id_token =
-            Secret::new(value, TOKEN_LENGTH).map_err(|unfit| IdTokenSourceError::InvalidSecret(shown(), unfit))?;
+        let invalid = |problem| IdTokenSourceError::InvalidSecret(shown(), problem);
+        let id_token = Secret::new(value, TOKEN_LENGTH).map_err(invalid)?;
         if !is_json_web_token {
-            return Err(IdTokenSourceError::NoJsonWebToken(shown()));
+            return Err(IdTokenSourceError::NotAJsonWebToken(shown()));
         }
         Ok(GitLab { variable: variable.to_owned(), id_token })
     }
 
-    /// Refuses a token that is made out to others than `audience`: whoever gets it could redeem it there. What it says of
-    /// itself is enough for that, since a lie helps nobody.
-    pub fn checked(self, audience: &str) -> Result<GitLab, IdTokenSourceError> {
+    /// Refuses a token that was issued for other audiences than `audience`: its receiver could redeem it there. The claim
+    /// is not verified; a false one would gain nothing.
+    pub(crate) fn checked(self, audience: &str) -> Result<GitLab, IdTokenSourceError> {
         let claims = Claims::of(&self.id_token, &Redactor::default());
         let audiences = claims.audiences();
         if audiences == [audience] {
@@ -44,8 +46,7 @@ impl GitLab {
         })
     }
 
-    /// The token.
-    pub fn id_token(&self) -> &Secret {
+    pub(crate) fn id_token(&self) -> &Secret {
         &self.id_token
     }
 }
