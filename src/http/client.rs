@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::io;
 use std::iter;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -25,6 +26,10 @@ use crate::secret::{Redactor, Secret};
 
 /// Time for a connection, TLS and a proxy's tunnel included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The addresses of localhost, whatever a resolver returns for it.
+const LOOPBACK: [SocketAddr; 2] =
+    [SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0)];
 
 /// Time to ask a proxy why it refused.
 const PROXY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -127,6 +132,7 @@ impl<'a> Http<'a> {
             .pool_max_idle_per_host(0)
             .connect_timeout(connect_timeout(limit))
             .dns_resolver(Resolver)
+            .resolve_to_addrs("localhost", &LOOPBACK)
             .user_agent(concat!("nuget-login/", env!("CARGO_PKG_VERSION")))
             .no_proxy();
         if let Some(proxy) = self.proxy.clone() {

@@ -1,7 +1,7 @@
 //! The thread that owns the sockets. Everything above it is synchronous.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -64,19 +64,14 @@ pub(crate) struct Resolver;
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        // Whatever a resolver returns for it.
-        if name.as_str() == "localhost" {
-            let loopback = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))];
-            return Box::pin(async move { Ok(Box::new(loopback.into_iter()) as Addrs) });
-        }
         let (sender, resolved) = oneshot::channel();
         let resolve = move || {
-            // The request may have ended meanwhile.
+            // The receiver can be gone.
             let _ = sender.send((name.as_str(), 0).to_socket_addrs());
         };
         let started = thread::Builder::new().spawn(resolve);
         Box::pin(async move {
-            started.map_err(|error| io::Error::other(format!("no thread for the resolver can be started: {error}")))?;
+            started.map_err(|error| io::Error::other(format!("the resolver's thread cannot be started: {error}")))?;
             Ok(Box::new(resolved.await??) as Addrs)
         })
     }

@@ -52,6 +52,14 @@ pub(crate) enum CertificateError {
     Unfit { server: String, problem: String },
 }
 
+/// The certificates that a server sent.
+struct Chain {
+    server: String,
+    /// The name of the issuer that is nearest to the root.
+    issuer: Option<String>,
+    length: usize,
+}
+
 impl CertificateError {
     /// Whose certificate it is.
     pub(crate) fn server(&self) -> &str {
@@ -77,16 +85,18 @@ impl CertificateError {
         Some(ours.cloned().unwrap_or_else(of_handshake))
     }
 
-    /// What rustls says of the chain of `server`; `issuer` is the name of the issuer that is nearest to the root.
-    fn of_chain(problem: &rustls::CertificateError, server: String, issuer: Option<String>) -> CertificateError {
+    /// What rustls says of a chain.
+    fn of_chain(problem: &rustls::CertificateError, chain: Chain) -> CertificateError {
         use rustls::CertificateError::*;
         use webpki::Error as WebPki;
 
+        let Chain { server, issuer, length } = chain;
         let problem = match problem {
             UnknownIssuer => return CertificateError::Issuer { server, issuer },
-            // The signatures up to a root are good only with another key.
+            BadSignature if length > 1 => "a signature in its chain does not match the key of its issuer",
+            // The signature is good only with another key than the trusted one.
             BadSignature | UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-                let issuer = issuer.map(|issuer| format!("{issuer} {OTHER_KEY}"));
+                let issuer = issuer.map(|issuer| format!("{issuer}, {OTHER_KEY}"));
                 return CertificateError::Issuer { server, issuer };
             }
             ExpiredContext { not_after, .. } => {
@@ -132,7 +142,7 @@ impl CertificateError {
 }
 
 const OTHER_KEY: &str =
-    "with another key than the trusted certificate of that name, or with an RSA key of less than 2048 bits";
+    "whose key differs from the trusted certificate with that name, or is RSA of less than 2048 bits";
 const NOT_SUPPORTED: &str = "it or its chain is malformed, or has what is not supported";
 
 /// How the signature algorithms of RSA and ECDSA with SHA-1 begin: their object identifiers, in DER (RFC 3279).
@@ -183,7 +193,7 @@ fn roots(environment: &Environment<'_>) -> Result<(RootCertStore, bool), TrustEr
             roots.add_parsable_certificates(files.flat_map(|file| certificates(&file).unwrap_or_default()));
         }
         if roots.is_empty() {
-            let problem = "there is no certificate in PEM that can be used".to_owned();
+            let problem = "it does not contain a usable PEM certificate".to_owned();
             return Err(TrustError { variable, path: paths, problem });
         }
     }
@@ -258,7 +268,9 @@ impl ServerCertVerifier for Verifier {
             Error::InvalidCertificate(problem) => {
                 // Of the one that is nearest to the root.
                 let issuer = issuer(intermediates.last().unwrap_or(end_entity));
-                refusal(CertificateError::of_chain(&problem, sanitize_line(&server_name.to_str()), issuer))
+                let chain =
+                    Chain { server: sanitize_line(&server_name.to_str()), issuer, length: 1 + intermediates.len() };
+                refusal(CertificateError::of_chain(&problem, chain))
             }
             error => error,
         })

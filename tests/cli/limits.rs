@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sandbox::Sandbox;
 use sandbox::faults::{Effect, Fault, Route};
 
-use crate::job::{Job, secrets};
+use crate::job::{Job, program, secrets};
 
 #[test]
 fn a_stream_that_is_not_open_for_writing_counts_as_discarded() {
@@ -107,9 +107,11 @@ fn an_abort_leaves_no_core_file() {
 /// The limit counts the processes of a user, and root has none: the program runs as another user.
 #[test]
 fn a_process_limit_is_an_error_and_no_panic() {
-    let program = std::env::var("NUGET_LOGIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_nuget-login").to_owned());
-    let user = ["--reuid=65534", "--regid=65534", "--clear-groups"];
-    let can = Command::new("prlimit").arg("--nproc=2").arg("setpriv").args(user).args([&program, "--version"]).output();
+    // A user of its own: processes of other test runs must not count.
+    let id = 100_000 + std::process::id();
+    let user = [format!("--reuid={id}"), format!("--regid={id}"), "--clear-groups".to_owned()];
+    let can =
+        Command::new("prlimit").arg("--nproc=2").arg("setpriv").args(&user).arg(program()).arg("--version").output();
     if !can.is_ok_and(|ran| ran.status.success()) {
         eprintln!("skipped: not root, or another user cannot run the program here");
         return;
@@ -120,7 +122,7 @@ fn a_process_limit_is_an_error_and_no_panic() {
     Command::new("chmod").arg("-R").arg("a+rwX").arg(job.directory()).status().unwrap();
     let script = format!("exec prlimit --nproc=2 setpriv {} \"$0\"", user.join(" "));
     let step = job.arguments(["-c", &script]).run();
-    assert!(step.failed(1).contains("no thread for the resolver can be started"), "{}", step.log);
+    assert!(step.failed(1).contains("the resolver's thread cannot be started"), "{}", step.log);
 }
 
 #[test]
@@ -138,6 +140,19 @@ fn a_file_size_limit_leaves_no_part_of_a_record() {
         }
     }
     assert!(failures > 0);
+}
+
+#[test]
+fn a_file_size_limit_of_the_log_gives_no_key_to_a_command() {
+    let sandbox = Sandbox::with(|_| {});
+    let url = sandbox.token_service_url();
+    let job = Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap()).through("sh");
+    let (folder, words) = (job.directory(), "ulimit -f 1; exec \"$0\" exec --user contoso-bot --token-service-url");
+    // The masks of the tokens alone are longer than the limit.
+    fs::write(folder.join("log"), "x".repeat(1_000)).unwrap();
+    let script = format!("{words} {url} -- echo ran 2>>log");
+    let ran = job.within(&folder).arguments(["-c", &script]).execute();
+    assert_eq!((ran.status.code(), ran.stdout.len()), (Some(1), 0), "{ran:?}");
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl Authority {
         Authority { issuer, above: Vec::new() }
     }
 
-    /// One that this one vouches for; `change` has its way with its certificate.
+    /// An authority that this one vouches for; `change` edits the certificate parameters.
     pub(crate) fn below(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Authority {
         let mut params = Authority::params(name);
         change(&mut params);
@@ -70,7 +70,7 @@ impl Authority {
         path
     }
 
-    /// TLS for a server of this name; `change` has its way with the certificate.
+    /// TLS for a server of this name; `change` edits the certificate parameters.
     pub(crate) fn server(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> ServerConfig {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         change(&mut params);
@@ -78,6 +78,11 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let chain = [certificate.der().clone()].into_iter().chain(self.above.clone()).collect();
         served(rustls::ALL_VERSIONS, chain, &key)
+    }
+
+    /// The same authority, whose servers send the intermediate certificates of another one.
+    pub(crate) fn sending(self, other: &Authority) -> Authority {
+        Authority { above: other.above.clone(), ..self }
     }
 
     /// TLS for a server of this name whose certificate is signed with SHA-1; `None` without an openssl that does so.

@@ -142,6 +142,15 @@ fn a_certificate_that_its_trusted_chain_does_not_allow_is_refused_with_the_reaso
             Some(constrained.server("localhost", |_| {})),
             "a certificate authority in its chain is not allowed to issue for this name (name constraints)",
         ),
+        (
+            // The intermediate certificate was renewed with another key, and the server sends the wrong one.
+            Some(
+                root.below("Contoso Web", |_| {})
+                    .sending(&root.below("Contoso Web", |_| {}))
+                    .server("localhost", |_| {}),
+            ),
+            "a signature in its chain does not match the key of its issuer",
+        ),
         (root.sha1_server("localhost"), "it or its chain is signed with SHA-1, which is not secure"),
     ] {
         let Some(tls) = tls else { continue };
@@ -176,8 +185,8 @@ fn an_issuer_whose_name_is_trusted_with_another_key_is_not_trusted() {
         let trusted = Authority::with_key("Contoso Root", KeyPair::generate_for(key).unwrap());
         let file = trusted.file(&job, "root.pem");
         let error = front.refused(&job.set("NODE_EXTRA_CA_CERTS", file).run());
-        let expected = "is issued by 'O=Contoso, CN=Contoso Root' with another key than the trusted certificate of that \
-                        name, or with an RSA key of less than 2048 bits, which is not trusted here";
+        let expected = "is issued by 'O=Contoso, CN=Contoso Root', whose key differs from the trusted certificate with \
+                        that name, or is RSA of less than 2048 bits, which is not trusted here";
         assert!(error.contains(expected), "{error}");
     }
 }
@@ -311,7 +320,7 @@ fn a_named_file_that_can_not_be_used_is_an_error_before_anything_is_sent() {
     let folder = job.directory().join("certificates");
     fs::create_dir(&folder).unwrap();
     let step = job.set("SSL_CERT_DIR", folder).run();
-    let problem = "certificates, which can't be used: there is no certificate in PEM that can be used";
+    let problem = "certificates, which can't be used: it does not contain a usable PEM certificate";
     assert!(step.failed(1).contains(problem), "{}", step.log);
     assert!(sandbox.requests().is_empty());
     #[cfg(unix)]
