@@ -4,11 +4,9 @@ use std::ffi::OsString;
 
 use clap::Parser;
 
-use crate::settings::UsageError;
-
 /// A command line, parsed.
 pub struct CommandLine {
-    pub(crate) arguments: Result<Arguments, UsageError>,
+    pub(crate) arguments: Result<Arguments, clap::Error>,
     /// Whether standard output is free for the log: it is the command's with `exec`, and the answer's with `policy`. Known
     /// from the subcommand alone, so that it is known for arguments that cannot be parsed, too.
     pub stdout_is_log: bool,
@@ -21,7 +19,7 @@ impl CommandLine {
         let stdout_is_log = arguments.get(1).is_none_or(|word| word != "exec" && word != "policy");
         match Arguments::try_parse_from(arguments) {
             Err(help) if !help.use_stderr() => Err(help),
-            arguments => Ok(CommandLine { arguments: arguments.map_err(UsageError::from), stdout_is_log }),
+            arguments => Ok(CommandLine { arguments, stdout_is_log }),
         }
     }
 }
@@ -54,6 +52,18 @@ pub struct Arguments {
     /// NuGet 7.6 and later read it by themselves; so can everything else that runs in them.
     #[arg(long, verbatim_doc_comment)]
     pub export_env: bool,
+}
+
+impl Arguments {
+    /// The variable with GitLab's ID token, if a flag names it.
+    pub(crate) fn id_token_variable(&self) -> Option<&str> {
+        let gitlab = match &self.command {
+            Some(Subcommand::Exec { options, .. }) => &options.gitlab,
+            Some(Subcommand::Policy { gitlab }) => gitlab,
+            None => &self.options.gitlab,
+        };
+        gitlab.id_token_variable.as_deref()
+    }
 }
 
 /// What a login needs to know, however the key is delivered.

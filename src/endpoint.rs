@@ -33,7 +33,7 @@ impl Endpoint {
     /// Takes an absolute URL. Nothing is looked up or sent.
     pub(crate) fn parse(value: &str) -> Result<Endpoint, EndpointError> {
         // What precedes an `@` can be a password, also where a scheme is missing.
-        let shown = if value.contains('@') { "***".to_owned() } else { sanitize_line(without_query(value)) };
+        let shown = if value.contains('@') { "***".to_owned() } else { shown(value) };
         let malformed = |cause: String| EndpointError::Malformed { shown: shown.clone(), cause };
         let mut url = parse_url(value).map_err(|cause| malformed(cause.to_string()))?;
         if url.host_str() == Some("localhost.") {
@@ -111,11 +111,15 @@ fn without_query(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or_default()
 }
 
-/// A value that was given, safe to show: if it is a URL, without its user and password, its query and its fragment.
+/// A value that was given, safe to show: if it is a URL, without what can be a password, its query and its fragment.
 pub(crate) fn shown(value: &str) -> String {
-    match value.contains("://") {
-        true if value.contains('@') => "***".to_owned(),
-        _ => sanitize_line(without_query(value)),
+    let Some((_, rest)) = value.split_once("://") else { return sanitize_line(without_query(value)) };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let has_password = authority.rsplit_once(':').is_some_and(|(host, port)| !is_port(port) && !host.starts_with('['));
+    match value.contains('@') || value.contains("%40") || has_password {
+        true => "***".to_owned(),
+        false => sanitize_line(without_query(value)),
     }
 }
 
@@ -162,7 +166,7 @@ pub(crate) fn authority(url: &Url) -> String {
     url.port().map_or(name.to_owned(), |port| format!("{name}:{port}"))
 }
 
-/// Whether a server can be named so in a certificate: URLs allow more (`{server}` in a template that nobody filled in).
+/// Whether a certificate can have this host name: URLs allow more (`{server}` in an unfilled template).
 pub(crate) fn is_host(host: &str) -> bool {
     ServerName::try_from(host.trim_matches(['[', ']'])).is_ok()
 }

@@ -1,4 +1,4 @@
-//! The process's environment, read through one door that tests can replace.
+//! The process's environment, read through one interface that tests can replace.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,13 +14,13 @@ pub struct Environment<'a>(&'a dyn Fn(&str) -> Option<OsString>);
 pub struct NotUnicode(pub String);
 
 impl<'a> Environment<'a> {
-    /// Takes what looks variables up: `std::env::var_os` outside tests.
+    /// `look_up` is `std::env::var_os` outside tests.
     pub fn new(look_up: &'a dyn Fn(&str) -> Option<OsString>) -> Environment<'a> {
         Environment(look_up)
     }
 
     /// The value of `name` without surrounding white space; `None` if it is unset, empty or blank, since an action
-    /// sets the inputs that nobody gave to empty.
+    /// sets inputs that were not given to empty.
     pub fn text(&self, name: &str) -> Result<Option<String>, NotUnicode> {
         let Some(value) = (self.0)(name) else { return Ok(None) };
         let value = value.into_string().map_err(|_| NotUnicode(name.to_owned()))?;
@@ -37,7 +37,7 @@ impl<'a> Environment<'a> {
         (self.0)(name).filter(|path| !path.to_string_lossy().trim().is_empty()).map(PathBuf::from)
     }
 
-    /// Whether the value of `name` is this very one.
+    /// Whether the value of `name` is exactly this.
     pub fn is(&self, name: &str, value: &str) -> bool {
         (self.0)(name).is_some_and(|it| it == value)
     }

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod clock;
 pub mod environment;
 #[cfg(fuzzing)]
+#[path = "../fuzz/program.rs"]
 pub mod fuzz;
 pub mod github_actions;
 pub mod process;
@@ -30,7 +31,7 @@ use environment::Environment;
 use error::Error;
 use explain::{Context, explain, report};
 use github_actions::log::{LOGIN_FAILED, Log};
-use settings::{Purpose, Settings};
+use settings::{Purpose, Settings, UsageError};
 use trusted_publishing::id_token::known_credentials;
 
 /// Runs the program, and returns its exit code: 0 if it did what it was asked for, 1 for a failure, 2 for wrong usage, 126
@@ -45,7 +46,8 @@ pub fn run(
 ) -> u8 {
     log.read_debug_switch(environment);
     // An argument can be one of them, by mistake.
-    known_credentials(environment).iter().for_each(|secret| log.redactor().add(secret));
+    let variable = command_line.arguments.as_ref().ok().and_then(Arguments::id_token_variable);
+    known_credentials(environment, variable).iter().for_each(|secret| log.redactor().add(secret));
     let mut context = Context::of_ci(environment.ci());
     let purpose = match command_line.arguments {
         Ok(Arguments { command: Some(Subcommand::Policy { gitlab }), .. }) => {
@@ -58,7 +60,7 @@ pub fn run(
         Ok(Arguments { command: None, options, check_only, export_env }) => {
             Ok((options, Purpose::Login { check_only, export_env }))
         }
-        Err(error) => Err(error),
+        Err(error) => Err(UsageError::from(error)),
     };
     let settings = purpose.and_then(|(options, purpose)| Settings::resolve(options, purpose, environment));
     let done = settings

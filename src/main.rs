@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use nuget_login::cli::CommandLine;
 use nuget_login::clock::SystemClock;
 use nuget_login::environment::{Ci, Environment};
-use nuget_login::github_actions::log::Log;
+use nuget_login::github_actions::log::{Log, standard_output};
 use nuget_login::process;
 
 fn main() -> ExitCode {
@@ -28,5 +28,5 @@ fn main() -> ExitCode {
         Ci::GitLab | Ci::None => Some(Log::plain(io::stderr())),
     };
     let Some(mut log) = log else { return ExitCode::FAILURE };
-    ExitCode::from(nuget_login::run(command_line, &environment, &SystemClock, &mut log, &mut io::stdout()))
+    ExitCode::from(nuget_login::run(command_line, &environment, &SystemClock, &mut log, &mut standard_output()))
 }

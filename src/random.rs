@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-/// 64 bits that nobody can guess: the standard library keys its hasher from the system's random source.
+/// 64 unpredictable bits: the standard library keys its hasher from the system's random source.
 pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(())
 }

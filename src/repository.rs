@@ -1,4 +1,4 @@
-//! The git repository that one stands in: where it is published from, and which of its workflow files log in.
+//! The git repository of the current folder: its remote, and which of its workflow files log in.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -39,12 +39,12 @@ pub(crate) enum RepositoryError {
 
 const NO_REPOSITORY: &str = "this is no job, and no repository to read a policy from";
 
-/// The remote `origin` of the repository that one stands in.
+/// The remote `origin` of the current folder's repository.
 pub(crate) fn origin() -> Result<Remote, RepositoryError> {
     Remote::parse(&git(&["remote", "get-url", "origin"])?).ok_or(RepositoryError::NoHost)
 }
 
-/// The top folder of the repository that one stands in.
+/// The top folder of the current folder's repository.
 pub(crate) fn folder() -> Result<PathBuf, RepositoryError> {
     Ok(PathBuf::from(git(&["rev-parse", "--show-toplevel"])?))
 }
@@ -74,7 +74,7 @@ impl Remote {
         let host = ["ssh.", "altssh."].iter().find_map(|start| host.strip_prefix(start)).unwrap_or(&host);
         let path = path.trim_matches('/');
         let path = path.strip_suffix(".git").unwrap_or(path);
-        // What stands before an `@` may be a password.
+        // What precedes an `@` can be a password.
         (!host.is_empty() && !host.contains('/') && path.contains('/') && !path.contains('@'))
             .then(|| Remote { host: sanitize_line(host), path: sanitize_line(path) })
     }
@@ -132,7 +132,7 @@ fn logs_in(text: &str) -> bool {
     lines.any(|line| line.contains("nuget/login@") || line.contains("nuget-login"))
 }
 
-/// What stands behind `environment:`, or behind `name:` in the block below it.
+/// The value of `environment:`, or of `name:` in the block below it.
 fn environments(text: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let lines: Vec<_> = lines(text).collect();

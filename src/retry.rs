@@ -1,4 +1,4 @@
-//! When to try again: what a failure says about a fresh attempt, how long to wait for it, and when to give up.
+//! Retries: which failures allow another attempt, how long to wait for it, and when to give up.
 
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
@@ -6,44 +6,52 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::clock::Clock;
 use crate::random::random;
 
-/// The first wait lies between nothing and this; the span doubles with every attempt.
+/// The first wait is a random part of this; the span doubles with every attempt.
 const FIRST_SPAN: Duration = Duration::from_millis(500);
-/// The span of a wait grows up to this.
+/// The longest span of a wait.
 const LONGEST_SPAN: Duration = Duration::from_secs(15);
-/// An attempt needs so much time: a shorter one could only run out of it, and its error would replace a better one.
+/// The least time for an attempt: a shorter one would only time out, and its error would replace a better one.
 const SHORTEST: Duration = Duration::from_millis(500);
-/// So many exchanges may stay without an answer: each may have made an API key that nobody holds, and that lives on.
+/// Number of exchanges whose response can be lost: each may have created an API key that stays valid unused.
 const RESPONSES_LOST: u32 = 3;
 
-/// A `Retry-After` of more than a year is for ever.
+/// A longer `Retry-After` counts as this.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// What a failure says about a fresh attempt.
+/// A longer wait by the server's clock is compared with that by this machine's.
+const LONGEST_PLAUSIBLE: Duration = Duration::from_secs(60 * 60);
+
+/// What a failure means for another attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retry {
-    /// It would end the same way.
+    /// It would fail in the same way.
     Never,
-    /// It may succeed, but not before the other side's `Retry-After`, if it named one.
+    /// It can succeed, but not before the server's `Retry-After`, if there is one.
     After(Option<Duration>),
-    /// It may succeed; but the request was sent, and what came of it is not known.
+    /// It can succeed; but the request was sent, and its result is unknown.
     ResponseLost,
-    /// It may succeed, but with another credential than the only one that there is.
+    /// It could succeed only with another credential than the only one.
     TokenConsumed,
-    /// It may succeed, if no failure before this one said the same; `Retry-After` as above.
+    /// It can succeed, if this is the first failure of this kind; `Retry-After` as above.
     Once(Option<Duration>),
 }
 
-/// Reads a `Retry-After` header: seconds, or a date as HTTP has them (RFC 9110, section 10.2.3).
-pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+/// Reads a `Retry-After` header: seconds, or a date as HTTP has them (RFC 9110, section 10.2.3). The date is by the server's
+/// clock, which can differ from this machine's; but a cache can have kept the server's date.
+pub(crate) fn retry_after(value: &str, now: SystemTime, server_now: Option<SystemTime>) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)).min(LONGEST_ABSENCE));
     }
     let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(now).unwrap_or_default().min(LONGEST_ABSENCE))
+    let wait = |now| date.duration_since(now).unwrap_or_default().min(LONGEST_ABSENCE);
+    match server_now.map(wait) {
+        Some(by_server) if by_server <= LONGEST_PLAUSIBLE => Some(by_server),
+        by_server => Some(wait(now).min(by_server.unwrap_or(Duration::MAX))),
+    }
 }
 
-/// The attempts of one run, which all have to be over by one deadline.
+/// The attempts of one run, with one deadline.
 pub(crate) struct Attempts<'a> {
     clock: &'a dyn Clock,
     timeout: Duration,
@@ -69,7 +77,7 @@ impl<'a> Attempts<'a> {
         self.failed
     }
 
-    /// Takes note that the attempt failed. Gives the time to wait before the next one, or why there is none.
+    /// Records that the attempt failed. Returns the time to wait before the next one, or why there is none.
     pub(crate) fn next(&mut self, retry: Retry) -> Result<Duration, StopReason> {
         self.failed += 1;
         let least = match retry {
@@ -94,7 +102,7 @@ impl<'a> Attempts<'a> {
     }
 }
 
-/// A random part of the span that so many failed attempts make: jobs that failed together don't come back together.
+/// A random part of the span after this many failed attempts: jobs that failed together do not return together.
 fn jitter(failed: u32) -> Duration {
     let span = FIRST_SPAN.saturating_mul(1 << (failed - 1).min(16)).min(LONGEST_SPAN);
     span.mul_f64(random() as f64 / u64::MAX as f64)
@@ -103,18 +111,13 @@ fn jitter(failed: u32) -> Duration {
 /// Why there is no next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopReason {
-    /// It would end the same way.
+    /// It would fail in the same way.
     Permanent,
-    /// It would begin after the deadline, or shortly before it.
-    Deadline {
-        /// The wait that there would have been.
-        wait: Duration,
-        /// The time for everything.
-        timeout: Duration,
-    },
-    /// Too many exchanges stayed without an answer.
+    /// It would begin after the deadline, or shortly before it: after this wait, of this time for everything.
+    Deadline { wait: Duration, timeout: Duration },
+    /// The responses of too many exchanges were lost.
     ResponsesLost,
-    /// The only ID token that there is was sent.
+    /// The only ID token was sent.
     TokenConsumed,
 }
 
@@ -216,11 +219,27 @@ mod tests {
             ("99999999999999999999999999", 31_536_000),
             ("Fri, 31 Dec 9999 23:59:59 GMT", 31_536_000),
         ] {
-            assert_eq!(retry_after(value, now), Some(Duration::from_secs(seconds)), "{value}");
+            assert_eq!(retry_after(value, now, None), Some(Duration::from_secs(seconds)), "{value}");
         }
         for value in ["", "-1", "1.5", "+3", "soon", "Sun, 06 Nov 1994", "٣"] {
-            assert_eq!(retry_after(value, now), None, "{value}");
+            assert_eq!(retry_after(value, now, None), None, "{value}");
         }
+    }
+
+    #[test]
+    fn a_date_is_by_the_servers_clock_unless_that_is_implausible() {
+        let date = |seconds| httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let now = 1_800_000_000;
+        // This machine's clock is wrong.
+        for local in [0, now - 600, now + 600, now + 86_400] {
+            assert_eq!(retry_after(&date(now + 2), at(local), Some(at(now))), Some(Duration::from_secs(2)));
+        }
+        // The server's date is wrong, or old.
+        for server in [0, now - 3_600] {
+            assert_eq!(retry_after(&date(now + 2), at(now), Some(at(server))), Some(Duration::from_secs(2)));
+        }
+        assert_eq!(retry_after(&date(now + 7_200), at(now), Some(at(now))), Some(Duration::from_secs(7_200)));
     }
 
     #[test]

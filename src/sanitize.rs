@@ -1,4 +1,4 @@
-//! Text from outside (a service's answer, an input, an error of the system) made safe to show.
+//! Untrusted text (a service's response, an input, an error of the system) made safe to show.
 
 /// The longest piece of outside text that is shown, in characters. A service's own messages are far shorter; a page of
 /// HTML is not worth more.
@@ -39,7 +39,7 @@ pub(crate) fn neutralize(line: &str) -> String {
     tamed
 }
 
-/// Whether a character does something to a log other than stand in it: controls, line and paragraph separators, and
+/// Whether a character acts on a log or hides in it: controls, line and paragraph separators, and
 /// what Unicode calls default-ignorable (bidirectional controls, characters of no width, variation selectors).
 pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()

@@ -17,7 +17,7 @@ const RECOGNIZED: usize = 12;
 /// Spreads the bits of eight characters (Fibonacci hashing: 2^64 divided by the golden ratio).
 const MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// So many secrets of a run are remembered.
+/// Number of secrets of a run that are remembered.
 const REMEMBERED: usize = 16;
 
 /// A credential: the request token, an ID token, an API key.
@@ -27,16 +27,13 @@ const REMEMBERED: usize = 16;
 #[derive(Clone)]
 pub(crate) struct Secret(String);
 
-/// Why a value can't be a [`Secret`]. Never says the value.
+/// Why a value cannot be a [`Secret`]. Reads on from its name; never shows the value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidSecret {
-    /// There is nothing in it.
     #[error("is empty")]
     Empty,
-    /// It holds white space, control characters or something outside ASCII.
     #[error("holds characters that no credential has (white space, control characters or non-ASCII)")]
     Character,
-    /// It has an implausible length, in characters.
     #[error("is {0} characters long, which no credential of this kind is")]
     Length(usize),
 }
@@ -143,18 +140,16 @@ fn hide_runs(secrets: &[Secret], text: &[u8], hidden: &mut [bool]) {
 /// A secret as a whole, percent-encoded (RFC 3986) and in base64. What precedes it
 /// decides how base64 cuts it into groups of three bytes; the groups at both ends also hold something else, and are left out.
 fn forms(secret: &str) -> impl Iterator<Item = String> {
-    let percent = |byte: u8| match byte {
-        b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    let percent = secret.bytes().map(percent).collect();
+    let is_kept = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let encoded = |byte: u8, code: String| if is_kept(byte) { char::from(byte).to_string() } else { code };
+    let upper = secret.bytes().map(|byte| encoded(byte, format!("%{byte:02X}"))).collect();
+    let lower = secret.bytes().map(|byte| encoded(byte, format!("%{byte:02x}"))).collect();
     let base64 = (0..3).flat_map(move |before| {
         let encoded = STANDARD_NO_PAD.encode("x".repeat(before) + secret);
         let inner = encoded[before.min(1) * 4..encoded.len() / 4 * 4].to_owned();
         [inner.replace('+', "-").replace('/', "_"), inner]
     });
-    [secret.to_owned(), percent].into_iter().chain(base64.filter(|form| form.len() >= 8))
+    [secret.to_owned(), upper, lower].into_iter().chain(base64.filter(|form| form.len() >= 8))
 }
 
 impl fmt::Debug for Secret {
@@ -226,6 +221,7 @@ mod tests {
             }
         }
         assert_eq!(masked.redact("oy2abc%2B%2Fdef.ghi%3Fjkl~mnop"), "***");
+        assert_eq!(masked.redact("oy2abc%2b%2fdef.ghi%3fjkl~mnop"), "***");
     }
 
     #[test]

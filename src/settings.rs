@@ -1,4 +1,4 @@
-//! What the user decides, from arguments and `INPUT_*` variables: checked, before anything is sent.
+//! Settings, from arguments and `INPUT_*` variables: validated before anything is sent.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -13,29 +13,26 @@ use crate::environment::{Ci, Environment, NotUnicode, given};
 pub(crate) const NUGET_ORG_TOKEN_SERVICE: &str = "https://www.nuget.org/api/v2/token";
 /// The audience that nuget.org's token service accepts.
 pub(crate) const NUGET_ORG_AUDIENCE: &str = "https://www.nuget.org";
-/// The variable with the ID token, as most jobs of GitLab's name it.
+/// The usual variable with GitLab's ID token.
 pub(crate) const ID_TOKEN_VARIABLE: &str = "NUGET_ID_TOKEN";
-/// Time for everything, where nothing is said.
+/// Time for everything by default.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
-/// The longest time that can be asked for, in seconds: a day, four times what a hosted job has.
+/// Longest timeout, in seconds: a day, four times what a hosted job has.
 const LONGEST_TIMEOUT: u64 = 24 * 60 * 60;
-/// The longest audience, in bytes: a URL carries it, percent-encoded.
+/// Longest audience, in bytes: a URL contains it, percent-encoded.
 const LONGEST_AUDIENCE: usize = 1_000;
 
-/// Everything that the user decides, checked.
+/// Validated settings.
 #[derive(Debug)]
 pub(crate) struct Settings {
     /// The nuget.org user that created the trust policy.
     pub(crate) user: String,
-    /// Where ID tokens are exchanged for API keys.
     pub(crate) service: Service,
-    /// The `aud` claim to ask for.
+    /// The `aud` claim to request.
     pub(crate) audience: String,
     /// Time for everything: all attempts and the waits between them.
     pub(crate) timeout: Duration,
-    /// What becomes of the key.
     pub(crate) delivery: Delivery,
-    /// Where this is.
     pub(crate) ci: Ci,
     /// GitLab: the variable with the job's ID token.
     pub(crate) id_token_variable: String,
@@ -61,105 +58,94 @@ impl Service {
 
 /// What a login is for.
 pub(crate) enum Purpose {
-    /// The outputs of a step; the flags of the command line.
+    /// The outputs of a step; with the flags of the command line.
     Login { check_only: bool, export_env: bool },
     /// A command and its arguments.
     Exec(Vec<OsString>),
 }
 
-/// What becomes of the key.
+/// What the key is used for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// It goes to a command, alone.
+    /// Only a command gets it.
     Command(Vec<OsString>),
-    /// It is thrown away: a policy matches, and that was the question.
+    /// It is discarded: the question is whether a policy matches.
     CheckOnly,
-    /// It goes to the step's outputs.
+    /// The step's outputs.
     Outputs,
-    /// It goes there, and into the environment of all later steps.
+    /// The step's outputs, and the environment of all later steps.
     OutputsAndEnvironment,
 }
 
-/// An argument, an input or a place that the program can't work with. Ends in exit code 2.
+/// An argument, an input or a CI system that the program cannot work with.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UsageError {
-    /// The arguments can't be parsed: clap's own words.
+    /// clap's own message.
     #[error("{0}")]
     Arguments(String),
-    /// Not a job of GitHub Actions.
     #[error(
         "this is not a GitHub Actions job (GITHUB_ACTIONS is not `true`): nothing here would mask the API key in the \
          log, so none is made"
     )]
     NotGitHubActions,
-    /// Neither a job nor a sandbox.
+    /// The host that is not a sandbox's.
     #[error(
         "this is no job (neither GITHUB_ACTIONS nor GITLAB_CI is `true`), and {0} is not on loopback: outside of a job \
          `exec` works against a sandbox only, with its --token-service-url or --source"
     )]
     NoSandbox(String),
-    /// A job of both, which there is not: one of the variables is set by somebody.
     #[error(
         "GITHUB_ACTIONS and GITLAB_CI are both `true`, and no job is of both: unset the one that does not belong here"
     )]
     BothCis,
-    /// Neither a job nor a sandbox: nobody gave ID tokens.
+    /// The variable that a sandbox sets.
     #[error("this is no job (neither GITHUB_ACTIONS nor GITLAB_CI is `true`), and no sandbox: {0} is not set")]
     NoJob(&'static str),
-    /// GitLab has no outputs that later lines of the job could read.
     #[error(
         "this is a GitLab CI job, which has no step outputs to put an API key into: give it to the command that needs \
          it, with `nuget-login exec --user … -- command`, or add --check-only"
     )]
     NoOutputsOnGitLab,
-    /// The flag is no name of a variable. It may be the value of one, which is a secret.
+    /// The value is not shown: it can be the ID token.
     #[error(
         "the flag --id-token-variable is not the name of a variable: give its name (NUGET_ID_TOKEN), not its value"
     )]
     IdTokenVariable,
-    /// There is no command to run.
     #[error("the command behind `--` is empty")]
     EmptyCommand,
-    /// `user` is absent.
+    /// Where `user` is read.
     #[error("the input `user` ({0}) is empty")]
     NoUser(&'static str),
-    /// `user` is no name that nuget.org knows. (Its names are of letters, digits, `.`, `_` and `-`.)
+    /// Names on nuget.org have letters, digits, `.`, `_` and `-`.
     #[error("the input `user` is '{0}', but there is no @ in the user names of nuget.org")]
     EmailAddress(String),
-    /// `token-service-url` can't be used.
     #[error("the input `token-service-url` {0}")]
     TokenServiceUrl(EndpointError),
-    /// `source` can't be used.
     #[error("the input `source` {0}")]
     Source(EndpointError),
-    /// Both say where the token service is.
     #[error("the inputs `source` and `token-service-url` exclude each other: give one of them")]
     SourceAndTokenService,
-    /// The ID token would be made out to nuget.org, and go to somebody else.
+    /// The ID token would have nuget.org's audience, and be sent to this host.
     #[error(
         "the input `source` is of {0}, which could redeem an ID token for nuget.org there: set the input `audience` to \
          what its token service expects"
     )]
     SourceAudience(String),
-    /// The same of GitLab's only ID token, which could be redeemed for as long as the job runs.
+    /// The same for GitLab's only ID token, which could be redeemed for as long as the job runs.
     #[error(
         "the flag --token-service-url is of {0}, which could redeem the job's ID token at nuget.org: set `aud:` below \
          `id_tokens:`, and --audience, to what its token service expects"
     )]
     TokenServiceAudience(String),
-    /// `audience` is longer than a URL can carry it.
+    /// A URL must hold the audience.
     #[error("the input `audience` is {0} bytes long; give one of at most {LONGEST_AUDIENCE}")]
     LongAudience(usize),
-    /// `timeout-seconds` is no number, or not a sensible one.
     #[error("the input `timeout-seconds` is '{0}'; give whole seconds from 1 to {LONGEST_TIMEOUT}")]
     TimeoutSeconds(String),
-    /// An input that is true or false is neither.
     #[error("the input `{0}` is '{1}'; give true or false")]
     Boolean(&'static str, String),
-    /// There would be no key to export.
     #[error("the inputs `check-only` and `export-env` exclude each other: a check throws its key away")]
     CheckOnlyExports,
-    /// A variable's value is not Unicode.
     #[error(transparent)]
     NotUnicode(#[from] NotUnicode),
 }
@@ -180,7 +166,7 @@ impl From<clap::Error> for UsageError {
 }
 
 impl Settings {
-    /// A warning about settings that work, but that give away more than they need to.
+    /// A warning about settings that work, but reveal more than necessary.
     pub(crate) fn warning(&self) -> Option<String> {
         let Service::At(token_service) = &self.service else { return None };
         lends_nuget_org_audience(&self.audience, token_service).then(|| {
@@ -209,7 +195,7 @@ impl Settings {
             Purpose::Exec(command) if command[0].is_empty() => return Err(UsageError::EmptyCommand),
             Purpose::Exec(command) => (Some(command), false, false),
         };
-        // On GitLab they would be anybody's, who may start a pipeline with variables.
+        // On GitLab, everybody who can start a pipeline can set variables.
         let from_variables = command.is_none() && ci == Ci::GitHubActions;
         // A flag wins over the variable of what it excludes, too.
         let named =
@@ -279,15 +265,14 @@ impl Settings {
     }
 }
 
-/// The variable that a job of GitLab's has its ID token in. Elsewhere nobody reads it.
+/// The variable with a GitLab job's ID token. It is not read elsewhere.
 pub(crate) fn id_token_variable(options: GitLabOptions, ci: Ci) -> Result<String, UsageError> {
     let name = options.id_token_variable.as_deref().and_then(given).unwrap_or_else(|| ID_TOKEN_VARIABLE.to_owned());
     let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if is_name || ci != Ci::GitLab { Ok(name) } else { Err(UsageError::IdTokenVariable) }
 }
 
-/// Whether a host could redeem an ID token of this audience at nuget.org: it is somebody else's, and the ID token would be
-/// made out to nuget.org.
+/// Whether a host other than nuget.org would get an ID token with nuget.org's audience, and could redeem it there.
 pub(crate) fn lends_nuget_org_audience(audience: &str, to: &Endpoint) -> bool {
     let others = !to.is_nuget_org() && !to.is_loopback();
     others && audience.trim_end_matches('/') == NUGET_ORG_AUDIENCE

@@ -1,6 +1,7 @@
 //! What a config file can say; `contoso.toml` beside this file is its documentation and its default.
 
 mod gitlab;
+mod scope;
 
 use std::collections::BTreeMap;
 
@@ -9,6 +10,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use gitlab::{GitLabJob, GitLabPolicy, ProjectIds};
+pub use scope::Scope;
+use scope::{all, any};
 
 /// The seed story: user `contoso-bot`, repository `contoso/contoso-sdk`, workflow `release.yml`.
 const SEED: &str = include_str!("contoso.toml");
@@ -180,14 +183,6 @@ pub struct Policy {
     pub used_by: Option<RepositoryIds>,
 }
 
-fn all() -> Vec<Scope> {
-    vec![Scope::All]
-}
-
-fn any() -> Vec<String> {
-    vec!["*".to_owned()]
-}
-
 /// What pins a policy to a repository from its first use on.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -196,26 +191,6 @@ pub struct RepositoryIds {
     pub repository_id: String,
     /// The `repository_owner_id` claim.
     pub repository_owner_id: String,
-}
-
-/// What a key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum Scope {
-    /// Everything.
-    #[serde(rename = "all")]
-    All,
-    /// Push new packages and new versions.
-    #[serde(rename = "package:push")]
-    Push,
-    /// Push new versions of packages that are there.
-    #[serde(rename = "package:pushversion")]
-    PushVersion,
-    /// Unlist.
-    #[serde(rename = "package:unlist")]
-    Unlist,
-    /// Verify a key against a package.
-    #[serde(rename = "package:verify")]
-    Verify,
 }
 
 /// A package that is there already.

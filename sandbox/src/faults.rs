@@ -21,9 +21,9 @@ impl Route {
     /// The route that a path belongs to.
     pub fn of(path: &str) -> Route {
         match path.trim_end_matches('/') {
-            crate::server::ID_TOKEN_PATH => Route::IdToken,
-            crate::server::TOKEN_SERVICE_PATH => Route::TokenService,
-            crate::server::PUSH_PATH => Route::Push,
+            crate::paths::ID_TOKEN_PATH => Route::IdToken,
+            crate::paths::TOKEN_SERVICE_PATH => Route::TokenService,
+            crate::paths::PUSH_PATH => Route::Push,
             _ => Route::Other,
         }
     }

@@ -12,6 +12,7 @@ mod gallery;
 pub mod issuer;
 pub mod jwt;
 pub mod package;
+mod paths;
 mod policy;
 mod push;
 pub mod runner;
@@ -96,7 +97,7 @@ impl Sandbox {
 
     /// `ACTIONS_ID_TOKEN_REQUEST_URL` of the job.
     pub fn id_token_request_url(&self) -> String {
-        format!("{}{}?api-version=2.0", self.world.base, server::ID_TOKEN_PATH)
+        format!("{}{}?api-version=2.0", self.world.base, paths::ID_TOKEN_PATH)
     }
 
     /// `ACTIONS_ID_TOKEN_REQUEST_TOKEN` of the job.
@@ -136,22 +137,22 @@ impl Sandbox {
 
     /// The token service.
     pub fn token_service_url(&self) -> String {
-        format!("{}{}", self.world.base, server::TOKEN_SERVICE_PATH)
+        format!("{}{}", self.world.base, paths::TOKEN_SERVICE_PATH)
     }
 
     /// The base URL of release assets.
     pub fn releases_url(&self) -> String {
-        format!("{}{}", self.world.base, server::RELEASES_PATH)
+        format!("{}{}", self.world.base, paths::RELEASES_PATH)
     }
 
     /// The V3 service index, the source that a NuGet client pushes to.
     pub fn service_index_url(&self) -> String {
-        format!("{}{}", self.world.base, server::SERVICE_INDEX_PATH)
+        format!("{}{}", self.world.base, paths::SERVICE_INDEX_PATH)
     }
 
     /// The push endpoint itself.
     pub fn push_url(&self) -> String {
-        format!("{}{}/", self.world.base, server::PUSH_PATH)
+        format!("{}{}/", self.world.base, paths::PUSH_PATH)
     }
 
     /// Moves the sandbox's time on, or back with a negative duration.

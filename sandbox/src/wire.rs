@@ -68,7 +68,7 @@ pub fn exchange(base: &str, id_token: &str, user: &str) -> std::io::Result<Answe
     let headers: [(&str, &[u8]); 3] =
         [("Authorization", bearer.as_bytes()), ("Content-Type", b"application/json"), ("User-Agent", b"sandbox")];
     let body = serde_json::json!({ "username": user, "tokenType": "ApiKey" }).to_string();
-    send(base, &format!("POST {}", crate::server::TOKEN_SERVICE_PATH), &headers, body.as_bytes())
+    send(base, &format!("POST {}", crate::paths::TOKEN_SERVICE_PATH), &headers, body.as_bytes())
 }
 
 /// Pushes a package the way NuGet clients do: a chunked form with one part.
@@ -90,5 +90,5 @@ pub fn push(base: &str, api_key: Option<&str>, package: &[u8]) -> std::io::Resul
         ("X-NuGet-Session-Id", b"5d1c8a4e-7f3b-4c52-9a0e-2b6d8f1e3c70"),
     ];
     headers.extend(api_key.map(|key| ("X-NuGet-ApiKey", key.as_bytes())));
-    send(base, &format!("PUT {}/", crate::server::PUSH_PATH), &headers, &body)
+    send(base, &format!("PUT {}/", crate::paths::PUSH_PATH), &headers, &body)
 }

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::sanitize::sanitize_line;
 use crate::secret::Secret;
 
-/// Where commands are without a PATH, as the C library has it.
+/// Where commands are without a PATH, as in musl.
 const DEFAULT_PATH: &str = if cfg!(unix) { "/usr/local/bin:/bin:/usr/bin" } else { "" };
 /// A shell's exit code for a command that was found, but cannot be run.
 const NOT_EXECUTABLE: u8 = 126;
@@ -21,7 +21,11 @@ const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
 fn error(program: &OsStr, exit_code: u8, cause: impl ToString) -> Error {
-    Error::Command { program: sanitize_line(&program.to_string_lossy()), cause: cause.to_string(), exit_code }
+    // A whole command line in quotes is a common mistake, and has arguments.
+    let program = sanitize_line(&program.to_string_lossy());
+    let name = program.split([' ', '?', '=']).next().unwrap_or_default();
+    let program = if name.len() < program.len() { format!("{name}…") } else { program };
+    Error::Command { program, cause: cause.to_string(), exit_code }
 }
 
 /// Finds the executable of `command` as a shell does: a bare name on PATH only, on Windows with the extensions of
@@ -29,6 +33,10 @@ fn error(program: &OsStr, exit_code: u8, cause: impl ToString) -> Error {
 pub(crate) fn find(command: &[OsString]) -> Result<PathBuf, Error> {
     let (program, arguments) = command.split_first().expect("clap asks for one at least");
     let path = env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+    // A folder whose name begins with `~` is an ordinary one here, as in a shell.
+    let is_home = |folder: &Path| folder.as_os_str().as_encoded_bytes().starts_with(b"~");
+    let folders = env::split_paths(&path).map(|it| if is_home(&it) { Path::new(".").join(it) } else { it });
+    let path = env::join_paths(folders).unwrap_or(path);
     // Relative folders stay relative, so that the current folder's name is not needed.
     let search =
         WhichConfig::new().binary_name(program.to_owned()).custom_path_list(path.clone()).custom_cwd(".".into());
@@ -80,21 +88,30 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 /// signals.
 pub(crate) fn exec(program: &Path, command: &[OsString], api_key: &Secret) -> Error {
     let (name, arguments) = command.split_first().expect("clap asks for one at least");
-    let mut command = Command::new(program);
-    command.args(arguments).env("NUGET_API_KEY", api_key.reveal());
-    let cause = run(&mut command, name);
+    let with_key = |mut command: Command| {
+        command.args(arguments).env("NUGET_API_KEY", api_key.reveal());
+        run(command, name)
+    };
+    let mut cause = with_key(Command::new(program));
+    #[cfg(unix)]
+    if cause.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) {
+        // A script without an interpreter line, which a shell runs by itself (POSIX, `execvp`).
+        let mut shell = Command::new("/bin/sh");
+        shell.arg(program);
+        cause = with_key(shell);
+    }
     let exit_code = if cause.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
     error(name, exit_code, cause)
 }
 
 #[cfg(unix)]
-fn run(command: &mut Command, name: &OsStr) -> io::Error {
+fn run(mut command: Command, name: &OsStr) -> io::Error {
     use std::os::unix::process::CommandExt;
     command.arg0(name).exec()
 }
 
 #[cfg(windows)]
-fn run(command: &mut Command, _: &OsStr) -> io::Error {
+fn run(mut command: Command, _: &OsStr) -> io::Error {
     use tokio::signal::windows::{ctrl_break, ctrl_c};
     // The console sends both to the command too, which can go on. While they are listened to, they do not end this
     // program.

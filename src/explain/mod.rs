@@ -22,7 +22,7 @@ use crate::settings::UsageError;
 use crate::trusted_publishing::id_token::IdTokenSourceError;
 use crate::trusted_publishing::login::{AttemptError, LoginError};
 use crate::trusted_publishing::service_index::ServiceIndexError;
-use crate::trusted_publishing::service_message::{Mismatch, ServiceMessage};
+use crate::trusted_publishing::service_message::ServiceMessage;
 
 /// Number of causes of one failure that are shown. More come of as many policies, and the first ones are enough.
 const MOST_CAUSES: usize = 8;
@@ -449,8 +449,10 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
             };
             policy(format!("No trust policy that {user} created matches this job."), fix)
         }
-        Message::WorkflowMismatch(mismatch) => workflow_mismatch(mismatch, context.caller.as_deref()),
-        Message::EnvironmentMismatch(Mismatch { policy: name, expected, actual }) => {
+        Message::WorkflowMismatch { policy: name, expected, actual } => {
+            workflow_mismatch(name, expected, actual, context.caller.as_deref())
+        }
+        Message::EnvironmentMismatch { policy: name, expected, actual } => {
             let (line, file) = (
                 Code(format!("environment: {expected}")),
                 match on_gitlab {
@@ -486,7 +488,7 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
                 ),
             }
         }
-        Message::ForeignReusableWorkflow { job_workflow_ref } => Cause {
+        Message::ForeignReusableWorkflow { job_workflow_ref, .. } => Cause {
             policy: ShownPolicy::OnceMoved,
             ..cause(
                 format!(
@@ -511,12 +513,12 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
             "Change `on:` in the workflow file: for example to `push` with `tags: [\"v*\"]`; `release`, `workflow_dispatch` and \
              `schedule` work too. (Anybody's pull request starts `pull_request_target`, with this repository's rights.)",
         ),
-        Message::RefMismatch(mismatch) => ref_mismatch(mismatch),
-        Message::RefNotABranch { r#ref, policy: name } => policy(
+        Message::RefMismatch { policy: name, expected, actual } => ref_mismatch(name, expected, actual),
+        Message::RefNotABranch { git_ref, policy: name } => policy(
             format!(
                 "The policy {} is for the ref {}, and this job runs for a tag of that name; a policy's ref must be a branch.",
                 Code(name),
-                Code(r#ref)
+                Code(git_ref)
             ),
             "On nuget.org, make *Ref* of the policy empty, and leave it to the job's `rules:` which tags publish. Or run the job \
              for the policy's branch.",
@@ -661,8 +663,9 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
     }
 }
 
-fn workflow_mismatch(mismatch: &Mismatch, caller: Option<&str>) -> Cause {
-    let (name, expected, actual) = (Code(&mismatch.policy), Code(&mismatch.expected), Code(&mismatch.actual));
+fn workflow_mismatch(name: &str, expected: &str, actual: &str, caller: Option<&str>) -> Cause {
+    let moved = Code(format!(".github/workflows/{expected}"));
+    let (name, expected, actual) = (Code(name), Code(expected), Code(actual));
     match caller {
         Some(caller) => policy(
             format!(
@@ -678,16 +681,16 @@ fn workflow_mismatch(mismatch: &Mismatch, caller: Option<&str>) -> Cause {
             format!("The policy {name} names the workflow file {expected}; this job is defined in {actual}."),
             format!(
                 "On nuget.org, set *Workflow file* of the policy to {actual}; or, if {expected} publishes too, create a second \
-                 policy for {actual}. Or move the job into {}, and leave the policy as it is.",
-                Code(format!(".github/workflows/{}", mismatch.expected))
+                 policy for {actual}. Or move the job into {moved}, and leave the policy as it is."
             ),
         ),
     }
 }
 
-fn ref_mismatch(mismatch: &Mismatch) -> Cause {
-    let (name, expected, actual) = (Code(&mismatch.policy), Code(&mismatch.expected), Code(&mismatch.actual));
-    match mismatch.expected.strip_prefix("refs/heads/") {
+fn ref_mismatch(name: &str, expected: &str, actual: &str) -> Cause {
+    let branch = expected.strip_prefix("refs/heads/");
+    let (name, expected, actual) = (Code(name), Code(expected), Code(actual));
+    match branch {
         Some(branch) => policy(
             format!(
                 "The policy {name} is for the ref {expected}; but jobs say {actual}, without what stands before it."

@@ -3,9 +3,11 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::environment::Environment;
-use crate::github_actions::output_file::{ends_with_newline, open};
+use crate::github_actions::output_file::append;
 use crate::sanitize::{neutralize, truncate};
 use crate::secret::{Redactor, Secret};
 
@@ -14,6 +16,9 @@ pub const LOGIN_FAILED: &str = "NuGet login failed";
 
 /// The runner cuts the text of an annotation at 4,096 characters (actions/runner, `ExecutionContext.cs`).
 const LONGEST_ANNOTATION: usize = 4_000;
+
+/// Time for a pipe that is full.
+const FULL_PIPE: Duration = Duration::from_secs(5);
 
 /// The log. Secrets are redacted in everything that it prints: a service may echo what it was sent by an earlier attempt,
 /// and a mask is only a line of a log that others can write to.
@@ -133,9 +138,7 @@ impl<'a> Log<'a> {
     pub(crate) fn summarize(&self, environment: &Environment<'_>, markdown: &str) -> io::Result<()> {
         let path = environment.path("GITHUB_STEP_SUMMARY").filter(|path| self.prints_commands && path.is_file());
         let Some(path) = path else { return Ok(()) };
-        let mut file = open(&path)?;
-        let start = if ends_with_newline(&mut file)? { "" } else { "\n\n" };
-        file.write_all(format!("{start}{}\n\n", self.redactor.redact(markdown)).as_bytes())
+        append(&path, "\n\n", &format!("{}\n\n", self.redactor.redact(markdown))).map(drop)
     }
 
     /// Annotates the run with an error.
@@ -155,20 +158,51 @@ impl<'a> Log<'a> {
             return self.info(&format!("{level}: {text}"));
         }
         let line = format!("::{level} title={}::{}", escape_property(title), escape_data(&text));
-        print_line(&mut self.stream, &line)
+        match (print_line(&mut self.stream, &line), &mut self.other) {
+            // Its file can be full.
+            (Err(_), Some(other)) => print_line(other, &line),
+            (printed, _) => printed,
+        }
     }
 }
 
 /// Prints a line in one write. The runner reads a step's streams line by line, and other processes of the step write to
 /// them too: up to PIPE_BUF (4,096 bytes on Linux) nothing can get in between (POSIX, `write`).
+///
+/// Another process can have made the pipe non-blocking, and filled it: then it is tried for some seconds.
 fn print_line(stream: &mut dyn Write, line: &str) -> io::Result<()> {
-    stream.write_all(format!("{line}\n").as_bytes())?;
-    stream.flush()
+    let began = Instant::now();
+    loop {
+        match stream.write_all(format!("{line}\n").as_bytes()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && began.elapsed() < FULL_PIPE => {
+                thread::sleep(Duration::from_millis(2));
+            }
+            written => return written.and_then(|()| stream.flush()),
+        }
+    }
+}
+
+/// Standard output for answers, which end in an error where it is not open for writing.
+pub fn standard_output() -> Box<dyn Write> {
+    // The standard library translates for a Windows console.
+    if cfg!(windows) { Box::new(io::stdout()) } else { writer(unbuffered(&io::stdout())) }
 }
 
 fn writer(stream: io::Result<File>) -> Box<dyn Write> {
-    // `Stream::of` says `Nowhere` of a stream that cannot be duplicated.
-    stream.map_or_else(|_| Box::new(io::sink()) as Box<dyn Write>, |file| Box::new(file))
+    stream.map_or_else(|error| Box::new(Closed(error.kind())) as Box<dyn Write>, |file| Box::new(file))
+}
+
+/// A stream that cannot be used.
+struct Closed(io::ErrorKind);
+
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Err(self.0.into())
+    }
 }
 
 /// A standard stream without the standard library's buffers, which divide a long line, and without its habit of ignoring
@@ -200,9 +234,12 @@ impl Stream {
     fn of(stream: &(impl std::os::fd::AsFd + IsTerminal)) -> Stream {
         use std::os::unix::fs::FileTypeExt;
         let kind = unbuffered(stream).and_then(|mut file| {
-            // To write nothing fails where the stream is open for reading only.
-            let _nothing = file.write(&[])?;
-            Ok(file.metadata()?.file_type())
+            let kind = file.metadata()?.file_type();
+            if !kind.is_socket() {
+                // To write nothing fails where the stream is open for reading only. (To a socket it can be a message.)
+                let _nothing = file.write(&[])?;
+            }
+            Ok(kind)
         });
         match kind {
             Ok(kind) if kind.is_char_device() && !stream.is_terminal() => Stream::Nowhere,

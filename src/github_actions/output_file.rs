@@ -55,12 +55,7 @@ impl OutputFile {
     }
 
     fn try_append(&self, records: &[(&str, &str)]) -> io::Result<Appended> {
-        // Once more: the runner reads the file that is there in the end.
-        let mut file = open(&self.path)?;
         let mut text = String::new();
-        if !ends_with_newline(&mut file)? {
-            text.push('\n');
-        }
         for (name, value) in records {
             let delimiter = loop {
                 let delimiter = format!("ghadelimiter_{:016x}{:016x}", random(), random());
@@ -70,19 +65,28 @@ impl OutputFile {
             };
             text.push_str(&format!("{name}<<{delimiter}\n{value}\n{delimiter}\n"));
         }
-        let appended = Appended { path: self.path.clone(), before: file.metadata()?.len() };
-        match file.write_all(text.as_bytes()) {
-            Ok(()) => Ok(appended),
-            Err(error) => {
-                // Half a record may be there, where a disk is full.
-                appended.undo();
-                Err(error)
-            }
+        // Opened once more: the runner reads the file that is there in the end.
+        append(&self.path, "\n", &text)
+    }
+}
+
+/// Appends a text to a file that the runner made, in one write, behind `separator` if the last line is unfinished; after an
+/// error the file is as it was.
+pub(crate) fn append(path: &Path, separator: &str, text: &str) -> io::Result<Appended> {
+    let mut file = open(path)?;
+    let start = if ends_with_newline(&mut file)? { "" } else { separator };
+    let appended = Appended { path: path.to_owned(), before: file.metadata()?.len() };
+    match file.write_all(format!("{start}{text}").as_bytes()) {
+        Ok(()) => Ok(appended),
+        Err(error) => {
+            // Half of it may be there, where a disk is full.
+            appended.undo();
+            Err(error)
         }
     }
 }
 
-/// Records that were appended.
+/// A text that was appended.
 pub(crate) struct Appended {
     path: PathBuf,
     /// The length of the file before, in bytes.
@@ -92,14 +96,14 @@ pub(crate) struct Appended {
 impl Appended {
     /// Makes the file what it was before. If this fails, there is nothing left to try.
     pub(crate) fn undo(self) {
-        // Anew, since Windows lets nobody shorten a file who may only append to it.
+        // Opened again: on Windows a file that is open for appending cannot be shortened.
         let _ = OpenOptions::new().write(true).open(self.path).and_then(|file| file.set_len(self.before));
     }
 }
 
 /// Opens a file that the runner made, to be appended to.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
-    // Before opening: that alone would wait for ever where the path is a pipe that nobody reads.
+fn open(path: &Path) -> io::Result<File> {
+    // Before opening, which would wait forever for the reader of a pipe.
     if !path.metadata()?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
@@ -107,7 +111,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Whether the next record begins on a line of its own.
-pub(crate) fn ends_with_newline(file: &mut File) -> io::Result<bool> {
+fn ends_with_newline(file: &mut File) -> io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(true);
     }

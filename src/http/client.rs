@@ -90,7 +90,7 @@ impl<'a> Http<'a> {
         let began = self.clock.now();
         let client = self.client(limit).map_err(|error| Error::NotConnected {
             host: host.clone(),
-            problem: format!("the client can't be set up: {}", innermost(&error)),
+            problem: format!("the client can't be set up: {}", self.innermost(&error)),
         })?;
         let mut request = request(client);
         if let Some(bearer) = bearer {
@@ -106,7 +106,7 @@ impl<'a> Http<'a> {
                 Err(self.error(error, endpoint, limit, left))
             }
             (Some(Err(FetchError::Client(error))), Some(_)) => {
-                Err(no_response(NoResponse::Unreadable(innermost(&error))))
+                Err(no_response(NoResponse::Unreadable(self.innermost(&error))))
             }
             (None, _) | (Some(Ok(_)), None) => Err(no_response(NoResponse::TimedOut(limit))),
         }
@@ -144,11 +144,11 @@ impl<'a> Http<'a> {
     /// Classifies an error of the client before there was a response. `left` is the time left of `limit`.
     fn error(&self, error: reqwest::Error, endpoint: &Endpoint, limit: Duration, left: Duration) -> Error {
         let host = endpoint.host();
-        let cause = innermost(&error);
+        let cause = self.innermost(&error);
         let proxy = self.proxy.as_ref().filter(|proxy| proxy.serves(&endpoint.url()));
         if let Some(error) = causes(&error).find_map(|cause| CertificateError::found(cause, endpoint.host_name())) {
             let proxy = proxy.filter(|_| error.server() != endpoint.host_name()).map(Proxy::name);
-            return Error::Certificate { host, proxy, error };
+            return Error::Certificate { host, proxy, error: error.map(|text| self.safe(text)) };
         }
         if cause == HEAD_TOO_LONG {
             return Error::TooLong { host, head: None };
@@ -174,6 +174,16 @@ impl<'a> Http<'a> {
             self.proxy_refusal(endpoint, left.min(PROXY_TIMEOUT))
         };
         Error::Proxy { proxy: proxy.name(), host, head, problem }
+    }
+
+    /// The innermost error says what happened; those around it repeat where, and one of them contains the URL.
+    fn innermost(&self, error: &(dyn StdError + 'static)) -> String {
+        causes(error).last().map(|innermost| self.safe(&innermost.to_string())).unwrap_or_default()
+    }
+
+    /// A text that can contain what a server sent.
+    fn safe(&self, text: &str) -> String {
+        sanitize_line(&self.redactor.redact(text))
     }
 
     /// The proxy's response to a request for a tunnel, if it is a refusal.
@@ -219,9 +229,9 @@ async fn fetch(
     let mut response = request.send().await?;
     // A date in Retry-After is by the server's clock, which can differ from this machine's.
     let http_date = |value: &HeaderValue| httpdate::parse_http_date(value.to_str().ok()?).ok();
-    let date = response.headers().get_all(DATE).iter().find_map(http_date).unwrap_or(date);
+    let server_date = response.headers().get_all(DATE).iter().find_map(http_date);
     let absences = response.headers().get_all(RETRY_AFTER).iter();
-    let absences = absences.filter_map(|value| retry_after(value.to_str().ok()?, date));
+    let absences = absences.filter_map(|value| retry_after(value.to_str().ok()?, date, server_date));
     let _ = head.set(ResponseHead { status: response.status(), retry_after: absences.max() });
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
@@ -240,9 +250,4 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
         Some(wrapped) => Some(wrapped as &(dyn StdError + 'static)),
         None => error.source(),
     })
-}
-
-/// The innermost error says what happened; those around it repeat where, and one of them contains the URL.
-fn innermost(error: &(dyn StdError + 'static)) -> String {
-    causes(error).last().map(|innermost| sanitize_line(&innermost.to_string())).unwrap_or_default()
 }

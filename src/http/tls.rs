@@ -1,4 +1,4 @@
-//! Whose certificates are trusted.
+//! Certificate trust.
 //!
 //! Mozilla's roots are built in, and cost nothing at start. The system's store is read only when a certificate is not
 //! valid with them: reading it takes longer than the whole login.
@@ -20,7 +20,6 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertSto
 use time::OffsetDateTime;
 
 use crate::environment::Environment;
-use crate::sanitize::sanitize_line;
 
 /// Longest file with certificates that is read, in bytes. A system's whole store takes a quarter of a megabyte.
 const LONGEST_FILE: u64 = 8 * 1024 * 1024;
@@ -34,16 +33,12 @@ pub(crate) struct TrustError {
     problem: String,
 }
 
-/// The other side's certificate is refused.
+/// A certificate is refused. Its texts are the server's: [`CertificateError::map`] makes them safe to show.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum CertificateError {
     /// Its issuer is not trusted.
     #[error("the certificate of {server} is issued by {}, which is not trusted here (NODE_EXTRA_CA_CERTS adds to what is trusted, SSL_CERT_FILE and SSL_CERT_DIR replace it)", issuer.as_deref().unwrap_or("somebody"))]
-    Issuer {
-        server: String,
-        /// The issuer's name, made safe to show.
-        issuer: Option<String>,
-    },
+    Issuer { server: String, issuer: Option<String> },
     /// It is for another time or another host.
     #[error("the certificate of {server} is refused: {problem}")]
     Invalid { server: String, problem: String },
@@ -67,6 +62,21 @@ impl CertificateError {
             CertificateError::Issuer { server, .. }
             | CertificateError::Invalid { server, .. }
             | CertificateError::Unfit { server, .. } => server,
+        }
+    }
+
+    /// Maps what the server sent.
+    pub(crate) fn map(self, safe: impl Fn(&str) -> String) -> CertificateError {
+        match self {
+            CertificateError::Issuer { server, issuer } => {
+                CertificateError::Issuer { server: safe(&server), issuer: issuer.map(|issuer| safe(&issuer)) }
+            }
+            CertificateError::Invalid { server, problem } => {
+                CertificateError::Invalid { server: safe(&server), problem: safe(&problem) }
+            }
+            CertificateError::Unfit { server, problem } => {
+                CertificateError::Unfit { server: safe(&server), problem: safe(&problem) }
+            }
         }
     }
 
@@ -109,7 +119,7 @@ impl CertificateError {
                 };
             }
             NotValidForNameContext { .. } => {
-                return CertificateError::Invalid { server, problem: sanitize_line(&problem.to_string()) };
+                return CertificateError::Invalid { server, problem: problem.to_string() };
             }
             InvalidPurposeContext { .. } => {
                 "server authentication (serverAuth) is missing from the extended key usage, in it or in its chain"
@@ -168,7 +178,7 @@ pub(crate) fn config(environment: &Environment<'_>) -> Result<ClientConfig, Trus
         .with_no_client_auth())
 }
 
-/// The roots that are trusted before the system's store is looked at, never none; and whether they stand in its place.
+/// The roots that are trusted before the system's store is read, at least one; and whether they replace it.
 fn roots(environment: &Environment<'_>) -> Result<(RootCertStore, bool), TrustError> {
     let named = |variable| Some((variable, environment.path(variable)?));
     let (file, folders) = (named("SSL_CERT_FILE"), named("SSL_CERT_DIR"));
@@ -206,7 +216,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
         let metadata = path.metadata()?;
         // A pipe would be waited for, and a device never ends.
         if !metadata.is_file() || metadata.len() > LONGEST_FILE {
-            return Err(io::Error::other(format!("it is no file of at most {LONGEST_FILE} bytes")));
+            return Err(io::Error::other(format!("it is not a file of at most {LONGEST_FILE} bytes")));
         }
         fs::read(path)
     };
@@ -269,7 +279,7 @@ impl ServerCertVerifier for Verifier {
                 // Of the one that is nearest to the root.
                 let issuer = issuer(intermediates.last().unwrap_or(end_entity));
                 let chain =
-                    Chain { server: sanitize_line(&server_name.to_str()), issuer, length: 1 + intermediates.len() };
+                    Chain { server: server_name.to_str().into_owned(), issuer, length: 1 + intermediates.len() };
                 refusal(CertificateError::of_chain(&problem, chain))
             }
             error => error,
@@ -324,10 +334,10 @@ fn issuer(certificate: &CertificateDer<'_>) -> Option<String> {
         Some(format!("{name}={}", String::from_utf8_lossy(value)))
     });
     let attributes = attributes.collect::<Vec<_>>();
-    (!attributes.is_empty()).then(|| format!("'{}'", sanitize_line(&attributes.join(", "))))
+    (!attributes.is_empty()).then(|| format!("'{}'", attributes.join(", ")))
 }
 
-/// The values that stand side by side in a piece of DER, up to the first that is none.
+/// The values that follow each other in a piece of DER, up to the first that is malformed.
 fn der_values(mut der: &[u8]) -> impl Iterator<Item = &[u8]> {
     iter::from_fn(move || {
         let (length, rest) = match der {

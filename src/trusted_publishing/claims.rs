@@ -27,7 +27,7 @@ impl Claims {
         self.0.get(name)?.as_str().map(sanitize_line).filter(|text| !text.is_empty())
     }
 
-    /// The audiences that the token is made out to, as they stand.
+    /// The audiences that the token was issued for, as they are.
     pub(crate) fn audiences(&self) -> Vec<&str> {
         match self.0.get("aud") {
             Some(Value::Array(audiences)) => audiences.iter().filter_map(Value::as_str).collect(),
@@ -57,7 +57,7 @@ impl Claims {
     }
 }
 
-/// Strikes what is masked out of every name and value.
+/// Redacts every name and value.
 fn redact_all(claims: &mut Map<String, Value>, masked: &Redactor) {
     let struck = mem::take(claims).into_iter().map(|(name, mut value)| {
         redact(&mut value, masked);
@@ -66,7 +66,7 @@ fn redact_all(claims: &mut Map<String, Value>, masked: &Redactor) {
     *claims = struck.collect();
 }
 
-/// Strikes what is masked out of every text in a value.
+/// Redacts every text in a value.
 fn redact(value: &mut Value, masked: &Redactor) {
     match value {
         Value::String(text) => *text = masked.redact(text),

@@ -2,6 +2,7 @@
 
 pub(crate) mod claims;
 pub(crate) mod id_token;
+pub(crate) mod jwt;
 pub(crate) mod login;
 pub(crate) mod service_index;
 pub(crate) mod service_message;

@@ -3,138 +3,81 @@
 
 use crate::sanitize::truncate;
 
-/// A known message, with what it contains.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ServiceMessage {
-    // GitHub
-    JobNotRunning { state: String },
-    // The trust policies of a user
-    NoMatchingPolicy { user: String },
-    WorkflowMismatch(Mismatch),
-    EnvironmentMismatch(Mismatch),
-    RefMismatch(Mismatch),
-    RefNotABranch { r#ref: String, policy: String },
-    ForeignReusableWorkflow { job_workflow_ref: String },
-    PolicyExpired { policy: String },
-    EventNotAllowed { event: String },
-    ClaimMissing { claim: String },
-    // Accounts
-    OrganizationAsUser,
-    UserDeleted { name: String },
-    OrganizationDeleted { name: String },
-    UserLocked { name: String },
-    OrganizationLocked { name: String },
-    UserEmailNotConfirmed { name: String },
-    OrganizationEmailNotConfirmed { name: String },
-    PackageOwnerGone,
-    ScopesNotValid { owner: String },
-    // The ID token
-    IssuerNotSupported,
-    TokenNotValidated,
-    AudienceIncorrect,
-    SignatureInvalid,
-    TokenExpired,
-    TokenNotYetValid,
-    AudienceNotSingle,
-    AudienceMissing,
-    IssuerMissing,
-    IssuerNotHttps,
-    JtiMissing,
-    TokenUsed,
-    TokenNotParsed,
-    // The request
-    AuthorizationMissing,
-    AuthorizationRepeated,
-    AuthorizationNotBearer,
-    AuthorizationEmpty,
-    OnlyBearer,
-    ContentType,
-    UserAgentMissing,
-    UsernameMissing,
-    TokenTypeMissing,
-    NotAuthenticated,
-}
-
-/// A field of a policy that differs from the job's value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mismatch {
-    pub(crate) policy: String,
-    pub(crate) expected: String,
-    pub(crate) actual: String,
-}
-
-/// A message's text, with `{}` for each value, and what makes the message of the values.
-type Known = (&'static str, fn(&[&str]) -> ServiceMessage);
-
-const KNOWN: &[Known] = &[
-    ("Can't issue ID_TOKEN for job in '{}' state.", |it| JobNotRunning { state: value(it[0]) }),
-    ("No matching trust policy owned by user '{}' was found.", |it| NoMatchingPolicy { user: value(it[0]) }),
-    ("Workflow mismatch for policy '{}': expected '{}', actual '{}'", |it| WorkflowMismatch(mismatch(it))),
-    ("Environment mismatch for policy '{}': expected '{}', actual '{}'", |it| EnvironmentMismatch(mismatch(it))),
-    ("Ref mismatch for policy '{}': expected '{}', actual '{}'", |it| RefMismatch(mismatch(it))),
-    ("Ref '{}' for policy '{}' must be a branch.", |it| RefNotABranch { r#ref: value(it[0]), policy: value(it[1]) }),
-    ("Claim 'job_workflow_ref' has value '{}' which does not start with {}/.github/workflows/.", |it| {
-        ForeignReusableWorkflow { job_workflow_ref: value(it[0]) }
-    }),
-    ("The policy '{}' has expired. Sign in and renew the trust policy on the Trusted Publishing page.", |it| {
-        PolicyExpired { policy: value(it[0]) }
-    }),
-    ("The GitHub Actions event '{}' is not allowed.", |it| EventNotAllowed { event: value(it[0]) }),
-    ("The JSON Web Token is missing the required claim '{}'.", |it| ClaimMissing { claim: value(it[0]) }),
-    ("Generating fetching tokens directly for organizations is not supported.", |_| OrganizationAsUser),
-    ("The user '{}' is deleted.", |it| UserDeleted { name: value(it[0]) }),
-    ("The organization '{}' is deleted.", |it| OrganizationDeleted { name: value(it[0]) }),
-    ("The user '{}' is locked.", |it| UserLocked { name: value(it[0]) }),
-    ("The organization '{}' is locked.", |it| OrganizationLocked { name: value(it[0]) }),
-    ("The user '{}' does not have a confirmed email address.", |it| UserEmailNotConfirmed { name: value(it[0]) }),
-    ("The organization '{}' does not have a confirmed email address.", |it| OrganizationEmailNotConfirmed {
-        name: value(it[0]),
-    }),
-    ("The package owner of the match trust policy not longer exists.", |_| PackageOwnerGone),
-    (
-        "The scopes on the generated API key are not valid. Confirm that you still have permissions to operate on behalf \
-         of package owner '{}'.",
-        |it| ScopesNotValid { owner: value(it[0]) },
-    ),
-    ("The JSON web token iss claim is not supported.", |_| IssuerNotSupported),
-    ("The JSON web token could not be validated.", |_| TokenNotValidated),
-    ("The JSON web token has an incorrect audience.", |_| AudienceIncorrect),
-    ("The JSON web token has an invalid signature.", |_| SignatureInvalid),
-    ("The JSON web token has expired.", |_| TokenExpired),
-    ("The JSON web token is not yet valid.", |_| TokenNotYetValid),
-    ("The JSON web token must have exactly one aud claim value.", |_| AudienceNotSingle),
-    ("The JSON web token must have an aud claim.", |_| AudienceMissing),
-    ("The JSON web token must have an iss claim.", |_| IssuerMissing),
-    ("The JSON web token iss claim must be a valid HTTPS URL.", |_| IssuerNotHttps),
-    ("The JSON web token must have a jti claim.", |_| JtiMissing),
-    ("This bearer token has already been used. A new bearer token must be used for each request.", |_| TokenUsed),
-    ("The bearer token could not be parsed as a JSON web token.", |_| TokenNotParsed),
-    ("The Authorization header is missing.", |_| AuthorizationMissing),
-    ("Only one Authorization header is allowed.", |_| AuthorizationRepeated),
-    ("The Authorization header value must start with 'Bearer '.", |_| AuthorizationNotBearer),
-    ("The bearer token is missing from the Authorization header.", |_| AuthorizationEmpty),
-    ("Only Bearer token authentication is accepted.", |_| OnlyBearer),
-    ("The request must have a Content-Type of 'application/json'.", |_| ContentType),
-    ("A User-Agent header is required.", |_| UserAgentMissing),
-    ("The username property in the request body is required.", |_| UsernameMissing),
-    ("The tokenType property in the request body is required and must set to 'ApiKey'.", |_| TokenTypeMissing),
-    ("The request could not be authenticated.", |_| NotAuthenticated),
-];
-
-use ServiceMessage::*;
-
 /// Longest value that is kept, in characters.
 const LONGEST_VALUE: usize = 200;
 
 /// Number of beginnings of a message that are tried and do not continue as the message does.
 const MOST_BEGINNINGS: usize = 50;
 
-fn value(text: &str) -> String {
-    truncate(text.to_owned(), LONGEST_VALUE)
+/// Defines the enum, and [`KNOWN`]: each message's text, with `{}` for each of its values in their order.
+macro_rules! messages {
+    ($($name:ident $({ $($field:ident),* })? = $text:expr;)*) => {
+        /// A known message, with what it contains.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub(crate) enum ServiceMessage {
+            $($name $({ $($field: String),* })?,)*
+        }
+
+        const KNOWN: &[Known] = &[$(($text, |_values| {
+            let mut _values = _values.iter().map(|value| truncate((*value).to_owned(), LONGEST_VALUE));
+            ServiceMessage::$name $({ $($field: _values.next().unwrap_or_default()),* })?
+        }),)*];
+    };
 }
 
-fn mismatch(values: &[&str]) -> Mismatch {
-    Mismatch { policy: value(values[0]), expected: value(values[1]), actual: value(values[2]) }
+type Known = (&'static str, fn(&[&str]) -> ServiceMessage);
+
+messages! {
+    // GitHub
+    JobNotRunning { state } = "Can't issue ID_TOKEN for job in '{}' state.";
+    // The trust policies of a user
+    NoMatchingPolicy { user } = "No matching trust policy owned by user '{}' was found.";
+    WorkflowMismatch { policy, expected, actual } = "Workflow mismatch for policy '{}': expected '{}', actual '{}'";
+    EnvironmentMismatch { policy, expected, actual } = "Environment mismatch for policy '{}': expected '{}', actual '{}'";
+    RefMismatch { policy, expected, actual } = "Ref mismatch for policy '{}': expected '{}', actual '{}'";
+    RefNotABranch { git_ref, policy } = "Ref '{}' for policy '{}' must be a branch.";
+    ForeignReusableWorkflow { job_workflow_ref, repository } =
+        "Claim 'job_workflow_ref' has value '{}' which does not start with {}/.github/workflows/.";
+    PolicyExpired { policy } =
+        "The policy '{}' has expired. Sign in and renew the trust policy on the Trusted Publishing page.";
+    EventNotAllowed { event } = "The GitHub Actions event '{}' is not allowed.";
+    ClaimMissing { claim } = "The JSON Web Token is missing the required claim '{}'.";
+    // Accounts
+    OrganizationAsUser = "Generating fetching tokens directly for organizations is not supported.";
+    UserDeleted { name } = "The user '{}' is deleted.";
+    OrganizationDeleted { name } = "The organization '{}' is deleted.";
+    UserLocked { name } = "The user '{}' is locked.";
+    OrganizationLocked { name } = "The organization '{}' is locked.";
+    UserEmailNotConfirmed { name } = "The user '{}' does not have a confirmed email address.";
+    OrganizationEmailNotConfirmed { name } = "The organization '{}' does not have a confirmed email address.";
+    PackageOwnerGone = "The package owner of the match trust policy not longer exists.";
+    ScopesNotValid { owner } = "The scopes on the generated API key are not valid. Confirm that you still have permissions \
+                                to operate on behalf of package owner '{}'.";
+    // The ID token
+    IssuerNotSupported = "The JSON web token iss claim is not supported.";
+    TokenNotValidated = "The JSON web token could not be validated.";
+    AudienceIncorrect = "The JSON web token has an incorrect audience.";
+    SignatureInvalid = "The JSON web token has an invalid signature.";
+    TokenExpired = "The JSON web token has expired.";
+    TokenNotYetValid = "The JSON web token is not yet valid.";
+    AudienceNotSingle = "The JSON web token must have exactly one aud claim value.";
+    AudienceMissing = "The JSON web token must have an aud claim.";
+    IssuerMissing = "The JSON web token must have an iss claim.";
+    IssuerNotHttps = "The JSON web token iss claim must be a valid HTTPS URL.";
+    JtiMissing = "The JSON web token must have a jti claim.";
+    TokenUsed = "This bearer token has already been used. A new bearer token must be used for each request.";
+    TokenNotParsed = "The bearer token could not be parsed as a JSON web token.";
+    // The request
+    AuthorizationMissing = "The Authorization header is missing.";
+    AuthorizationRepeated = "Only one Authorization header is allowed.";
+    AuthorizationNotBearer = "The Authorization header value must start with 'Bearer '.";
+    AuthorizationEmpty = "The bearer token is missing from the Authorization header.";
+    OnlyBearer = "Only Bearer token authentication is accepted.";
+    ContentType = "The request must have a Content-Type of 'application/json'.";
+    UserAgentMissing = "A User-Agent header is required.";
+    UsernameMissing = "The username property in the request body is required.";
+    TokenTypeMissing = "The tokenType property in the request body is required and must set to 'ApiKey'.";
+    NotAuthenticated = "The request could not be authenticated.";
 }
 
 impl ServiceMessage {
@@ -196,8 +139,8 @@ mod tests {
     use super::*;
 
     fn workflow(policy: &str, expected: &str, actual: &str) -> ServiceMessage {
-        let text = |it: &str| it.to_owned();
-        WorkflowMismatch(Mismatch { policy: text(policy), expected: text(expected), actual: text(actual) })
+        let [policy, expected, actual] = [policy, expected, actual].map(str::to_owned);
+        ServiceMessage::WorkflowMismatch { policy, expected, actual }
     }
 
     #[test]
@@ -213,7 +156,7 @@ mod tests {
         let text = "Workflow mismatch for policy 'a': expected 'x', actual 'y'. No matching trust policy owned by user \
                     'me' was found. Workflow mismatch for policy 'it's': expected '', actual ''";
         let user = "me".to_owned();
-        let expected = [workflow("a", "x", "y"), NoMatchingPolicy { user }, workflow("it's", "", "")];
+        let expected = [workflow("a", "x", "y"), ServiceMessage::NoMatchingPolicy { user }, workflow("it's", "", "")];
         assert_eq!(ServiceMessage::all_in(text), expected);
     }
 
@@ -229,6 +172,7 @@ mod tests {
     #[test]
     fn a_long_value_is_truncated() {
         let text = format!("The user '{}' is locked.", "n".repeat(300));
-        assert_eq!(ServiceMessage::all_in(&text), [UserLocked { name: format!("{}…", "n".repeat(LONGEST_VALUE)) }]);
+        let name = format!("{}…", "n".repeat(LONGEST_VALUE));
+        assert_eq!(ServiceMessage::all_in(&text), [ServiceMessage::UserLocked { name }]);
     }
 }

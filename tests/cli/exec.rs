@@ -336,6 +336,30 @@ fn a_key_that_cannot_be_masked_goes_nowhere() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_script_without_an_interpreter_line_is_run_by_a_shell() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::with(|_| {});
+    let url = sandbox.token_service_url();
+    let job = Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap());
+    let script = job.directory().join("script");
+    fs::write(&script, "echo \"$1 ${#NUGET_API_KEY}\"\nexit 3\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let arguments = ["exec", "--user=contoso-bot", "--token-service-url", &url, "--", script.to_str().unwrap(), "ran"];
+    let ran = run(&sandbox, job.arguments(arguments));
+    assert_eq!((ran.status.code(), text(&ran.stdout).as_str()), (Some(3), "ran 84\n"), "{ran:?}");
+}
+
+#[test]
+fn a_command_line_in_quotes_is_not_shown_whole() {
+    let sandbox = Sandbox::with(|_| {});
+    let arguments = ["exec", "--user=contoso-bot", "--", "/nowhere/push --key s3cr3t-argument"];
+    let ran = run(&sandbox, Job::new(&sandbox).arguments(arguments));
+    assert_eq!(ran.status.code(), Some(127));
+    assert!(text(&ran.stderr).contains("the command '/nowhere/push…' cannot be run"), "{ran:?}");
+}
+
+#[test]
 fn flags_alone_count_and_a_command_is_needed() {
     let sandbox = Sandbox::with(|_| {});
     let ran = run(&sandbox, Job::new(&sandbox).arguments(["exec", "--", "true"]));

@@ -42,6 +42,9 @@ fn the_variable_can_have_another_name() {
     assert_eq!((step.code, sandbox.requests().len()), (1, 0), "{}", step.log);
     let step = job().arguments(["--id-token-variable", "MY_TOKEN"]).run();
     assert_eq!(step.code, 0, "{}", step.log);
+    // Nor is the token shown where another argument should be.
+    let step = job().arguments(["--id-token-variable", "MY_TOKEN", "--timeout-seconds", &token]).run();
+    assert_eq!(step.code, 2);
     // The token where its name should be: it is not shown, and `run` looks for it.
     let step = job().arguments(["--id-token-variable", &token]).run();
     assert_eq!(step.code, 2);

@@ -177,6 +177,28 @@ fn the_query_of_a_url_is_not_shown() {
 }
 
 #[test]
+fn a_password_in_a_url_is_not_shown_by_any_usage_error() {
+    let urls =
+        ["https://user:pa55word@host.example/t", "https://user:pa55word%40host.example/t", "https://h:pa55word/"];
+    for url in urls {
+        let arguments = [
+            &[url][..],
+            &["policy", url],
+            &["exec", url],
+            &["--timeout-seconds", url],
+            &["--check-only", "--source", url],
+            &["--user", url],
+        ];
+        for arguments in arguments {
+            refused(2, |job| {
+                let job = job.unset("INPUT_TOKEN_SERVICE_URL").arguments(arguments.iter().copied());
+                job.secret("pa55word").set("INPUT_CHECK_ONLY", if arguments[0] == "--user" { "x" } else { "" })
+            });
+        }
+    }
+}
+
+#[test]
 fn the_request_url_must_be_https_or_loopback_too() {
     for url in ["http://token.actions.example/x", "http://user:pa55word@127.0.0.1/", "nonsense"] {
         let error = refused(1, |job| job.set("ACTIONS_ID_TOKEN_REQUEST_URL", url).secret("pa55word"));

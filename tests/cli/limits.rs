@@ -104,6 +104,39 @@ fn an_abort_leaves_no_core_file() {
     assert_eq!((status.signal(), status.core_dumped()), (Some(6), false));
 }
 
+#[test]
+fn an_answer_that_cannot_be_printed_is_an_error() {
+    let sandbox = Sandbox::with(|_| {});
+    for redirection in ["1<&0", "1</etc/passwd", "1</tmp", ">/dev/full"] {
+        let job = Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap()).through("sh");
+        let ran = job.arguments(["-c", &format!("true | \"$0\" policy {redirection}")]).execute();
+        assert_eq!(ran.status.code(), Some(1), "{redirection}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_full_pipe_that_does_not_block_is_waited_for() {
+    use std::io::Read;
+    let sandbox = Sandbox::with(|_| {});
+    let (mut log, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    let mut other = theirs.try_clone().unwrap();
+    while std::io::Write::write(&mut other, &[b'\n'; 4_096]).is_ok() {}
+    drop(other);
+    let mut job = Job::new(&sandbox).stdout(std::os::fd::OwnedFd::from(theirs));
+    let mut child = job.spawn();
+    let began = Instant::now();
+    while sandbox.requests().is_empty() && began.elapsed() < Duration::from_millis(300) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(sandbox.requests().is_empty(), "nothing is sent before the request token is masked");
+    let mut text = String::new();
+    log.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    log.read_to_string(&mut text).unwrap();
+    assert!(child.wait().unwrap().success(), "{text}");
+    assert_eq!(text.lines().filter(|line| line.starts_with("::add-mask::")).count(), 3, "{text}");
+}
+
 /// The limit counts the processes of a user, and root has none: the program runs as another user.
 #[test]
 fn a_process_limit_is_an_error_and_no_panic() {

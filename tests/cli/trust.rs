@@ -222,6 +222,19 @@ fn an_issuers_name_can_not_act() {
 }
 
 #[test]
+fn an_issuer_with_a_token_as_its_name_is_redacted_before_its_characters_are_replaced() {
+    for between in ["\u{200b}", "\u{ad}", "\n", ""] {
+        let sandbox = Sandbox::with(|_| {});
+        let parts = sandbox.request_token().as_bytes().chunks(8).map(|part| str::from_utf8(part).unwrap());
+        let authority = Authority::new(&parts.collect::<Vec<_>>().join(between));
+        let (address, _) = tls_front(&sandbox, authority.server("localhost", |_| {}));
+        let url = format!("https://localhost:{}/api/v2/token", address.port());
+        let step = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", url).run();
+        assert!(step.failed(1).contains("CN=***'"), "{}", step.log);
+    }
+}
+
+#[test]
 fn each_variable_makes_an_authority_trusted() {
     let authority = Authority::new("Contoso Root");
     for variable in ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"] {
@@ -327,7 +340,7 @@ fn a_named_file_that_can_not_be_used_is_an_error_before_anything_is_sent() {
     {
         let sandbox = Sandbox::with(|_| {});
         let step = Job::new(&sandbox).set("SSL_CERT_FILE", "/dev/zero").run();
-        assert!(step.failed(1).contains("it is no file of at most "), "{}", step.log);
+        assert!(step.failed(1).contains("it is not a file of at most "), "{}", step.log);
     }
     // Empty means absent.
     let sandbox = Sandbox::with(|_| {});

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Scope, all, any};
+use super::scope::{Scope, all, any};
 
 /// A job of GitLab CI.
 #[derive(Debug, Clone, Deserialize)]

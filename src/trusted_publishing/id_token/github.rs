@@ -13,9 +13,10 @@ use crate::http::client::Http;
 use crate::http::error::{Error, Rejection, Unusable};
 use crate::retry::Retry;
 use crate::secret::Secret;
+use crate::trusted_publishing::jwt::{TOKEN_LENGTH, is_json_web_token};
 use crate::trusted_publishing::service_message::ServiceMessage;
 
-use super::{IdTokenError, IdTokenSourceError, TOKEN_LENGTH, is_json_web_token};
+use super::error::{IdTokenError, IdTokenSourceError};
 
 const REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
 /// The variable with the request token. The runner sets both where the job has `id-token: write`.

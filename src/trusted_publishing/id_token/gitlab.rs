@@ -4,8 +4,9 @@ use crate::environment::Environment;
 use crate::sanitize::sanitize_line;
 use crate::secret::{Redactor, Secret};
 use crate::trusted_publishing::claims::Claims;
+use crate::trusted_publishing::jwt::{TOKEN_LENGTH, is_json_web_token};
 
-use super::{IdTokenSourceError, TOKEN_LENGTH, is_json_web_token};
+use super::error::IdTokenSourceError;
 
 /// A job's ID token, in the variable that `id_tokens:` names (docs.gitlab.com, "ID token authentication").
 #[derive(Debug)]

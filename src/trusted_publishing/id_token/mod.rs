@@ -1,76 +1,28 @@
 //! Where the job's ID token comes from: GitHub's ID-token service, or the variable that GitLab sets.
 
+mod error;
 mod github;
 mod gitlab;
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::endpoint::{Endpoint, EndpointError};
-use crate::environment::{Ci, Environment, NotUnicode};
-use crate::http;
+use crate::endpoint::Endpoint;
+use crate::environment::{Ci, Environment};
 use crate::http::client::Http;
 use crate::retry::Retry;
-use crate::secret::{InvalidSecret, Secret};
+use crate::secret::Secret;
 use crate::settings::{ID_TOKEN_VARIABLE, Settings};
-use crate::trusted_publishing::service_message::ServiceMessage;
+use crate::trusted_publishing::jwt::TOKEN_LENGTH;
 
+pub(crate) use error::{IdTokenError, IdTokenSourceError};
 pub(crate) use github::GitHub;
 pub(crate) use gitlab::GitLab;
 
-/// Lengths that a token can have, in characters. GitHub's have about 2,000; a header must hold it, and a mask must not hide
-/// ordinary words.
-const TOKEN_LENGTH: RangeInclusive<usize> = 8..=16 * 1024;
-
-/// Whether a text has the form of a signed JSON web token: three parts in base64url (RFC 7515, section 3.1).
-fn is_json_web_token(text: &str) -> bool {
-    let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    let mut parts = text.split('.');
-    let three = parts.by_ref().take(3).filter(|part| !part.is_empty() && part.bytes().all(is_base64url)).count() == 3;
-    three && parts.next().is_none()
-}
-
-/// The job has no ID token and cannot request one. Nothing was sent.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum IdTokenSourceError {
-    #[error("this job can't ask GitHub for an ID token: {0} is not set")]
-    NotPermitted(&'static str),
-    #[error("this job has no ID token: the variable {0} is not set")]
-    NoIdToken(String),
-    #[error("the environment variable {0} {1}")]
-    RequestUrl(&'static str, EndpointError),
-    #[error("the environment variable {0} {1}")]
-    InvalidSecret(String, InvalidSecret),
-    #[error("the environment variable {0} holds no ID token: it is not a JSON web token")]
-    NotAJsonWebToken(String),
-    /// The ID token in `variable` was issued for other audiences than the `wanted` one.
-    #[error("the ID token in {variable} is for the audience {found}, but {wanted} is to get it")]
-    Audience { variable: String, found: String, wanted: String },
-    #[error(transparent)]
-    NotUnicode(#[from] NotUnicode),
-}
-
-/// The credentials in the environment, as far as they are in their usual variables.
-pub(crate) fn known_credentials(environment: &Environment<'_>) -> Vec<Secret> {
-    let names = [github::REQUEST_TOKEN, ID_TOKEN_VARIABLE].into_iter();
+/// The credentials in the environment, in their usual variables and in the one that a flag names.
+pub(crate) fn known_credentials(environment: &Environment<'_>, variable: Option<&str>) -> Vec<Secret> {
+    let names = [github::REQUEST_TOKEN, ID_TOKEN_VARIABLE].into_iter().chain(variable);
     let values = names.filter_map(|name| environment.text(name).ok().flatten());
     values.filter_map(|value| Secret::new(value, TOKEN_LENGTH).ok()).collect()
-}
-
-/// GitHub's ID-token service issued no usable ID token.
-#[derive(Debug, thiserror::Error)]
-#[error("no ID token from GitHub: {error}")]
-pub(crate) struct IdTokenError {
-    pub(crate) error: http::error::Error,
-    /// What the service said, as far as it is known.
-    pub(crate) messages: Vec<ServiceMessage>,
-}
-
-impl From<http::error::Error> for IdTokenError {
-    fn from(error: http::error::Error) -> IdTokenError {
-        let messages = error.message().map(ServiceMessage::all_in).unwrap_or_default();
-        IdTokenError { error, messages }
-    }
 }
 
 /// Who issues the job's ID tokens.
@@ -126,19 +78,6 @@ impl IdTokenSource {
         match self {
             IdTokenSource::GitLab(_) if received && retry != Retry::Never => Retry::TokenConsumed,
             _ => retry,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_json_web_token_has_three_parts() {
-        assert!(is_json_web_token("eyJh_-.eyJp.c2ln"));
-        for text in ["", ".", "..", "a.b", "a.b.", "a..c", "a.b.c.d", "a.b.c.", "a.b=.c", "a.b c.d", "a/b.c.d"] {
-            assert!(!is_json_web_token(text), "{text}");
         }
     }
 }

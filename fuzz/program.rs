@@ -132,7 +132,7 @@ pub fn service_index(body: &[u8], folder: &Path) -> (Seen, Option<String>) {
 
 /// A `Retry-After` header.
 pub fn retry_after(value: &str) -> Option<Duration> {
-    retry::retry_after(value, UNIX_EPOCH + Duration::from_secs(1_800_000_000))
+    retry::retry_after(value, UNIX_EPOCH + Duration::from_secs(1_800_000_000), None)
 }
 
 /// The file with the event, which tells of a fork.
