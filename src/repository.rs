@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workflow_logs_in_where_a_line_says_so_that_is_no_comment() {
+    fn a_workflow_logs_in_where_a_line_other_than_a_comment_says_so() {
         for text in ["- uses: NuGet/login@v1", "  uses: org/nuget-login@abc # v1", "- run: nuget-login exec -- x"] {
             assert!(logs_in(text), "{text}");
         }

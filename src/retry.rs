@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_tried_again_once_is_final_the_second_time() {
+    fn a_failure_that_is_retried_once_is_final_the_second_time() {
         let mut attempts = Attempts::begin(&SystemClock, MINUTE);
         assert!(attempts.next(Retry::Once(None)).is_ok());
         assert!(attempts.next(Retry::After(None)).is_ok());

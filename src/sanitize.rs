@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_that_acts() {
+    fn no_character_is_left_that_acts() {
         assert_eq!(neutralize("a ##[error]b"), "a ## [error]b");
         assert_eq!(neutralize("####[group]"), "#### [group]");
         assert_eq!(neutralize("::error::x"), ": :error::x");

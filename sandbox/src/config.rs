@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_that_makes_no_sense_is_refused() {
+    fn an_inconsistent_config_is_refused() {
         let refused = |from: &str, to: &str| format!("{:#}", Config::parse(&SEED.replace(from, to)).unwrap_err());
         assert!(refused("created_by = \"contoso-bot\"", "created_by = \"nobody\"").contains("'nobody'"));
         assert!(refused("key_lifetime_minutes = 60", "key_lifetime_minutes = 61").contains("multiple of 5"));

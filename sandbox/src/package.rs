@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_package_is_refused_in_nuget_orgs_words() {
+    fn a_body_that_is_not_a_package_is_rejected_with_nuget_orgs_message() {
         assert_eq!(read(b"PK but not really").unwrap_err(), UNREADABLE);
         assert!(read(&build("", "1.0.0")).unwrap_err().contains("missing a package ID"));
         assert!(read(&build("a b", "1.0.0")).unwrap_err().contains("invalid ID: 'a b'"));

@@ -26,7 +26,7 @@ fn policy(config: &mut Config) -> &mut GitLabPolicy {
 }
 
 #[test]
-fn a_matching_policy_buys_one_key_for_a_token() {
+fn a_matching_policy_gives_one_key_for_a_token() {
     let sandbox = Sandbox::with(|_| {});
     let token = sandbox.gitlab_id_token(AUDIENCE, |_| {});
     let answer = exchange(&sandbox, &token);

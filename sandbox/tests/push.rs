@@ -64,7 +64,7 @@ fn a_key_serves_any_number_of_pushes_until_it_expires() {
 }
 
 #[test]
-fn a_package_may_be_the_body_itself() {
+fn a_package_can_be_the_body_itself() {
     let sandbox = Sandbox::with(|_| {});
     let key = key(&sandbox);
     let headers: [(&str, &[u8]); 1] = [("X-NuGet-ApiKey", key.as_bytes())];
@@ -73,7 +73,7 @@ fn a_package_may_be_the_body_itself() {
 }
 
 #[test]
-fn a_package_may_be_large() {
+fn a_package_can_be_large() {
     let sandbox = Sandbox::with(|_| {});
     // What stands before an archive is not read.
     let package = [vec![0; 5_000_000], build("my-sdk", "1.0.0")].concat();
@@ -91,7 +91,7 @@ fn a_push_needs_a_key_that_was_made_here() {
 }
 
 #[test]
-fn what_is_no_package_is_a_bad_request() {
+fn a_body_that_is_not_a_package_is_a_bad_request() {
     let sandbox = Sandbox::with(|_| {});
     let answer = push(sandbox.base_url(), Some(&key(&sandbox)), b"not a zip").unwrap();
     let message = "Failed to read the package file. Ensure it is a valid NuGet package with a valid manifest.";

@@ -75,7 +75,7 @@ fn release_assets_are_served_from_a_folder_and_from_nowhere_else() {
 }
 
 #[test]
-fn a_config_file_makes_another_world() {
+fn a_config_file_replaces_the_seed_world() {
     let file = std::env::temp_dir().join(format!("sandbox-config-{}.toml", std::process::id()));
     let seed = include_str!("../src/contoso.toml");
     std::fs::write(&file, seed.replace("contoso-bot", "fabrikam-bot")).unwrap();

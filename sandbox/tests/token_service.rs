@@ -52,7 +52,7 @@ fn assert_world_refuses(change: impl FnOnce(&mut Config), status: u16, message: 
 }
 
 #[test]
-fn a_matching_policy_buys_a_key() {
+fn a_matching_policy_gives_a_key() {
     let sandbox = Sandbox::with(|_| {});
     let answer = exchange(&sandbox, &fresh(&sandbox));
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -125,7 +125,7 @@ fn step_5_an_unknown_user_even_with_a_bad_token() {
 }
 
 #[test]
-fn step_6_a_token_that_is_none() {
+fn step_6_a_text_that_is_not_a_token() {
     let sandbox = Sandbox::with(|_| {});
     for token in ["x", "a.b", "a.b.c", "e30.e30.!", "e30.W10.eA"] {
         let message = "The bearer token could not be parsed as a JSON web token.";

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_span_is_fenced_by_more_backticks_than_it_holds() {
+    fn a_code_span_is_fenced_by_more_backticks_than_it_contains() {
         let code = |text: &str| Code(text).to_string();
         assert_eq!(code("a"), "`a`");
         assert_eq!(code("a`b``c"), "```a`b``c```");
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_holds_no_pipe_and_no_backslash() {
+    fn a_table_cell_contains_no_pipe_and_no_backslash() {
         assert_eq!(cell("release.yml"), "`release.yml`");
         assert_eq!(cell(r"<b>a\|b`"), "`` <b>a\u{ff3c}\u{2758}b` ``");
     }

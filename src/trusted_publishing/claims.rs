@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_has_no_claims() {
+    fn a_text_that_is_not_a_token_has_no_claims() {
         for token in ["x", "a.b.c", "a.!.c", "..", "e30.W10.x"] {
             assert_eq!(Claims::of(&secret(token), &Redactor::default()).all().count(), 0);
         }

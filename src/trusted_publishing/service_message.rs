@@ -151,6 +151,21 @@ mod tests {
         }
     }
 
+    /// Each is explained in a snapshot of what a user reads, and in the README's table.
+    #[test]
+    fn every_known_message_is_in_a_snapshot_and_in_the_readme() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap();
+        let entries = std::fs::read_dir(root.join("tests/cli/snapshots")).unwrap();
+        let snapshots = Vec::from_iter(entries.map(|entry| read(entry.unwrap().path())));
+        let readme = read(root.join("README.md"));
+        for (text, _) in KNOWN {
+            let is_in = |shown: &&String| text.split("{}").all(|literal| shown.contains(literal.trim()));
+            assert!(snapshots.iter().any(|it| is_in(&it)), "no case in tests/cli/explanations.rs: {text}");
+            assert!(is_in(&&readme), "not in the README's table: {text}");
+        }
+    }
+
     #[test]
     fn several_messages_are_found_in_their_order() {
         let text = "Workflow mismatch for policy 'a': expected 'x', actual 'y'. No matching trust policy owned by user \

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_expiry_is_told_in_utc_to_the_minute() {
+    fn an_expiry_is_shown_in_utc_to_the_minute() {
         let said = "2026-11-22T14:05:59.0000000+01:00";
         let expiry = Expiry::of(Some(said));
         assert_eq!(expiry.in_words(), "until 2026-11-22 13:05 UTC");
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expiry_that_is_no_time_is_shown_and_not_passed_on() {
+    fn an_expiry_that_is_not_a_time_is_shown_and_not_passed_on() {
         assert_eq!(Expiry::of(None), Expiry::Unknown);
         for said in ["tomorrow", "2026-11-22", "9999-12-31T23:59:59-01:00", "2026-11-22\u{1b}13:00:00Z"] {
             assert!(matches!(Expiry::of(Some(said)), Expiry::Unreadable(_)), "{said}");

@@ -30,7 +30,7 @@ fn a_policy_that_does_not_match_fails_as_any_login_does() {
 }
 
 #[test]
-fn what_is_temporary_is_tried_again() {
+fn temporary_failures_are_retried() {
     let sandbox = Sandbox::with(|_| {});
     sandbox.fault(Route::TokenService, 1, Effect::Reset);
     let step = Job::new(&sandbox).arguments(["--check-only"]).run();

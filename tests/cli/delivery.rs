@@ -33,7 +33,7 @@ fn without_a_file_for_the_outputs_nothing_is_sent() {
 
 #[test]
 #[cfg(unix)]
-fn a_terminal_or_a_pipe_is_no_file_for_the_outputs() {
+fn a_terminal_or_a_pipe_is_refused_as_the_output_file() {
     let sandbox = Sandbox::with(|_| {});
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
@@ -55,7 +55,7 @@ fn a_log_that_goes_into_a_file_still_masks() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_is_refused() {
+fn a_discarded_log_is_refused() {
     let sandbox = Sandbox::with(|_| {});
     let step = Job::new(&sandbox).stdout(std::process::Stdio::null()).run();
     assert!(step.failed(1).starts_with("standard output is closed or discarded"), "{}", step.log);
@@ -64,7 +64,7 @@ fn a_log_that_nobody_reads_is_refused() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_key_that_can_not_be_masked_goes_nowhere() {
+fn a_key_that_cannot_be_masked_is_not_delivered() {
     let sandbox = Sandbox::with(|_| {});
     for device in ["/dev/null", "/dev/full"] {
         let step = Job::new(&sandbox).stdout(fs::OpenOptions::new().write(true).open(device).unwrap()).run();
@@ -138,7 +138,7 @@ fn the_expiry_is_passed_on_as_the_service_said_it() {
 }
 
 #[test]
-fn an_expiry_that_was_not_said_or_makes_no_sense_is_left_out() {
+fn a_missing_or_unreadable_expiry_is_left_out() {
     let bodies = [
         (json!({ "apiKey": "a-key-of-some-length" }), "valid for a time that the token service does not say."),
         (json!({ "apiKey": "a-key-of-some-length", "expires": null }), "the token service does not say."),
@@ -180,7 +180,7 @@ fn wait_for_exchange(sandbox: &Sandbox) {
 }
 
 #[test]
-fn a_file_that_is_gone_when_the_key_comes_is_no_success() {
+fn an_output_file_that_was_removed_is_a_failure() {
     let sandbox = Sandbox::with(|_| {});
     let delayed = Fault { delay: Duration::from_millis(700), effect: Effect::Answered };
     sandbox.fault(Route::TokenService, 1, delayed);

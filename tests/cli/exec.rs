@@ -327,7 +327,7 @@ fn a_command_on_path_wins_over_one_in_system32() {
 
 #[test]
 #[cfg(windows)]
-fn a_key_that_cannot_be_masked_goes_nowhere() {
+fn a_key_that_cannot_be_masked_is_not_delivered() {
     let sandbox = Sandbox::with(|_| {});
     let ran = job(&sandbox, "echo ran").stderr(std::process::Stdio::null()).execute();
     assert_eq!(ran.status.code(), Some(1));
@@ -401,7 +401,7 @@ fn masks_are_never_in_what_the_command_prints() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_key_that_can_not_be_masked_goes_nowhere() {
+fn a_key_that_cannot_be_masked_is_not_delivered() {
     let sandbox = Sandbox::with(|_| {});
     let ran = in_shell(&sandbox, "run -- echo ran 2> /dev/null").execute();
     assert_eq!(ran.status.code(), Some(1));

@@ -52,7 +52,7 @@ fn the_variable_can_have_another_name() {
 }
 
 #[test]
-fn a_plain_login_says_that_there_is_nowhere_to_put_the_key() {
+fn a_plain_login_on_gitlab_is_refused() {
     let sandbox = Sandbox::with(|_| {});
     let url = sandbox.token_service_url();
     for more in [None, Some("--export-env")] {
@@ -66,7 +66,7 @@ fn a_plain_login_says_that_there_is_nowhere_to_put_the_key() {
 }
 
 #[test]
-fn the_place_is_told_by_two_variables_and_by_no_token() {
+fn the_ci_system_is_told_by_two_variables_and_by_no_token() {
     let sandbox = Sandbox::with(|_| {});
     // A token of GitLab's on GitHub is not looked at, and GitHub's variables are not on GitLab.
     let (_, token) = sandbox.gitlab_environment()[1].clone();
@@ -85,7 +85,7 @@ fn the_place_is_told_by_two_variables_and_by_no_token() {
 }
 
 #[test]
-fn a_token_of_no_use_is_told_before_anything_is_sent() {
+fn an_unusable_token_is_reported_before_anything_is_sent() {
     let sandbox = Sandbox::with(|_| {});
     for (value, problem) in [
         ("", "the variable NUGET_ID_TOKEN is not set"),
@@ -102,7 +102,7 @@ fn a_token_of_no_use_is_told_before_anything_is_sent() {
 }
 
 #[test]
-fn a_token_goes_to_nobody_but_its_audience() {
+fn a_token_is_sent_to_its_audience_only() {
     let sandbox = Sandbox::with(|_| {});
     let audiences = [json!("https://vault.example"), json!(["https://www.nuget.org", "https://vault.example"])];
     for audience in audiences {
@@ -127,7 +127,7 @@ fn a_token_goes_to_nobody_but_its_audience() {
 }
 
 #[test]
-fn what_surely_did_not_arrive_is_tried_again_with_the_same_token() {
+fn an_exchange_that_did_not_arrive_is_retried_with_the_same_token() {
     let sandbox = Sandbox::with(|_| {});
     // Nobody listens there, for a while.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -147,7 +147,7 @@ fn what_surely_did_not_arrive_is_tried_again_with_the_same_token() {
 }
 
 #[test]
-fn what_may_have_arrived_is_not_tried_again() {
+fn an_exchange_that_can_have_arrived_is_not_retried() {
     let answers = [
         Effect::Lost,
         Effect::Reset,

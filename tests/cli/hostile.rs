@@ -45,7 +45,7 @@ fn messages_of_both_sides_stay_one_line_of_one_annotation() {
 }
 
 #[test]
-fn inputs_can_not_act_either() {
+fn inputs_cannot_act() {
     for attack in ATTACKS.iter().filter(|attack| !attack.contains('\0')) {
         let sandbox = Sandbox::with(|_| {});
         let user = format!("x{attack}x");
@@ -95,7 +95,7 @@ fn a_service_that_echoes_a_credential_does_not_get_it_shown() {
 }
 
 #[test]
-fn an_expiry_that_echoes_a_credential_does_not_get_it_shown() {
+fn a_credential_in_an_expiry_is_redacted() {
     let sandbox = Sandbox::with(|_| {});
     let id_token = sandbox.forge("https://www.nuget.org", |_| {});
     let (header, claims) = (id_token.split('.').next().unwrap(), id_token.split('.').nth(1).unwrap());
@@ -141,7 +141,7 @@ fn begins(job: Job<'_>, expected: &str) {
 
 /// Words of messages that have an advice, where others say them.
 #[test]
-fn text_from_outside_chooses_no_advice() {
+fn untrusted_text_selects_no_explanation() {
     let sandbox = Sandbox::with(|_| {});
     let authority = Authority::new("cannot connect to anybody");
     let to = |tls| {

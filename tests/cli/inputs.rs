@@ -47,7 +47,7 @@ fn empty_and_blank_mean_absent() {
 }
 
 #[test]
-fn an_e_mail_address_is_no_user_of_nuget_org() {
+fn an_e_mail_address_is_refused_as_user() {
     for (url, refused) in
         [("https://www.nuget.org/api/v2/token", true), ("", true), ("https://nuget.contoso.example/token", false)]
     {
@@ -207,7 +207,7 @@ fn the_request_url_must_be_https_or_loopback_too() {
 }
 
 #[test]
-fn a_job_without_the_permission_is_told_which_one() {
+fn a_job_without_the_permission_is_explained() {
     for name in ["ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"] {
         for error in [refused(1, |job| job.unset(name)), refused(1, |job| job.set(name, " "))] {
             assert!(
@@ -243,7 +243,7 @@ fn a_variable_that_is_not_unicode_is_refused() {
 }
 
 #[test]
-fn somebody_elses_token_service_gets_a_warning_with_nuget_orgs_audience() {
+fn nuget_orgs_audience_for_another_token_service_is_a_warning() {
     let warnings = |url: &str, audience: &str| {
         let sandbox = Sandbox::with(|_| {});
         // No ID token comes, so nothing is sent to that host.

@@ -105,7 +105,7 @@ fn a_resolver_that_does_not_answer_holds_nothing_up() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_name_that_can_not_be_resolved_is_asked_for_again() {
+fn a_name_that_cannot_be_resolved_is_retried() {
     let Some(server) = nameserver("127.0.0.78") else { return };
     thread::spawn(move || {
         let mut message = [0; 512];
@@ -153,7 +153,7 @@ fn a_cancelled_job_ends_at_once() {
 /// Linux counts in this limit what a process writes to and has not mapped from a file; beyond it, the process dies.
 #[test]
 #[cfg(target_os = "linux")]
-fn whatever_comes_16_mebibytes_of_memory_are_enough() {
+fn no_response_takes_more_than_16_mebibytes_of_memory() {
     let ok = "HTTP/1.1 200 OK\r\n";
     let bad = "HTTP/1.1 400 Bad Request\r\n";
     let full = |head: &str, start: &str, piece: &str, end: &str| {
@@ -197,7 +197,7 @@ fn whatever_comes_16_mebibytes_of_memory_are_enough() {
 }
 
 #[test]
-fn thirty_logins_at_once_get_a_key_each_where_the_deadline_allows() {
+fn thirty_logins_at_once_get_a_key_each_before_the_deadline() {
     // The service says `Retry-After: 1` to those that come too early.
     let sandbox = Sandbox::with(|config| config.service.seconds_between_keys = 0.05);
     thread::scope(|scope| {
@@ -212,7 +212,7 @@ fn thirty_logins_at_once_get_a_key_each_where_the_deadline_allows() {
 }
 
 #[test]
-fn thirty_logins_at_once_fail_clearly_where_the_deadline_does_not_allow() {
+fn thirty_logins_at_once_fail_clearly_where_the_deadline_is_too_short() {
     let sandbox = Sandbox::with(|config| config.service.seconds_between_keys = 60.0);
     let began = Instant::now();
     thread::scope(|scope| {

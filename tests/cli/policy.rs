@@ -24,7 +24,7 @@ fn text(bytes: &[u8]) -> String {
 const OWNER: &str = "Package owner: whoever owns the packages on nuget.org: you, or your organization";
 
 #[test]
-fn on_github_it_is_read_from_an_id_token_that_nobody_accepts() {
+fn on_github_it_is_read_from_an_id_token_that_no_registry_accepts() {
     let sandbox = Sandbox::with(|config| {
         config.job.environment = Some("production".to_owned());
         let called = "contoso/contoso-sdk/.github/workflows/publish.yml@refs/heads/main";
@@ -64,7 +64,7 @@ fn the_answer_alone_goes_to_standard_output() {
 }
 
 #[test]
-fn what_an_id_token_says_can_not_act_in_the_log() {
+fn claims_cannot_act_in_the_log_of_policy() {
     let forged = "main\n::error::forged ##[error]x";
     let sandbox = Sandbox::with(|config| config.job.environment = Some(forged.to_owned()));
     let step = Job::new(&sandbox).arguments(["policy"]).run();
@@ -73,7 +73,7 @@ fn what_an_id_token_says_can_not_act_in_the_log() {
 }
 
 #[test]
-fn without_an_id_token_the_runners_variables_tell() {
+fn without_an_id_token_the_runners_variables_are_used() {
     let sandbox = Sandbox::with(|_| {});
     let job = || {
         let job = Job::new(&sandbox).arguments(["policy"]).set("GITHUB_REPOSITORY", "contoso/contoso-sdk");
@@ -203,7 +203,7 @@ fn in_a_repository_each_workflow_that_logs_in_needs_one() {
 
 #[test]
 #[cfg(unix)]
-fn links_and_pipes_are_no_workflows() {
+fn links_and_pipes_are_not_read_as_workflows() {
     let sandbox = Sandbox::with(|_| {});
     let folder = repository(Some("https://github.com/contoso/contoso-sdk"));
     let workflows = folder.path().join(".github/workflows");
@@ -215,7 +215,7 @@ fn links_and_pipes_are_no_workflows() {
 }
 
 #[test]
-fn a_repository_may_have_no_folder_of_workflows_but_one_that_can_not_be_read_is_an_error() {
+fn an_unreadable_folder_of_workflows_is_an_error_and_a_missing_one_is_not() {
     let sandbox = Sandbox::with(|_| {});
     let folder = repository(Some("https://github.com/contoso/contoso-sdk"));
     fs::create_dir(folder.path().join(".github")).unwrap();
@@ -237,7 +237,7 @@ fn a_repository_without_a_login_step_says_so() {
 }
 
 #[test]
-fn what_is_no_repository_of_theirs_is_told_without_its_password() {
+fn an_unsupported_remote_is_reported_without_its_password() {
     for (origin, problem) in [
         (None, "git knows nothing of this repository: "),
         (Some("https://me:s3cr3t@git.contoso.example/a/b"), "the remote `origin` is at git.contoso.example: nuget.org"),

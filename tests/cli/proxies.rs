@@ -49,7 +49,7 @@ fn other_hosts_go_through_the_proxy_which_sees_no_token() {
 }
 
 #[test]
-fn a_password_may_be_percent_encoded() {
+fn a_proxy_password_can_be_percent_encoded() {
     let refusing = Scripted::start(vec![b"HTTP/1.1 407 Who?\r\n\r\n".to_vec()]);
     let sandbox = Sandbox::with(|_| {});
     behind(&sandbox, &refusing.host)
@@ -104,7 +104,7 @@ fn loopback_never_goes_through_a_proxy() {
 }
 
 #[test]
-fn a_proxy_variable_that_can_not_be_used_is_refused_before_anything_is_sent() {
+fn an_unusable_proxy_variable_is_refused_before_anything_is_sent() {
     for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"] {
         for proxy in [
             "http://me:pa55word@[x",
@@ -154,7 +154,7 @@ fn a_proxy_that_refuses_is_named_and_no_attempt_follows() {
 }
 
 #[test]
-fn a_proxy_that_is_busy_or_broken_is_asked_again() {
+fn a_temporary_status_of_a_proxy_is_retried() {
     for (answer, waited) in [
         ("HTTP/1.1 503 Busy\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n", 9),
         ("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n", 9),
@@ -190,7 +190,7 @@ fn a_proxy_that_falls_silent_is_named_whatever_time_is_left() {
 }
 
 #[test]
-fn a_proxy_that_hangs_up_is_not_asked_why() {
+fn a_proxy_that_closes_the_connection_is_not_asked_for_its_status() {
     // What it has not read becomes a reset; if it has read everything, the connection just ends.
     for read in [0, 4096] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -237,7 +237,7 @@ fn a_proxy_can_be_spoken_to_over_tls() {
 }
 
 #[test]
-fn of_a_variable_in_both_cases_the_lower_one_counts() {
+fn a_variable_in_lower_case_wins_over_upper_case() {
     let sandbox = Sandbox::with(|_| {});
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let job =
@@ -249,7 +249,7 @@ fn of_a_variable_in_both_cases_the_lower_one_counts() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there_is_named() {
+fn an_unreachable_proxy_is_named() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let sandbox = Sandbox::with(|_| {});
     let step = behind(&sandbox, &free.to_string()).run_by(&FastClock::new(&sandbox));
@@ -288,7 +288,7 @@ fn a_proxy_is_named_with_the_variable_that_is_set() {
 }
 
 #[test]
-fn a_proxy_that_opens_tls_is_told_by_its_issuer() {
+fn a_proxy_that_inspects_tls_is_named_by_its_issuer() {
     let sandbox = Sandbox::with(|_| {});
     let (front, trusted) = tls_front(&sandbox, Authority::new("Contoso Inspection").server("nuget.example", |_| {}));
     let (proxy, _) = proxy(front);

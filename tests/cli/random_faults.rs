@@ -52,7 +52,7 @@ fn fault(random: &mut Rng, sandbox: &Sandbox) -> Fault {
 }
 
 #[test]
-fn whatever_comes_the_program_ends_in_time_and_tells_the_truth() {
+fn random_faults_end_in_time_with_a_true_result() {
     let tell = |seed: u64| {
         let mut random = Rng::with_seed(seed);
         let sandbox =

@@ -21,7 +21,7 @@ fn json_answer(status: u16, body: serde_json::Value) -> Answer {
 }
 
 #[test]
-fn a_wrong_request_token_is_github_saying_no() {
+fn a_wrong_request_token_is_rejected_by_github() {
     let sandbox = Sandbox::with(|_| {});
     let step = Job::new(&sandbox).set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "wrong-token").secret("wrong-token").run();
     let error = step.failed(1);
@@ -44,7 +44,7 @@ fn a_redirect_is_not_followed() {
 }
 
 #[test]
-fn a_message_is_taken_from_the_services_json_only() {
+fn only_a_message_in_json_is_shown() {
     let exchange = |body: serde_json::Value| answered(Route::TokenService, json_answer(401, body));
     assert!(exchange(json!({ "error": "Some words." })).ends_with("HTTP 401 Unauthorized: Some words."));
     for body in [json!({ "error": 7 }), json!({ "error": " " }), json!(["error"]), json!({ "detail": "x" })] {
@@ -56,7 +56,7 @@ fn a_message_is_taken_from_the_services_json_only() {
 }
 
 #[test]
-fn a_200_without_a_token_is_no_success() {
+fn a_200_without_a_token_is_a_failure() {
     for (body, problem) in [
         (r#"{"count":0}"#, "the answer is not JSON with a string `value`"),
         (r#"{"value":7}"#, "the answer is not JSON with a string `value`"),
@@ -77,7 +77,7 @@ fn a_200_without_a_token_is_no_success() {
 }
 
 #[test]
-fn a_200_without_a_key_is_no_success() {
+fn a_200_without_a_key_is_a_failure() {
     let long = "k".repeat(4097);
     for (body, problem) in [
         (r#"{"tokenType":"ApiKey"}"#.to_owned(), "the answer is not JSON with a string `apiKey`"),

@@ -138,7 +138,7 @@ fn the_readme_names_the_temporary_statuses() {
 }
 
 #[test]
-fn a_busy_or_broken_server_is_asked_again() {
+fn a_temporary_status_is_retried() {
     for status in TRANSIENT {
         for route in BOTH {
             passes(route, Effect::Instead(page(status)));
@@ -148,7 +148,7 @@ fn a_busy_or_broken_server_is_asked_again() {
 }
 
 #[test]
-fn a_connection_that_breaks_is_made_again() {
+fn a_broken_connection_is_retried() {
     for route in BOTH {
         passes(route, Effect::Reset);
         passes(route, Effect::Lost);
@@ -157,7 +157,7 @@ fn a_connection_that_breaks_is_made_again() {
 }
 
 #[test]
-fn an_answer_that_is_cut_off_is_asked_for_again() {
+fn an_incomplete_response_is_retried() {
     for route in BOTH {
         passes(route, Effect::CutOff(0));
         passes(route, Effect::CutOff(20));
@@ -174,7 +174,7 @@ fn an_answer_that_is_cut_off_is_asked_for_again() {
 }
 
 #[test]
-fn what_is_not_http_is_asked_again() {
+fn a_response_that_is_not_http_is_retried() {
     for route in BOTH {
         passes(route, Effect::Bytes(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec()));
         passes(route, Effect::Bytes(b"\0\xff\x15\x03\x01\0\x02\x02P".to_vec()));
@@ -182,7 +182,7 @@ fn what_is_not_http_is_asked_again() {
 }
 
 #[test]
-fn silence_and_drips_are_not_waited_for() {
+fn a_silent_or_slow_server_is_not_waited_for() {
     for route in BOTH {
         passes(route, hangs());
         passes(route, drips("HTTP/1.1 200 OK\r\nX-Padding:"));
@@ -191,7 +191,7 @@ fn silence_and_drips_are_not_waited_for() {
 }
 
 #[test]
-fn a_job_that_github_has_not_started_yet_is_waited_for() {
+fn a_pending_job_is_retried() {
     for state in ["Pending", "Delayed"] {
         let message = format!("Can't issue ID_TOKEN for job in '{state}' state.");
         passes(Route::IdToken, Effect::Instead(refusal(403, &message)));
@@ -200,7 +200,7 @@ fn a_job_that_github_has_not_started_yet_is_waited_for() {
 }
 
 #[test]
-fn a_fresh_id_token_helps_against_what_the_service_says_of_the_old_one() {
+fn messages_about_one_id_token_are_retried_with_a_fresh_one() {
     for message in [
         "The JSON web token has expired.",
         "The JSON web token is not yet valid.",
@@ -214,7 +214,7 @@ fn a_fresh_id_token_helps_against_what_the_service_says_of_the_old_one() {
 }
 
 #[test]
-fn an_id_token_that_comes_again_is_not_sent_again() {
+fn a_repeated_id_token_is_not_sent_again() {
     let story = Story::new();
     let token = story.sandbox.forge("https://www.nuget.org", |_| {});
     let again = Effect::Instead(Answer::json(200, json!({ "value": token })));
@@ -240,7 +240,7 @@ fn an_earlier_id_token_is_not_shown_even_if_its_end_is_cut_off() {
 }
 
 #[test]
-fn an_invalid_signature_is_believed_the_second_time() {
+fn an_invalid_signature_is_retried_once() {
     let message = "The JSON web token has an invalid signature.";
     let told = Story::new().fault(Route::TokenService, 2, Effect::Instead(refusal(401, message))).told();
     assert_eq!((told.issued, told.exchanged), (2, 2));
@@ -264,7 +264,7 @@ fn every_other_status_is_final() {
 }
 
 #[test]
-fn a_message_that_is_not_of_the_moment_is_final() {
+fn a_permanent_message_is_final() {
     for message in [
         "No matching trust policy owned by user 'contoso-bot' was found.",
         "The JSON web token has an incorrect audience.",
@@ -276,7 +276,7 @@ fn a_message_that_is_not_of_the_moment_is_final() {
 }
 
 #[test]
-fn a_complete_answer_without_what_was_asked_for_is_final() {
+fn a_complete_response_without_the_requested_value_is_final() {
     for body in ["<html></html>", "null", "[]", "{}", r#"{"value":7,"apiKey":7}"#, r#"{"value":"","apiKey":""}"#] {
         for route in BOTH {
             let error = stops(route, Effect::Instead(Answer::json(200, body)));
@@ -386,7 +386,7 @@ fn a_date_in_retry_after_is_read_by_the_servers_clock() {
 }
 
 #[test]
-fn a_wait_beyond_the_deadline_is_not_begun() {
+fn a_wait_beyond_the_deadline_is_not_started() {
     for value in ["120", "3600", "99999999999999999999"] {
         let error = stops(Route::TokenService, Effect::Instead(page(429).with("Retry-After", value)));
         assert!(error.contains("answered HTTP 429 Too Many Requests"), "{error}");
@@ -413,7 +413,7 @@ fn waits_grow_and_end_with_the_deadline() {
 }
 
 #[test]
-fn an_attempt_that_is_given_up_is_hung_up() {
+fn an_abandoned_attempt_closes_its_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/token", listener.local_addr().unwrap());
     let served = thread::spawn(move || {
@@ -457,7 +457,7 @@ fn a_request_for_an_id_token_gets_15_seconds_and_an_exchange_30() {
 }
 
 #[test]
-fn three_exchanges_without_an_answer_are_the_most() {
+fn at_most_three_exchanges_stay_without_a_response() {
     for fault in [Effect::Lost.into(), Effect::CutOff(10).into(), Effect::Bytes(Vec::new()).into(), hangs()] {
         let told = Story::new().timeout("1000").impatient().fault(Route::TokenService, ALWAYS, fault).told();
         assert_eq!((told.issued, told.exchanged), (3, 3));
@@ -481,7 +481,7 @@ fn three_exchanges_without_an_answer_are_the_most() {
 }
 
 #[test]
-fn a_connection_that_is_refused_is_tried_until_the_deadline() {
+fn a_refused_connection_is_retried_until_the_deadline() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let sandbox = Sandbox::with(|_| {});
     let clock = FastClock::new(&sandbox);

@@ -59,7 +59,7 @@ fn one_or_several_types_are_understood() {
 }
 
 #[test]
-fn an_index_that_answered_is_not_asked_again() {
+fn an_index_is_not_requested_twice() {
     let sandbox = Sandbox::with(|_| {});
     sandbox.fault(Route::Other, 1, Effect::Reset);
     sandbox.fault(Route::Other, 2, Effect::Instead(Answer::new(503, "text/html", "").with("Retry-After", "4")));
@@ -72,7 +72,7 @@ fn an_index_that_answered_is_not_asked_again() {
 }
 
 #[test]
-fn an_index_without_a_token_service_is_told_with_what_it_has() {
+fn an_index_without_a_token_service_is_reported_with_its_resources() {
     let index = json!({ "resources": [
         { "@id": "x", "@type": "PackagePublish/2.0.0" },
         { "@id": "y", "@type": "SearchQueryService\n::error::x" },
@@ -99,7 +99,7 @@ fn an_index_without_a_token_service_is_told_with_what_it_has() {
 }
 
 #[test]
-fn a_credential_goes_only_where_it_may() {
+fn a_credential_is_sent_to_its_own_service_only() {
     let named = |id: &str| refused(json!({ "resources": [{ "@id": id, "@type": "TokenService/1.0.0" }] }));
     for id in
         ["http://nuget.example/token", "ftp://nuget.example/", "/api/token", "https://user:pa55word@nuget.example/"]
@@ -113,7 +113,7 @@ fn a_credential_goes_only_where_it_may() {
 }
 
 #[test]
-fn an_index_of_another_machine_can_not_name_this_one() {
+fn an_index_of_another_host_cannot_name_loopback() {
     let sandbox = Sandbox::with(|_| {});
     let authority = Authority::new("Contoso Root");
     let (front, _) = tls_front(&sandbox, authority.server("nuget.example", |_| {}));

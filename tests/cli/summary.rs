@@ -73,7 +73,7 @@ fn assert_intact(step: &Step) {
 }
 
 #[test]
-fn claims_can_not_break_log_or_summary() {
+fn claims_cannot_break_log_or_summary() {
     let mut random = Rng::with_seed(1);
     for _ in 0..120 {
         let mut attack = || attack(&mut random);
@@ -93,7 +93,7 @@ fn claims_can_not_break_log_or_summary() {
 }
 
 #[test]
-fn messages_can_not_break_log_or_summary() {
+fn messages_cannot_break_log_or_summary() {
     let mut random = Rng::with_seed(2);
     for _ in 0..120 {
         let message = match random.u8(..4) {
@@ -226,7 +226,7 @@ fn a_pipe_where_a_file_belongs_is_not_waited_for() {
 }
 
 #[test]
-fn without_a_summary_file_a_failure_is_told_in_the_log_alone() {
+fn without_a_summary_file_a_failure_is_reported_in_the_log_only() {
     for path in ["", "/nowhere/summary"] {
         let sandbox = Sandbox::with(|_| {});
         let step = Job::new(&sandbox).set("GITHUB_STEP_SUMMARY", path).set("INPUT_USER", "somebody").run();

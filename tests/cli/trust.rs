@@ -215,7 +215,7 @@ fn an_issuer_is_named_however_long_its_name_is() {
 }
 
 #[test]
-fn an_issuers_name_can_not_act() {
+fn an_issuers_name_cannot_act() {
     let front = Front::new(&Authority::new("x\n::error::forged ##[error]\u{202e}"));
     let error = front.refused(&front.job().run());
     assert!(error.contains("CN=x ::error::forged ## [error]\u{fffd}'"), "{error}");
@@ -255,7 +255,7 @@ fn each_variable_makes_an_authority_trusted() {
 }
 
 #[test]
-fn a_file_may_hold_much_besides_certificates() {
+fn a_file_can_contain_more_than_certificates() {
     let authority = Authority::new("Contoso Root");
     let front = Front::new(&authority);
     let job = front.job();
@@ -298,7 +298,7 @@ fn an_expired_certificate_and_one_of_another_host_stay_refused() {
 }
 
 #[test]
-fn a_named_file_that_can_not_be_used_is_an_error_before_anything_is_sent() {
+fn an_unusable_certificate_file_is_an_error_before_anything_is_sent() {
     for variable in ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
         let sandbox = Sandbox::with(|_| {});
         let job = Job::new(&sandbox);
@@ -350,7 +350,7 @@ fn a_named_file_that_can_not_be_used_is_an_error_before_anything_is_sent() {
 /// The system's store is at a fixed place: a mount namespace puts another there, for this one process.
 #[test]
 #[cfg(target_os = "linux")]
-fn an_authority_of_the_systems_store_needs_no_configuration() {
+fn an_authority_in_the_system_store_needs_no_configuration() {
     if !crate::job::has_namespaces() {
         return;
     }

@@ -72,7 +72,7 @@ fn connections() {
 }
 
 #[test]
-fn a_tls_server_in_trouble_is_tried_until_the_deadline_and_one_that_refuses_once_more() {
+fn a_temporary_tls_alert_is_retried_until_the_deadline_and_others_once() {
     let sandbox = Sandbox::with(|_| {});
     // By an alert, or by an answer that belongs elsewhere in the conversation (RFC 8446, sections 5.1 and 6).
     let fronts: [(&[u8], &str, &str); 8] = [
