@@ -92,16 +92,25 @@ pub(crate) fn exec(program: &Path, command: &[OsString], api_key: &Secret) -> Er
         command.args(arguments).env("NUGET_API_KEY", api_key.reveal());
         run(command, name)
     };
-    let mut cause = with_key(Command::new(program));
-    #[cfg(unix)]
-    if cause.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) {
-        // A script without an interpreter line, which a shell runs by itself (POSIX, `execvp`).
-        let mut shell = Command::new("/bin/sh");
-        shell.arg(program);
-        cause = with_key(shell);
-    }
+    let cause = with_key(Command::new(program));
+    let cause = if is_plain_script(&cause) { with_key(shell(program)) } else { cause };
     let exit_code = if cause.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
     error(name, exit_code, cause)
+}
+
+/// ENOEXEC of Linux and macOS: a script without an interpreter line.
+const NO_INTERPRETER: i32 = 8;
+
+/// Whether a program cannot be started since it is a script without an interpreter line.
+fn is_plain_script(error: &io::Error) -> bool {
+    cfg!(unix) && error.raw_os_error() == Some(NO_INTERPRETER)
+}
+
+/// The shell that runs such a script (POSIX, `execvp`).
+fn shell(script: &Path) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.arg(script);
+    shell
 }
 
 #[cfg(unix)]
