@@ -30,7 +30,7 @@ impl CommandLine {
 /// temporary API key (nuget.org's lives about an hour), masks the key in the log and writes it to
 /// the step's outputs. In GitLab CI `exec` gives the key to a command.
 #[derive(Debug, clap::Parser)]
-#[command(version, bin_name = "nuget-login", verbatim_doc_comment, after_long_help = AFTER_HELP)]
+#[command(version, bin_name = "nuget-login", verbatim_doc_comment, after_long_help = include_str!("help.txt").trim_end())]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub struct Arguments {
     /// What to do instead.
@@ -154,39 +154,3 @@ pub enum Subcommand {
         gitlab: GitLabOptions,
     },
 }
-
-const AFTER_HELP: &str = "\
-A flag wins over its variable. Empty or blank means absent; surrounding white space is ignored.
-The variables, in jobs of GitHub Actions alone, are INPUT_USER, INPUT_TOKEN_SERVICE_URL,
-INPUT_SOURCE, INPUT_AUDIENCE, INPUT_TIMEOUT_SECONDS, INPUT_CHECK_ONLY and INPUT_EXPORT_ENV.
-
-Reads from the job's environment:
-  ACTIONS_ID_TOKEN_REQUEST_URL    where GitHub issues ID tokens, and the token to ask with; both
-  ACTIONS_ID_TOKEN_REQUEST_TOKEN  are there when the job has `permissions: id-token: write`
-  GITHUB_ACTIONS, GITLAB_CI       `true` tells where this is
-  NUGET_ID_TOKEN                  GitLab CI: the job's ID token, if --id-token-variable names no other
-  GITHUB_OUTPUT                   the file that takes the outputs
-  GITHUB_ENV                      the file that takes variables, for --export-env
-  GITHUB_STEP_SUMMARY             the file that takes the explanation of a failure
-  GITHUB_ACTOR, GITHUB_EVENT_NAME, GITHUB_EVENT_PATH
-                                  who and what started the run, to explain a failure
-  GITHUB_…, CI_…                  whose job this is, for `policy` where there is no ID token
-  RUNNER_DEBUG                    `1` for more words in the log; ACTIONS_STEP_DEBUG, if `true`, too
-  HTTPS_PROXY, NO_PROXY           a proxy for https, and the hosts that need none (lower case is
-                                  read too); loopback hosts never go through it. HTTP_PROXY is
-                                  only checked: nothing is sent by plain http elsewhere
-  NODE_EXTRA_CA_CERTS             a file with certificates to trust besides the built-in and the
-                                  system's ones
-  SSL_CERT_FILE, SSL_CERT_DIR     certificates to trust instead of those
-  PATH, and PATHEXT on Windows    where `exec` finds its command
-
-Outputs, written to the file in GITHUB_OUTPUT:
-  NUGET_API_KEY   the API key, masked in the log
-  expires-at      when it expires, if the token service says so in RFC 3339
-  policy-matches  `true` after --check-only, which writes nothing else
-
-Exit codes:
-  0  the key is in the outputs; with --check-only, a policy matches; `policy` printed one
-  1  the login failed; nothing was written; an error annotation says why
-  2  wrong usage: an argument or an input, or not in a job
-  Those of `exec` are the command's; 126 means that it cannot be run, 127 that it was not found";

@@ -7,6 +7,7 @@ use crate::cli::GitLabOptions;
 use crate::clock::Clock;
 use crate::environment::{Ci, Environment};
 use crate::error::Error;
+use crate::explain::UNKNOWN;
 use crate::explain::trust_policy::{Field, Run, TRUSTED_PUBLISHING, TrustPolicy};
 use crate::github_actions::log::Log;
 use crate::http::client::Http;
@@ -51,7 +52,7 @@ pub(crate) fn run(
         let Some(policy) = policy else { return Err(Error::UnknownJob { job: name, known_by }) };
         lines.push(format!("The trust policy that {name} needs, {known_by}:"));
         lines.extend(policy.lines());
-        lines.extend(policy.remarks(&run, None));
+        lines.extend(policy.remarks(&run, UNKNOWN));
         lines.push(String::new());
     }
     lines.push(format!("Create it at {TRUSTED_PUBLISHING}"));

@@ -14,10 +14,18 @@ use crate::trusted_publishing::claims::Claims;
 /// Longest file of an event that is read, in bytes. That of a pull request has some 30 kB.
 const LONGEST_EVENT: u64 = 4 * 1024 * 1024;
 
+/// Shown for what is not known.
+pub(crate) const UNKNOWN: &str = "?";
+
 /// What is known, safe to show.
 pub(crate) struct Context {
     pub(crate) ci: Ci,
-    pub(crate) settings: Option<KnownSettings>,
+    /// The user of the login.
+    pub(crate) user: String,
+    pub(crate) audience: String,
+    /// URL of the token service or the service index.
+    pub(crate) service: String,
+    pub(crate) id_token_variable: String,
     /// The policy that the job needs.
     pub(crate) policy: Option<TrustPolicy>,
     pub(crate) run: Run,
@@ -31,28 +39,18 @@ pub(crate) struct Context {
     pub(crate) fork: Option<String>,
 }
 
-/// Settings that explanations name.
-pub(crate) struct KnownSettings {
-    pub(crate) user: String,
-    pub(crate) audience: String,
-    /// URL of the token service or the service index.
-    pub(crate) service: String,
-    pub(crate) id_token_variable: String,
-}
-
 impl Context {
     pub(crate) fn of_ci(ci: Ci) -> Context {
-        let (settings, policy, run, caller) = (None, None, Run::default(), None);
-        Context { ci, settings, policy, run, caller, actor: None, event: String::new(), fork: None }
+        let [user, audience, service, id_token_variable] = [(); 4].map(|()| UNKNOWN.to_owned());
+        let (policy, run, caller, actor, event, fork) = (None, Run::default(), None, None, String::new(), None);
+        Context { ci, user, audience, service, id_token_variable, policy, run, caller, actor, event, fork }
     }
 
     pub(crate) fn add_settings(&mut self, settings: &Settings) {
-        self.settings = Some(KnownSettings {
-            user: sanitize_line(&settings.user),
-            audience: sanitize_line(&settings.audience),
-            service: settings.service.configured_endpoint().without_query(),
-            id_token_variable: settings.id_token_variable.clone(),
-        });
+        self.user = sanitize_line(&settings.user);
+        self.audience = sanitize_line(&settings.audience);
+        self.service = settings.service.configured_endpoint().without_query();
+        self.id_token_variable = settings.id_token_variable.clone();
     }
 
     pub(crate) fn add_claims(&mut self, claims: &Claims) {
@@ -70,34 +68,13 @@ impl Context {
         }
     }
 
-    /// The user of the login.
-    pub(crate) fn user(&self) -> &str {
-        self.settings.as_ref().map_or("?", |settings| &settings.user)
-    }
-
-    pub(crate) fn audience(&self) -> &str {
-        self.settings.as_ref().map_or("?", |settings| &settings.audience)
-    }
-
-    pub(crate) fn service(&self) -> &str {
-        self.settings.as_ref().map_or("?", |settings| &settings.service)
-    }
-
-    pub(crate) fn id_token_variable(&self) -> &str {
-        self.settings.as_ref().map_or("?", |settings| &settings.id_token_variable)
-    }
-
     pub(crate) fn issuer(&self) -> &str {
-        self.run.issuer.as_deref().unwrap_or("?")
+        self.run.issuer.as_deref().unwrap_or(UNKNOWN)
     }
 
     /// Whether `user` is the name of the repository's owner.
     pub(crate) fn user_is_repository_owner(&self) -> bool {
-        let owner = match &self.policy {
-            Some(TrustPolicy::GitHub { repository_owner, .. }) => repository_owner,
-            _ => return false,
-        };
-        self.user().eq_ignore_ascii_case(owner)
+        matches!(&self.policy, Some(TrustPolicy::GitHub { repository_owner: owner, .. }) if owner.eq_ignore_ascii_case(&self.user))
     }
 }
 

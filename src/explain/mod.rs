@@ -7,9 +7,9 @@ pub(crate) mod trust_policy;
 
 use std::collections::HashSet;
 
-pub(crate) use context::Context;
 #[cfg(fuzzing)]
 pub(crate) use context::fork_of;
+pub(crate) use context::{Context, UNKNOWN};
 use markdown::Code;
 
 use crate::environment::Ci;
@@ -175,7 +175,7 @@ fn id_token_source(error: &IdTokenSourceError, context: &Context) -> Option<Caus
              If the job has one by another name, give that name: `--id-token-variable`.",
         ),
         IdTokenSourceError::NotAJsonWebToken(_) => cause(
-            format!("The variable {} is not one that GitLab made of `id_tokens:`.", Code(context.id_token_variable())),
+            format!("The variable {} is not one that GitLab made of `id_tokens:`.", Code(&context.id_token_variable)),
             "Give the ID token below `id_tokens:` a name that no other variable has; or give its name: `--id-token-variable`. (A \
              CI_JOB_TOKEN is no ID token.)",
         ),
@@ -254,12 +254,12 @@ fn exchange(error: &HttpError, context: &Context) -> Option<Cause> {
     let HttpError::Rejected(Rejection { head, .. }) = error else { return None };
     match head.status.as_u16() {
         404 => Some(cause(
-            format!("{} answered that there is nothing there.", Code(context.service())),
+            format!("{} answered that there is nothing there.", Code(&context.service)),
             "If you set the input `token-service-url`, check it, or remove it for nuget.org. If you did not, nuget.org's token \
              service may be switched off: try again later.",
         )),
         429 => Some(cause(
-            format!("Too many logins as {} in a short time.", Code(context.user())),
+            format!("Too many logins as {} in a short time.", Code(&context.user)),
             "nuget.org allows one API key for a user every 30 seconds. Log in in one job, not in each of a matrix; or let it \
              wait longer: `timeout-seconds: 300`.",
         )),
@@ -398,7 +398,7 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
     use ServiceMessage as Message;
 
     let on_gitlab = context.ci == Ci::GitLab;
-    let (user, issuer, audience) = (Code(context.user()), Code(context.issuer()), Code(context.audience()));
+    let (user, issuer, audience) = (Code(&context.user), Code(context.issuer()), Code(&context.audience));
     let workflow = Code(context.policy.as_ref().and_then(|policy| policy.workflow_file()).unwrap_or("?"));
     // The ID token is not as its issuer makes them.
     let not_of_issuer = |on_github: String| match on_gitlab {
@@ -407,7 +407,7 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
             format!(
                 "Something other than an ID token of GitLab's is in the variable {}. Give it to the job by `id_tokens:`, with \
                  `aud:`, and don't set a variable of that name elsewhere.",
-                Code(context.id_token_variable())
+                Code(&context.id_token_variable)
             ),
         ),
         false => cause(
@@ -444,7 +444,7 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
                      packages, not an e-mail address or a display name. Second, compare *Repository owner* and *Repository* of \
                      the policy on nuget.org with the table. Third, if the repository was deleted and created again, or \
                      transferred, create a new policy.",
-                    Code(format!("user: {}", context.user()))
+                    Code(format!("user: {}", context.user))
                 )
             };
             policy(format!("No trust policy that {user} created matches this job."), fix)
@@ -658,7 +658,7 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
         ),
         Message::NotAuthenticated => cause(
             "The registry refused the ID token by a rule of its own.",
-            format!("Ask those who run the registry at {} for the reason, with this message.", Code(context.service())),
+            format!("Ask those who run the registry at {} for the reason, with this message.", Code(&context.service)),
         ),
     }
 }

@@ -77,5 +77,5 @@ fn policy<'a>(explanation: &Explanation, context: &'a Context) -> Option<(&'stat
 }
 
 fn remarks(policy: &TrustPolicy, context: &Context) -> Vec<String> {
-    policy.remarks(&context.run, context.settings.as_ref().map(|settings| settings.user.as_str()))
+    policy.remarks(&context.run, &context.user)
 }

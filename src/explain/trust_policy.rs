@@ -16,6 +16,7 @@ pub(crate) enum TrustPolicy {
 }
 
 /// The content of a field: the job's value, and a hint for the user.
+#[derive(Clone)]
 pub(crate) struct Field {
     job: Option<String>,
     hint: String,
@@ -74,21 +75,20 @@ impl TrustPolicy {
     fn fields(&self) -> Vec<(&'static str, Field)> {
         let package_owner = Field::hint("whoever owns the packages on nuget.org: you, or your organization");
         let known = |value: &Option<String>| Field::of_job(value.clone(), "?");
-        let copy = |field: &Field| Field { job: field.job.clone(), hint: field.hint.clone() };
         match self {
             TrustPolicy::GitHub { repository_owner, repository, workflow_file, environment } => vec![
                 ("Package owner", package_owner),
                 ("Repository owner", known(&Some(repository_owner.clone()))),
                 ("Repository", known(repository)),
-                ("Workflow file", copy(workflow_file)),
-                ("Environment", copy(environment)),
+                ("Workflow file", workflow_file.clone()),
+                ("Environment", environment.clone()),
             ],
             TrustPolicy::GitLab { namespace_path, project_path, r#ref, environment } => vec![
                 ("Package owner", package_owner),
                 ("Namespace path", known(namespace_path)),
                 ("Project path", known(&Some(project_path.clone()))),
-                ("Ref", copy(r#ref)),
-                ("Environment", copy(environment)),
+                ("Ref", r#ref.clone()),
+                ("Environment", environment.clone()),
             ],
         }
     }
@@ -117,8 +117,8 @@ impl TrustPolicy {
         format!("| Field on nuget.org | Value |\n|---|---|{rows}")
     }
 
-    /// What else is known, in Markdown that reads well as plain text too. `user` is the user of the login, if there is one.
-    pub(crate) fn remarks(&self, run: &Run, user: Option<&str>) -> Vec<String> {
+    /// What else is known, in Markdown that reads well as plain text too. `user` is the user of the login.
+    pub(crate) fn remarks(&self, run: &Run, user: &str) -> Vec<String> {
         let mut remarks = Vec::new();
         let known = [("event", &run.event), ("ref", &run.r#ref), ("issuer", &run.issuer)];
         let known = known.iter().filter_map(|(name, value)| Some(format!("{name} {}", Code(value.as_ref()?))));
@@ -144,8 +144,8 @@ impl TrustPolicy {
     }
 
     /// Whether a value of the job contains the user's name, which a secret of that name hides.
-    fn contains(&self, user: Option<&str>) -> bool {
-        let Some(user) = user.map(str::to_lowercase) else { return false };
+    fn contains(&self, user: &str) -> bool {
+        let user = user.to_lowercase();
         self.fields().iter().filter_map(|(_, field)| field.job.as_ref()).any(|job| job.to_lowercase().contains(&user))
     }
 }
