@@ -1,6 +1,6 @@
 #!/bin/sh
-# Gets the nuget-login that release.txt names, holds its bytes to the SHA-256 that stands there, and becomes it. For
-# Linux and macOS: plain POSIX, for dash, bash and busybox alike.
+# Gets the nuget-login that release.txt names, checks its bytes against the SHA-256 there, and runs it. For Linux and
+# macOS: plain POSIX, for dash, bash and busybox alike.
 #
 # What runs is always a private copy that was checked in this very run, also when it comes from the tool cache, which
 # other jobs can write to. Whatever is wrong ends here, with an error that names the mend.
@@ -14,19 +14,26 @@ umask 077
 here=${0%/*}
 releases=https://github.com/org/nuget-login/releases/download
 largest=16384 # KiB of an asset; a release has under 3,000
-private=
+private='' busy='' job='' watcher='' said_why=''
 
-# The end without the binary. Nothing is left behind, and nothing ends without a word.
-trap 'finish $?' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-said_why=
+# The end, after a signal too. No process and no file is left behind, and a failure has an error message.
 finish() {
+    trap '' INT TERM
+    trap - EXIT
+    if [ -n "$busy" ]; then
+        # `$!` is a process that is not in a variable yet. PROF, which neither a shell nor a tool handles: what a shell
+        # starts in the background ignores INT, and can lose a signal while it is still a copy of the shell.
+        for process in $job $watcher ${!-}; do kill -s PROF "$process" || true; done
+        wait || wait || true # the first one can end with the signal that led here
+    fi 2>/dev/null
     [ -z "$private" ] || rm -rf "$private"
     [ "$1" = 0 ] || [ -n "$said_why" ] || [ "$1" -gt 128 ] ||
         printf '::error title=NuGet login failed::fetch.sh ended with exit code %s: see the lines above\n' "$1"
     exit "$1"
 }
+trap 'finish $?' EXIT
+trap 'finish 130' INT
+trap 'finish 143' TERM
 
 # One annotation, and the end. No control character is left in it and the runner's escape is escaped, so that a path or
 # a tool's message can't be a command of its own.
@@ -40,21 +47,39 @@ one_line() {
     printf %s "$1" | tr '\000-\037\177' ' ' | sed 's/%/%25/g'
 }
 
-# Runs a command for so many seconds at most. (The watcher is for systems without `timeout`.)
+# Runs a command for so many seconds at most; `said` is its output, on one line. In the background, since a shell runs
+# its traps only after a command in the foreground has ended, but at once while it waits.
 limited() { # seconds command …
-    if command -v timeout >/dev/null 2>&1; then
-        timeout "$@"
-        return
-    fi
-    seconds=$1
+    seconds=$1 said='' code=0
     shift
-    "$@" &
+    # The first byte takes a block, so that a message about a full disk can be written.
+    printf ' ' >"$private/said"
+    busy=1
+    "$@" >>"$private/said" 2>&1 &
     job=$!
-    (sleep "$seconds" && kill "$job") >/dev/null 2>&1 &
+    (
+        # Its own `sleep` ends with it.
+        trap '[ "$!" = "$job" ] || { kill -s KILL "$!"; wait "$!"; }; exit' PROF
+        sleep "$seconds" &
+        wait "$!" && kill "$job"
+    ) >/dev/null 2>&1 &
     watcher=$!
-    code=0
     wait "$job" || code=$?
-    kill "$watcher" 2>/dev/null || true
+    kill -s PROF "$watcher" 2>/dev/null || true
+    wait "$watcher" 2>/dev/null || true
+    busy='' job='' watcher=''
+    while read -r line || [ -n "$line" ]; do said="$said${said:+ }$line"; done <"$private/said"
+    [ "$code" != 143 ] || said="${said}ended after $seconds seconds"
+    return "$code"
+}
+
+# Runs the login, and ends as it does. Not by `exec`: something has to remove the private copy afterwards.
+login() { # program
+    said_why=1 code=0 busy=1
+    "$1" &
+    job=$!
+    wait "$job" || code=$?
+    busy=
     return "$code"
 }
 
@@ -89,6 +114,18 @@ while read -r name value more rest || [ -n "$name" ]; do
     esac
 done <"$here/release.txt"
 
+temp=${RUNNER_TEMP:-${TMPDIR:-/tmp}}
+# In two steps and in the background: a bash that gets a signal can end without the result of $(…), or before `mkdir`.
+private=$(mktemp -u "$temp/nuget-login.XXXXXX" 2>/dev/null) || private=
+busy=1 code=0
+mkdir "$private" 2>/dev/null &
+wait "$!" || code=$?
+busy=
+if [ "$code" != 0 ]; then
+    private=
+    fail "no private folder can be made in $temp: is the disk full, or read-only?"
+fi
+
 # A binary that is installed already.
 if [ -n "${ACTION_BINARY:-}" ]; then
     case $ACTION_BINARY in
@@ -96,14 +133,15 @@ if [ -n "${ACTION_BINARY:-}" ]; then
     *) fail "the input \`binary\` is '$ACTION_BINARY': give an absolute path" ;;
     esac
     [ -f "$ACTION_BINARY" ] || fail "the input \`binary\` is '$ACTION_BINARY', where there is no plain file"
-    said=$(limited 10 "$ACTION_BINARY" --version 2>&1) ||
+    limited 10 "$ACTION_BINARY" --version ||
         fail "the input \`binary\` is '$ACTION_BINARY', which cannot be run ($said): is it executable (chmod +x), and \
 built for this system? This action needs nuget-login $version there"
     [ "$said" = "nuget-login $version" ] ||
         fail "the input \`binary\` is '$ACTION_BINARY' ($said): this action needs nuget-login $version there"
     printf '::notice title=NuGet login::%s\n' \
         "$(one_line "Using $ACTION_BINARY, SHA-256 $(sha256 "$ACTION_BINARY")")"
-    exec "$ACTION_BINARY"
+    login "$ACTION_BINARY"
+    exit
 fi
 
 build="build nuget-login $version from source and name it in the input \`binary\`"
@@ -113,9 +151,6 @@ build="build nuget-login $version from source and name it in the input \`binary\
 [ "$named-$asset-${#digest}" = "1-nuget-login-$target-64" ] ||
     fail "release.txt of this action holds no SHA-256 for $target: use another commit of the action"
 
-temp=${RUNNER_TEMP:-${TMPDIR:-/tmp}}
-private=$(mktemp -d "$temp/nuget-login.XXXXXX" 2>/dev/null) ||
-    fail "no private folder can be made in $temp: is the disk full, or read-only?"
 binary=$private/nuget-login
 cache=${RUNNER_TOOL_CACHE:+$RUNNER_TOOL_CACHE/nuget-login/$version/$target}
 
@@ -124,31 +159,41 @@ cache=${RUNNER_TOOL_CACHE:+$RUNNER_TOOL_CACHE/nuget-login/$version/$target}
 from_cache() {
     [ -n "$cache" ] || return 1
     [ -n "$(find "$cache/nuget-login" -prune -type f -size "-$((largest * 2))" 2>/dev/null)" ] || return 1
-    limited 20 head -c $((largest * 1024)) "$cache/nuget-login" >"$binary" 2>/dev/null || return 1
+    limited 20 dd if="$cache/nuget-login" of="$binary" bs=65536 count=$((largest / 64)) || return 1
     [ "$(sha256 "$binary")" = "$digest" ] && return
     printf 'The copy of nuget-login in the tool cache is not the released one; it is passed over.\n'
     return 1
 }
 
-# All of it or nothing, for others on this machine, and only where it belongs: nothing is written through a link. A cache
-# that can't be written is none.
+# All of it or nothing, for others on this machine. A cache that cannot be written is not used.
+#
+# Whoever can write there can swap a folder or a file for a link at any time, and nothing is written through one: each
+# folder is made and entered from the one before, and its real path is compared (by a program, since bash answers from
+# memory). The new file is opened once, with O_EXCL (`set -C`), under a name that nobody can know before. What remains:
+# they can move or replace what is in the cache, which is why each use checks a private copy.
 to_cache() {
     [ -n "$cache" ] || return 0
-    for path in "${cache%/*/*}" "${cache%/*}" "$cache" "$cache/nuget-login"; do
-        [ ! -L "$path" ] || return 0
-    done
-    [ ! -d "$cache/nuget-login" ] || return 0
     (
         umask 022
-        mkdir -p "$cache" || exit 0
-        new=$(mktemp "$cache/.new.XXXXXX") || exit 0
-        if cp "$binary" "$new" && chmod 644 "$new"; then mv -f "$new" "$cache/nuget-login"; fi
-        rm -f "$new"
-    ) 2>/dev/null || true
+        mkdir -p "$RUNNER_TOOL_CACHE" && cd -P "$RUNNER_TOOL_CACHE" || exit 0
+        real=$(env pwd -P)
+        for folder in nuget-login "$version" "$target"; do
+            mkdir "$folder" || true
+            cd -P "./$folder" || exit 0
+            real=${real%/}/$folder
+            [ "$(env pwd -P)" = "$real" ] || exit 0
+        done
+        [ ! -d nuget-login ] || exit 0
+        new=$(mktemp -u ./.new.XXXXXX) || exit 0
+        set -C
+        # Not into a folder that a link of this name leads to: -T in GNU and busybox, -h in macOS.
+        cat "$binary" >"$new" && { mv -fT "$new" nuget-login || mv -fh "$new" nuget-login; } || rm -f "$new"
+    ) >/dev/null 2>&1 || true
 }
 
-# One try, in a shell of its own. Nobody's configuration and no credentials take part; integrity rests on the digest, so
-# that a tool that can't be told about protocols (wget) is good enough.
+# One try, in a shell of its own, which becomes the downloader, so that a signal reaches that. Nobody's configuration
+# and no credentials take part; integrity rests on the digest, so that a tool that can't be told about protocols (wget)
+# is good enough.
 download() { # url
     # Not even to a core file.
     unset ACTIONS_ID_TOKEN_REQUEST_TOKEN ACTIONS_RUNTIME_TOKEN
@@ -166,23 +211,22 @@ download() { # url
         ;;
     esac
     if command -v curl >/dev/null 2>&1; then
-        curl -q --fail --location --max-redirs "$redirects" --silent --show-error --proto "$protocol" \
+        exec curl -q --fail --location --max-redirs "$redirects" --silent --show-error --proto "$protocol" \
             --proto-redir '=https' --tlsv1.2 --connect-timeout 10 --max-time 60 --output "$binary" -- "$1"
-        return
     fi
     # wget reads lower case alone, and busybox's knows no proxy for https.
     https_proxy=${https_proxy:-${HTTPS_PROXY:-}}
     no_proxy=${no_proxy:-${NO_PROXY:-}}
     export https_proxy no_proxy
     if wget --version 2>/dev/null | grep -q 'GNU Wget'; then
-        limited 60 wget --no-config --no-netrc --no-hsts --no-verbose --tries=1 --timeout=20 \
+        exec wget --no-config --no-netrc --no-hsts --no-verbose --tries=1 --timeout=20 \
             --max-redirect="$redirects" --output-document="$binary" -- "$1"
     elif [ -n "$https_proxy" ]; then
         echo "busybox's wget can't go through a proxy: install curl"
-        return 1
+        exit 1
     else
         # Without -T, on which busybox 1.35 crashes.
-        limited 60 wget -q -O "$binary" "$1"
+        exec wget -q -O "$binary" "$1"
     fi
 }
 
@@ -204,9 +248,7 @@ blanks (http is for loopback only)"
         fail "neither curl nor wget is here: install one, or a nuget-login $version and name it in the input \`binary\`"
     url=${base%/}/v$version/$asset
     for pause in 1 3 end; do
-        code=0
-        said=$(download "$url" 2>&1) || code=$?
-        [ "$code" != 0 ] || return 0
+        limited 65 download "$url" && return
         case $said in
         *'returned error: 404'* | *'ERROR 404'* | *'HTTP/1.'[01]' 404'*) code=404 ;;
         *'error: 408'* | *'ERROR 408'* | *'HTTP/1.'[01]' 408'* | *'response 408'* | *'HTTP code 408'*) ;; # temporary
@@ -228,7 +270,7 @@ allow its host, if there is one? $said" ;;
 $said" ;;
         23) fail "$url can't be stored in $private: is the disk full? (It may have 16 MiB at most.) $said" ;;
         esac
-        [ "$pause" = end ] || sleep "$pause"
+        [ "$pause" = end ] || limited 10 sleep "$pause"
     done
     fail "$url can't be downloaded: can this runner reach it, through a proxy if it needs one? $said"
 }
@@ -242,9 +284,8 @@ $digest. Nothing of it was run. Check the mirror or the proxy, or pin another co
 fi
 
 chmod 700 "$binary"
-said=$(limited 10 "$binary" --version 2>&1) || fail "nuget-login can't be run from $private ($said): are programs \
+limited 10 "$binary" --version || fail "nuget-login can't be run from $private ($said): are programs \
 forbidden there (noexec)? Install it elsewhere and name it in the input \`binary\`"
 [ "$said" = "nuget-login $version" ] || fail "the release is not what release.txt says: it calls itself '$said', and \
 this action needs nuget-login $version. Use another commit of the action"
-trap - INT TERM
-exec "$binary"
+login "$binary"

@@ -6,13 +6,15 @@
 mod cache;
 mod download;
 mod release_txt;
+mod signals;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use crate::checkout::{asset_path, check_out, in_path, sha256, target};
 use crate::mirror::{Mirror, found, status};
@@ -24,25 +26,25 @@ const RELEASED: &str = concat!(
     "; else echo \"ran for $INPUT_USER\"; exit 7; fi\n"
 );
 
-/// Tools that the script may use, besides those that download, and `sleep`, which does not wait here (but where it is
-/// needed instead of `timeout`).
+/// Tools that the script may use, besides those that download, and `sleep`, which does not wait between tries here.
+/// `timeout` is not one of them: macOS does not have it.
 const TOOLS: &[&str] = &[
     "cat",
     "chmod",
-    "cp",
     "cut",
+    "dd",
+    "env",
     "find",
     "grep",
-    "head",
     "mkdir",
     "mktemp",
     "mv",
+    "pwd",
     "rm",
     "sed",
     "sh",
     "sha256sum",
     "shasum",
-    "timeout",
     "tr",
     "uname",
 ];
@@ -81,14 +83,20 @@ impl Runner {
     fn with_tools(self, more: &[(&str, &str)]) -> Self {
         let folder = self.path("tools");
         fs::create_dir(&folder).unwrap();
-        let sleep = if in_path("timeout").is_some() { "true" } else { "sleep" };
-        let tools = TOOLS.iter().map(|name| (*name, *name)).chain([("sleep", sleep)]).chain(more.iter().copied());
-        for (name, program) in tools {
+        for (name, program) in TOOLS.iter().map(|name| (*name, *name)).chain(more.iter().copied()) {
             if let Some(program) = in_path(program) {
                 symlink(program, folder.join(name)).unwrap();
             }
         }
-        self.set("PATH", folder)
+        self.set("PATH", folder).with_stand_in("sleep", r#"case $1 in 1 | 3) ;; *) exec "$REAL" "$@" ;; esac"#)
+    }
+
+    /// Puts a script in place of a tool, which is `$REAL` there.
+    fn with_stand_in(self, name: &str, script: &str) -> Self {
+        let path = self.path("tools").join(name);
+        let _ = fs::remove_file(&path);
+        write_program(&path, &format!("#!/bin/sh\nREAL='{}'\n{script}\n", in_path(name).unwrap().display()));
+        self
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -109,18 +117,45 @@ impl Runner {
         self.path("the action/dist/release.txt")
     }
 
-    fn run(&self) -> Output {
+    /// Starts the script, in a process group of its own.
+    fn start(&self) -> Child {
         let mut command = Command::new(&self.shell[0]);
         command.args(&self.shell[1..]).arg(self.path("the action/dist/fetch.sh"));
-        command.env_clear().envs(&self.environment).output().unwrap()
+        command.env_clear().envs(&self.environment).process_group(0);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Waits for the end. No process is left behind.
+    fn end(&self, step: Child) -> Output {
+        let group = step.id();
+        let ran = step.wait_with_output().unwrap();
+        let left = Command::new("kill").args(["-0", "--", &format!("-{group}")]).output().unwrap();
+        assert!(!left.status.success(), "a process outlives the step");
+        ran
+    }
+
+    fn run(&self) -> Output {
+        self.end(self.start())
+    }
+
+    /// Nothing is left in the runner's temporary folder.
+    #[track_caller]
+    fn assert_clean(&self) {
+        assert_eq!(fs::read_dir(self.path("temp")).unwrap().count(), 0);
     }
 
     #[track_caller]
     fn succeeds(&self) -> String {
         let ran = self.run();
         let log = String::from_utf8(ran.stdout).unwrap();
-        assert_eq!(ran.status.code(), Some(7), "the exit code is the binary's: {log} {:?}", ran.stderr);
+        assert_eq!(
+            ran.status.code(),
+            Some(7),
+            "the exit code is the binary's: {log} {}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
         assert!(log.ends_with("ran for contoso-bot\n"), "{log}");
+        self.assert_clean();
         log
     }
 
@@ -131,7 +166,7 @@ impl Runner {
         let log = String::from_utf8(ran.stdout).unwrap();
         assert_eq!(ran.status.code(), Some(1), "{log} {}", String::from_utf8_lossy(&ran.stderr));
         assert!(!log.contains("ran for"), "{log}");
-        assert_eq!(fs::read_dir(self.path("temp")).unwrap().count(), 0);
+        self.assert_clean();
         let annotation = log.lines().last().unwrap().strip_prefix("::error title=NuGet login failed::");
         annotation.unwrap_or_else(|| panic!("no annotation: {log}")).to_owned()
     }
@@ -146,6 +181,11 @@ fn mirror() -> Mirror {
     mirror_of(RELEASED.as_bytes())
 }
 
+fn write_program(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 /// A shell's path, and the arguments that make it a shell.
 fn shell_of(words: &str) -> Vec<PathBuf> {
     let mut words = words.split(' ');
@@ -154,13 +194,20 @@ fn shell_of(words: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_runs_is_a_private_copy() {
-    let mirror = mirror();
+fn the_program_runs_as_a_private_copy() {
+    let released = concat!(
+        "#!/bin/sh\nif [ \"${1:-}\" = --version ]; then echo nuget-login ",
+        env!("CARGO_PKG_VERSION"),
+        "; else ls -ld \"$0\" \"${0%/*}\"; fi\n"
+    );
+    let mirror = mirror_of(released.as_bytes());
     let runner = Runner::new(&mirror.url);
-    runner.succeeds();
-    let private: Vec<PathBuf> = fs::read_dir(runner.path("temp")).unwrap().map(|it| it.unwrap().path()).collect();
-    assert_eq!(fs::metadata(&private[0]).unwrap().permissions().mode() & 0o777, 0o700);
-    assert_eq!(fs::metadata(private[0].join("nuget-login")).unwrap().permissions().mode() & 0o777, 0o700);
+    check_out(&runner.path("the action"), released.as_bytes());
+    let log = String::from_utf8(runner.run().stdout).unwrap();
+    let lines = log.lines().collect::<Vec<_>>();
+    assert!(lines.iter().any(|line| line.starts_with("-rwx------") && line.ends_with("/nuget-login")), "{log}");
+    assert!(lines.iter().any(|line| line.starts_with("drwx------")), "{log}");
+    runner.assert_clean();
 }
 
 /// Mounts a small file system on a folder, where that is allowed; takes it away again.
@@ -230,8 +277,7 @@ fn without_the_runners_variables_the_machine_is_asked() {
 fn an_installed_binary_of_the_same_version_is_used_as_it_is() {
     let runner = Runner::new("https://mirror.invalid");
     let binary = runner.path("my nuget-login");
-    fs::write(&binary, RELEASED).unwrap();
-    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&binary, RELEASED);
     let runner = runner.set("ACTION_BINARY", &binary);
     let log = runner.succeeds();
     let notice = format!("Using {}, SHA-256 {}", binary.display(), sha256(RELEASED.as_bytes()));

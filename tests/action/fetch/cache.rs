@@ -86,6 +86,38 @@ fn nothing_is_written_through_a_link_or_into_a_folder_in_the_cache() {
 }
 
 #[test]
+fn a_link_that_another_process_puts_into_the_cache_meanwhile_is_not_written_through() {
+    let mirror = mirror();
+    for (tool, swap) in [
+        // A folder, after it was made.
+        (
+            "mkdir",
+            r#""$REAL" "$@"; case $last in *-linux-* | *-apple-*) rmdir "$last"; ln -s "$VICTIM" "$last" ;; esac"#,
+        ),
+        ("mkdir", r#""$REAL" "$@"; [ "$last" != nuget-login ] || { rmdir "$last"; ln -s "$VICTIM" "$last"; }"#),
+        // The new file, after its name was chosen.
+        (
+            "mktemp",
+            r#"new=$("$REAL" "$@"); echo "$new"
+            case $new in *.new.*) rm -f "$new"; ln -s "$VICTIM/nuget-login" "$new" ;; esac"#,
+        ),
+        // The copy, before the new file takes its place.
+        ("mv", r#"[ -e "$last" ] || ln -s "$VICTIM" "$last"; "$REAL" "$@""#),
+    ] {
+        let runner = Runner::new(&mirror.url).with_tools(&[("curl", "curl"), ("ln", "ln"), ("rmdir", "rmdir")]);
+        let victim = runner.path("victim");
+        fs::create_dir(&victim).unwrap();
+        fs::write(victim.join("nuget-login"), "mine").unwrap();
+        fs::set_permissions(victim.join("nuget-login"), fs::Permissions::from_mode(0o600)).unwrap();
+        let runner = runner.set("VICTIM", &victim).with_stand_in(tool, &format!("for last; do :; done\n{swap}"));
+        runner.succeeds();
+        assert_eq!(fs::read_to_string(victim.join("nuget-login")).unwrap(), "mine", "{swap}");
+        assert_eq!(fs::metadata(victim.join("nuget-login")).unwrap().permissions().mode() & 0o777, 0o600, "{swap}");
+        assert_eq!(fs::read_dir(&victim).unwrap().count(), 1, "{swap}");
+    }
+}
+
+#[test]
 fn jobs_at_once_do_not_trip_over_each_other() {
     let mirror = mirror();
     let runner = Runner::new(&mirror.url);
@@ -95,6 +127,7 @@ fn jobs_at_once_do_not_trip_over_each_other() {
             assert_eq!(job.join().unwrap().status.code(), Some(7));
         }
     });
+    runner.assert_clean();
     let kept: Vec<_> = fs::read_dir(runner.cached().parent().unwrap()).unwrap().map(|it| it.unwrap().path()).collect();
     assert_eq!(kept, [runner.cached()], "no half-written copies are left");
 }

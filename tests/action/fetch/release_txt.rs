@@ -125,9 +125,7 @@ fn whatever_release_txt_holds_only_what_it_names_runs() {
             refused += 1;
         }
         assert!(!runner.path("ran").exists() && !Path::new("ran").exists(), "{text:?} acted");
-        for entry in fs::read_dir(runner.path("temp")).unwrap() {
-            fs::remove_dir_all(entry.unwrap().path()).unwrap();
-        }
+        runner.assert_clean();
     }
     assert!(ran > 0 && refused > 0, "{ran} ran, {refused} were refused");
 }
