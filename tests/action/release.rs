@@ -8,15 +8,16 @@ use std::process::{Command, Output};
 const TARGETS: [&str; 6] = ["a", "b", "c", "d", "e.exe", "f.exe"];
 
 /// `gh`, as far as the script uses it. `DRAFT` is the draft's folder, `BUILT` the commit that it was built from.
+/// `$DRAFT.meanwhile-upload` and `$DRAFT.meanwhile-edit` hold commands that somebody else runs on the draft just then.
 const GH: &str = r#"#!/bin/sh
 set -eu
 echo "$*" >>"$ASKED"
 case "$1 $2 $*" in
 "release view "*isDraft*) cat "$DRAFT.is-draft" ;;
 "release view "*) echo "$BUILT" ;;
-"release download "*) cp "$DRAFT"/* draft/ ;;
-"release upload "*) cp "$4" "$5" "$DRAFT/" ;;
-"release edit "*) echo false >"$DRAFT.is-draft" ;;
+"release download "*) [ ! -e "$DRAFT.unreachable" ] && cp "$DRAFT"/* "$5" ;;
+"release upload "*) cp "$4" "$5" "$DRAFT/" && cd "$DRAFT" && . "$DRAFT.meanwhile-upload" ;;
+"release edit "*) echo false >"$DRAFT.is-draft" && cd "$DRAFT" && . "$DRAFT.meanwhile-edit" ;;
 "attestation verify "*) [ ! -e "$DRAFT.unattested" ] ;;
 "attestation download "*) echo '{"bundle":1}' >"sha256:$(sha256sum <"$3" | cut -c 1-64).jsonl" ;;
 "api "*) cat "$DRAFT.immutable" ;;
@@ -54,6 +55,8 @@ impl Repository {
         }
         fs::write(repository.path("draft.is-draft"), "true\n").unwrap();
         fs::write(repository.path("draft.immutable"), "true\n").unwrap();
+        fs::write(repository.path("draft.meanwhile-upload"), "").unwrap();
+        fs::write(repository.path("draft.meanwhile-edit"), "").unwrap();
         fs::create_dir(repository.path("bin")).unwrap();
         fs::write(repository.path("bin/gh"), GH).unwrap();
         Command::new("chmod").arg("+x").arg(repository.path("bin/gh")).status().unwrap();
@@ -196,4 +199,37 @@ fn a_release_that_could_be_changed_afterwards_is_reported() {
     fs::write(repository.path("draft.immutable"), "false\n").unwrap();
     let (succeeded, _, log) = repository.publish();
     assert!(!succeeded && log.contains("but not immutable"), "{log}");
+}
+
+#[test]
+fn an_asset_that_changes_after_verification_is_reported() {
+    for change in ["echo evil >nuget-login-a", "rm nuget-login-a", "echo >nuget-login-g", "echo >SHA256SUMS"] {
+        let before = Repository::new();
+        fs::write(before.path("draft.meanwhile-upload"), change).unwrap();
+        before.refuses("::error title=Not published::the assets of v1.2.3 are not the ones that were verified");
+        let after = Repository::new();
+        fs::write(after.path("draft.meanwhile-edit"), change).unwrap();
+        let (succeeded, public, log) = after.publish();
+        assert!(!succeeded && public, "{log}");
+        let error =
+            "::error title=Published, but not verified::the assets of v1.2.3 are not the ones that were verified";
+        assert!(log.contains(error) && log.contains("in CONTRIBUTING.md"), "{log}");
+    }
+}
+
+#[test]
+fn a_public_release_is_verified_again_without_any_change() {
+    let repository = Repository::new();
+    fs::write(repository.path("draft.meanwhile-edit"), ": >\"$DRAFT.unreachable\"").unwrap();
+    let (succeeded, public, log) = repository.publish();
+    assert!(!succeeded && public && log.contains("cannot be downloaded: run this job again"), "{log}");
+    fs::remove_file(repository.path("draft.unreachable")).unwrap();
+    fs::remove_file(repository.path("asked")).unwrap();
+    let (succeeded, _, log) = repository.publish();
+    assert!(succeeded, "{log}");
+    let asked = fs::read_to_string(repository.path("asked")).unwrap();
+    assert!(!asked.contains("release upload") && !asked.contains("release edit"), "{asked}");
+    fs::write(repository.path("draft/nuget-login-a"), "evil").unwrap();
+    let (succeeded, _, log) = repository.publish();
+    assert!(!succeeded && log.contains("::error title=Published, but not verified::dist/release.txt is not"), "{log}");
 }
