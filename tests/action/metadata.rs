@@ -109,3 +109,22 @@ fn release_txt_names_this_version_and_known_targets_with_digests() {
     }
     assert!(release.ends_with('\n') && !release.contains('\r'));
 }
+
+#[test]
+fn each_program_of_a_release_is_built_without_the_tests_and_tested_elsewhere() {
+    let workflow = read(".github/workflows/build.yml");
+    let (build, test) = workflow.split_once("\n  test:\n").unwrap();
+    assert!(!build.contains("cargo test") && !build.contains("-p sandbox") && test.contains("cargo test"));
+    let matrix = |job: &str| -> Vec<String> {
+        let legs = job.lines().filter_map(|line| line.trim().strip_prefix("- { target: "));
+        legs.map(str::to_owned).collect()
+    };
+    assert_eq!(matrix(build), matrix(test));
+    assert_eq!(matrix(build).len(), 6);
+    for leg in matrix(build) {
+        let target = leg.split(',').next().unwrap();
+        assert!(build.contains(&format!("\n      {target}: ${{{{ steps.digest.outputs.{target} }}}}\n")), "{target}");
+        assert!(build.contains(&format!("\n          ${{{{ jobs.build.outputs.{target} }}}}\n")), "{target}");
+    }
+    assert!(read(".github/workflows/release-prepare.yml").contains("DIGESTS: ${{ needs.build.outputs.digests }}"));
+}
