@@ -11,8 +11,9 @@ use crate::command::login::Files;
 use crate::endpoint::Endpoint;
 use crate::environment::{Ci, Environment};
 use crate::error::Error;
+use crate::explain::Context;
 use crate::explain::trust_policy::TrustPolicy;
-use crate::explain::{self, Context};
+use crate::github_actions::event::fork_of;
 use crate::github_actions::log::Log;
 use crate::http::error::ResponseHead;
 use crate::http::response::Response;
@@ -23,7 +24,7 @@ use crate::settings::Delivery;
 use crate::trusted_publishing::claims::Claims;
 use crate::trusted_publishing::id_token::IdTokenSourceError;
 use crate::trusted_publishing::login::{AttemptError, LoginError};
-use crate::trusted_publishing::token_service::ExchangeError;
+use crate::trusted_publishing::service_message::ServiceError;
 use crate::trusted_publishing::{service_index, token_service};
 
 /// What a login leaves behind.
@@ -103,8 +104,8 @@ fn answered(status: u16, body: &[u8], claims: Claims, id_token: &Secret, folder:
             Seen { log, outputs, api_key: Some(api_key.key.reveal().to_owned()), ..Seen::default() }
         }
         Err(error) => {
-            let error = ExchangeError::from(error);
-            let _ = error.retry();
+            let error = ServiceError::from(error);
+            let _ = token_service::retry(&error);
             let mut context = Context::of_ci(Ci::GitHubActions);
             context.add_claims(&claims);
             reported(&login_error(AttemptError::Exchange { error, claims }), &context, Some(id_token), folder)
@@ -137,9 +138,9 @@ pub fn retry_after(value: &str) -> Option<Duration> {
 
 /// The file with the event, which tells of a fork.
 pub fn event(json: &[u8], folder: &Path) -> Seen {
-    let Some(fork) = explain::fork_of(json) else { return Seen::default() };
+    let Some(fork) = fork_of(json) else { return Seen::default() };
     let mut context = Context::of_ci(Ci::GitHubActions);
-    (context.fork, context.event) = (Some(fork), "pull_request".to_owned());
+    (context.start.fork, context.start.event) = (Some(fork), "pull_request".to_owned());
     reported(&IdTokenSourceError::NotPermitted("X").into(), &context, None, folder)
 }
 

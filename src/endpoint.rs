@@ -8,7 +8,7 @@ use crate::sanitize::sanitize_line;
 /// Longest URL that is sent, in bytes. Servers take about as much.
 const LONGEST_URL: usize = 8 * 1024;
 
-/// A URL that a credential may be sent to: https, or http to this very machine; without credentials of its own.
+/// A URL that a credential may be sent to: https, or http to loopback; without credentials of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint(Url);
 
@@ -33,7 +33,7 @@ impl Endpoint {
     /// Takes an absolute URL. Nothing is looked up or sent.
     pub(crate) fn parse(value: &str) -> Result<Endpoint, EndpointError> {
         // What precedes an `@` can be a password, also where a scheme is missing.
-        let shown = if value.contains('@') { "***".to_owned() } else { shown(value) };
+        let shown = if value.contains('@') { "***".to_owned() } else { shown(without_query(value)) };
         let malformed = |cause: String| EndpointError::Malformed { shown: shown.clone(), cause };
         let mut url = parse_url(value).map_err(|cause| malformed(cause.to_string()))?;
         if url.host_str() == Some("localhost.") {
@@ -107,13 +107,13 @@ impl Endpoint {
 }
 
 /// A URL, or what was given as one, without its query and its fragment, which may hold a secret.
-fn without_query(url: &str) -> &str {
+pub(crate) fn without_query(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or_default()
 }
 
-/// A value that was given, safe to show: if it is a URL, without what can be a password, its query and its fragment.
+/// A value that was given, safe to show: if it is a URL with a scheme, without what can be a password, its query and its fragment.
 pub(crate) fn shown(value: &str) -> String {
-    let Some((_, rest)) = value.split_once("://") else { return sanitize_line(without_query(value)) };
+    let Some((_, rest)) = value.split_once("://") else { return sanitize_line(value) };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     let has_password = authority.rsplit_once(':').is_some_and(|(host, port)| !is_port(port) && !host.starts_with('['));

@@ -42,13 +42,13 @@ impl<'a> Environment<'a> {
         (self.0)(name).is_some_and(|it| it == value)
     }
 
-    /// Whether this claims to be a job of GitHub and of GitLab.
+    /// Whether the variables of both GitHub Actions and GitLab CI are set.
     pub fn is_of_both(&self) -> bool {
         self.is("GITHUB_ACTIONS", "true") && self.is("GITLAB_CI", "true")
     }
 
-    /// Where this is. Told by `GITHUB_ACTIONS` and `GITLAB_CI` alone: the token variables may have been exported by
-    /// anybody. GitHub wins, since its runner would read what is printed.
+    /// The CI system, by `GITHUB_ACTIONS` and `GITLAB_CI` only: anything can export the token variables. GitHub wins, since
+    /// its runner would read what is printed.
     pub fn ci(&self) -> Ci {
         if self.is("GITHUB_ACTIONS", "true") {
             Ci::GitHubActions

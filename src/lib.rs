@@ -27,9 +27,10 @@ use std::io::Write;
 
 use cli::{Arguments, CommandLine, Subcommand};
 use clock::Clock;
-use environment::Environment;
+use environment::{Ci, Environment};
 use error::Error;
 use explain::{Context, explain, report};
+use github_actions::event::RunStart;
 use github_actions::log::{LOGIN_FAILED, Log};
 use settings::{Purpose, Settings, UsageError};
 use trusted_publishing::id_token::known_credentials;
@@ -45,8 +46,9 @@ pub fn run(
     answers: &mut dyn Write,
 ) -> u8 {
     log.read_debug_switch(environment);
-    // An argument can be one of them, by mistake.
-    let variable = command_line.arguments.as_ref().ok().and_then(Arguments::id_token_variable);
+    // An argument can contain one of them, by mistake.
+    let flag = command_line.arguments.as_ref().ok().and_then(Arguments::id_token_variable);
+    let variable = flag.map(str::trim).filter(|_| environment.ci() == Ci::GitLab);
     known_credentials(environment, variable).iter().for_each(|secret| log.redactor().add(secret));
     let mut context = Context::of_ci(environment.ci());
     let purpose = match command_line.arguments {
@@ -68,7 +70,7 @@ pub fn run(
         .and_then(|settings| command::login::run(&settings, environment, clock, log, &mut context));
     let Err(error) = done else { return 0 };
     match &error {
-        Error::IdTokenSource(_) => context.add_run(environment),
+        Error::IdTokenSource(_) => context.start = RunStart::from_environment(environment),
         Error::Login(error) => error.claims().into_iter().for_each(|claims| context.add_claims(claims)),
         _ => {}
     }
@@ -79,7 +81,7 @@ pub fn run(
 /// Reports a failed login in the log and in the summary.
 fn report_failure(error: &Error, context: &Context, environment: &Environment<'_>, log: &mut Log<'_>) {
     let explanation = explain(error, context);
-    // Where even this cannot be printed, the exit code tells.
+    // If even this cannot be printed, only the exit code remains.
     let _ = log.error(LOGIN_FAILED, &report::annotation(&explanation));
     let _ = log.group("What it means, and what to do", &report::log(&explanation, context));
     let _ = log.summarize(environment, &report::summary(&explanation, context));

@@ -1,5 +1,4 @@
-//! `nuget-login`: trusted publishing to NuGet registries from CI. See the README for what it does and `--help` for how
-//! it is called.
+//! `nuget-login`: trusted publishing to NuGet registries from CI. See the README, and `--help` for its usage.
 
 use std::env;
 use std::io;
@@ -18,7 +17,7 @@ fn main() -> ExitCode {
     let command_line = match CommandLine::parse(env::args_os()) {
         Ok(command_line) => command_line,
         Err(help) => {
-            // A closed pipe is not worth a word.
+            // A closed pipe is not an error.
             let _ = help.print();
             return ExitCode::SUCCESS;
         }

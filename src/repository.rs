@@ -70,7 +70,7 @@ impl Remote {
             }
         };
         let host = host.to_lowercase();
-        // The names that both give to ssh where only the port for https is open.
+        // The names of both for ssh over the port of https.
         let host = ["ssh.", "altssh."].iter().find_map(|start| host.strip_prefix(start)).unwrap_or(&host);
         let path = path.trim_matches('/');
         let path = path.strip_suffix(".git").unwrap_or(path);
@@ -117,7 +117,7 @@ pub(crate) fn workflows(folder: &Path) -> Result<Vec<Workflow>, RepositoryError>
     Ok(workflows)
 }
 
-/// The lines that say something, without comments: how far each is indented, and what it says.
+/// The lines that are not empty, without comments: how far each is indented, and its text.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.lines().map(|line| {
         let said = line.split(" #").next().unwrap_or_default().trim().trim_start_matches("- ");

@@ -4,12 +4,12 @@
 /// HTML is not worth more.
 pub(crate) const LONGEST: usize = 1_000;
 
-/// One line of at most [`LONGEST`] characters: white space is sanitize_text, and what [`neutralize`] breaks is broken.
+/// One line of at most [`LONGEST`] characters: white space is collapsed, and what [`neutralize`] breaks is broken.
 pub(crate) fn sanitize_line(text: &str) -> String {
     truncate(sanitize_text(text), LONGEST)
 }
 
-/// One line of any length: white space is sanitize_text, and what [`neutralize`] breaks is broken.
+/// One line of any length: white space is collapsed, and what [`neutralize`] breaks is broken.
 pub(crate) fn sanitize_text(text: &str) -> String {
     neutralize(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
@@ -30,13 +30,13 @@ pub(crate) fn truncate(mut text: String, longest: usize) -> String {
 /// `ActionCommand.cs`). It looks for them with .NET's culture-sensitive comparison, which passes over ignorable
 /// characters in between, so those are broken too.
 pub(crate) fn neutralize(line: &str) -> String {
-    let mut tamed: String = line.chars().map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect();
-    tamed = tamed.replace("##[", "## [");
-    let start = tamed.len() - tamed.trim_start().len();
-    if tamed[start..].starts_with("::") {
-        tamed.insert(start + 1, ' ');
+    let mut neutral: String = line.chars().map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect();
+    neutral = neutral.replace("##[", "## [");
+    let start = neutral.len() - neutral.trim_start().len();
+    if neutral[start..].starts_with("::") {
+        neutral.insert(start + 1, ' ');
     }
-    tamed
+    neutral
 }
 
 /// Whether a character acts on a log or hides in it: controls, line and paragraph separators, and

@@ -1,4 +1,4 @@
-//! A value that neither `Debug` nor `Display` shows.
+//! Secrets: a type that neither `Debug` nor `Display` shows, and the redactor that removes them from texts.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -120,7 +120,8 @@ fn hide_runs(secrets: &[Secret], text: &[u8], hidden: &mut [bool]) {
     if found.is_empty() {
         return;
     }
-    // Most runs of a secret are not in a short text: one bit of 64 for the beginning of each run tells.
+    // Most runs of a secret are not in a short text: a set of 64 bits, one for the beginning of each run, excludes them
+    // without hashing. (A login would take 7 % more instructions.)
     let bit = |run: &[u8]| 1_u64 << (u64::from_le_bytes(run[..8].try_into().unwrap()).wrapping_mul(MIXER) >> 58);
     let bits = found.keys().fold(0, |bits, run| bits | bit(run));
     for run in secrets.iter().flat_map(|secret| secret.0.as_bytes().windows(RECOGNIZED)) {
@@ -137,8 +138,8 @@ fn hide_runs(secrets: &[Secret], text: &[u8], hidden: &mut [bool]) {
     }
 }
 
-/// A secret as a whole, percent-encoded (RFC 3986) and in base64. What precedes it
-/// decides how base64 cuts it into groups of three bytes; the groups at both ends also hold something else, and are left out.
+/// A secret as a whole, percent-encoded (RFC 3986) and in base64. What precedes it decides how base64 cuts it into groups of
+/// three bytes; the groups at both ends also encode something else, and are left out.
 fn forms(secret: &str) -> impl Iterator<Item = String> {
     let is_kept = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let encoded = |byte: u8, code: String| if is_kept(byte) { char::from(byte).to_string() } else { code };

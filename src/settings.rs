@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue};
 
 use crate::cli::{GitLabOptions, Options};
-use crate::endpoint::{Endpoint, EndpointError, shown};
+use crate::endpoint::{Endpoint, EndpointError, shown, without_query};
 use crate::environment::{Ci, Environment, NotUnicode, given};
 
 /// The token service of nuget.org, as NuGet/login names it.
@@ -154,7 +154,7 @@ impl From<clap::Error> for UsageError {
     fn from(mut error: clap::Error) -> UsageError {
         for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand] {
             if let Some(ContextValue::String(given)) = error.get(kind) {
-                let shown = ContextValue::String(shown(given));
+                let shown = ContextValue::String(shown(without_query(given)));
                 error.insert(kind, shown);
             }
         }

@@ -21,7 +21,7 @@ const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
 fn error(program: &OsStr, exit_code: u8, cause: impl ToString) -> Error {
-    // A whole command line in quotes is a common mistake, and has arguments.
+    // A whole command line in quotes is a common mistake, and has arguments; so is a variable or a URL in its place.
     let program = sanitize_line(&program.to_string_lossy());
     let name = program.split([' ', '?', '=']).next().unwrap_or_default();
     let program = if name.len() < program.len() { format!("{name}…") } else { program };
@@ -84,16 +84,17 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 }
 
 /// Runs `command`, whose executable is `program`, with the key as `NUGET_API_KEY`, and ends with its exit code; returns
-/// only if it cannot be run. On Unix this program becomes the command, so that nothing stands between it and its
-/// signals.
+/// only if it cannot be run. On Unix this program becomes the command, so that it gets its signals
+/// itself.
 pub(crate) fn exec(program: &Path, command: &[OsString], api_key: &Secret) -> Error {
     let (name, arguments) = command.split_first().expect("clap asks for one at least");
-    let with_key = |mut command: Command| {
+    let with_key = |mut command: Command, name| {
         command.args(arguments).env("NUGET_API_KEY", api_key.reveal());
         run(command, name)
     };
-    let cause = with_key(Command::new(program));
-    let cause = if is_plain_script(&cause) { with_key(shell(program)) } else { cause };
+    let cause = with_key(Command::new(program), name);
+    // By its own name: busybox is told by it what to be.
+    let cause = if is_plain_script(&cause) { with_key(shell(program), "sh".as_ref()) } else { cause };
     let exit_code = if cause.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
     error(name, exit_code, cause)
 }

@@ -87,7 +87,7 @@ fn github_job(environment: &Environment<'_>, clock: &dyn Clock, log: &mut Log<'_
             let http = Http::from_environment(environment, clock, log.redactor())?;
             match github.id_token(&http, NO_REGISTRY, Duration::MAX) {
                 Ok(id_token) => return Ok(job_of_claims(&claims_of(&id_token, log)?)),
-                Err(error) => error.to_string(),
+                Err(error) => format!("no ID token from GitHub: {error}"),
             }
         }
         Err(error @ IdTokenSourceError::NotPermitted(_)) => error.to_string(),

@@ -7,16 +7,15 @@ pub(crate) mod trust_policy;
 
 use std::collections::HashSet;
 
-#[cfg(fuzzing)]
-pub(crate) use context::fork_of;
 pub(crate) use context::{Context, UNKNOWN};
 use markdown::Code;
+use trust_policy::TRUSTED_PUBLISHING;
 
 use crate::environment::Ci;
 use crate::error::Error;
 use crate::github_actions::output_file::OutputFileError;
-use crate::http::error::{Body, Error as HttpError, Rejection, Unusable};
-use crate::http::tls::CertificateError;
+use crate::http::error::{Body, HttpError, Rejection, Unusable};
+use crate::http::tls::CertificateProblem;
 use crate::retry::StopReason;
 use crate::settings::UsageError;
 use crate::trusted_publishing::id_token::IdTokenSourceError;
@@ -91,7 +90,7 @@ fn cause(cause: impl Into<String>, fix: impl Into<String>) -> Cause {
 }
 
 /// A cause whose fix can be in the policy, which is shown too.
-fn policy(cause: impl Into<String>, fix: impl Into<String>) -> Cause {
+fn cause_in_policy(cause: impl Into<String>, fix: impl Into<String>) -> Cause {
     Cause { cause: cause.into(), fix: fix.into(), policy: ShownPolicy::AsItIs }
 }
 
@@ -143,7 +142,7 @@ fn usage(error: &UsageError, context: &Context) -> Option<Cause> {
 
 fn id_token_source(error: &IdTokenSourceError, context: &Context) -> Option<Cause> {
     Some(match error {
-        IdTokenSourceError::NotPermitted(_) => match (&context.fork, context.actor.as_deref()) {
+        IdTokenSourceError::NotPermitted(_) => match (&context.start.fork, context.start.actor.as_deref()) {
             (Some(fork), _) => cause(
                 format!(
                     "This run is of a pull request from a fork ({}), and GitHub gives such runs no ID tokens, as a rule.",
@@ -152,7 +151,7 @@ fn id_token_source(error: &IdTokenSourceError, context: &Context) -> Option<Caus
                 format!(
                     "Publish in a run that this repository starts: by a push, a release, or by hand. Add to the job that \
                      publishes: {}.",
-                    Code(format!("if: github.event_name != '{}'", context.event))
+                    Code(format!("if: github.event_name != '{}'", context.start.event))
                 ),
             ),
             (None, Some("dependabot[bot]")) => cause(
@@ -202,8 +201,7 @@ fn login(error: &LoginError, context: &Context) -> Vec<Cause> {
     let (messages, http) = match &error.cause {
         AttemptError::ServiceIndex(error) => return Vec::from_iter(service_index(error)),
         AttemptError::NotMasked(_) => return Vec::new(),
-        AttemptError::IdToken(error) => (&error.messages, &error.error),
-        AttemptError::Exchange { error, .. } => (&error.messages, &error.error),
+        AttemptError::IdToken(error) | AttemptError::Exchange { error, .. } => (&error.messages, &error.http),
     };
     if !messages.is_empty() {
         return messages.iter().map(|message| service_message(message, context)).collect();
@@ -235,7 +233,7 @@ fn login(error: &LoginError, context: &Context) -> Vec<Cause> {
 /// What only an error of GitHub's ID-token service means.
 fn id_token(error: &HttpError) -> Option<Cause> {
     match error {
-        HttpError::Rejected(Rejection { head, .. }) if head.status == 401 => Some(cause(
+        _ if error.rejection().is_some_and(|head| head.status == 401) => Some(cause(
             "GitHub does not accept this job's right to ask for ID tokens.",
             "That right lasts as long as the job. Leave ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN as \
              the runner sets them in each job.",
@@ -251,7 +249,7 @@ fn id_token(error: &HttpError) -> Option<Cause> {
 
 /// What only an error of the token service means.
 fn exchange(error: &HttpError, context: &Context) -> Option<Cause> {
-    let HttpError::Rejected(Rejection { head, .. }) = error else { return None };
+    let head = error.rejection()?;
     match head.status.as_u16() {
         404 => Some(cause(
             format!("{} answered that there is nothing there.", Code(&context.service)),
@@ -274,20 +272,20 @@ fn exchange(error: &HttpError, context: &Context) -> Option<Cause> {
 
 fn service_index(error: &ServiceIndexError) -> Option<Cause> {
     const URL: &str = "Give the URL that `dotnet nuget push --source` takes; it ends in `index.json` as a rule.";
+    let status = match error {
+        ServiceIndexError::Http(error) => error.rejection().map(|head| head.status),
+        _ => None,
+    };
     match error {
-        ServiceIndexError::Http(HttpError::Rejected(Rejection { head, .. })) if head.status == 401 => Some(cause(
+        _ if status.is_some_and(|it| it == 401) => Some(cause(
             "The service index asks for credentials, and a login has none to show.",
             "Give the URL of the registry's token service instead: `token-service-url`.",
         )),
-        ServiceIndexError::Http(HttpError::Rejected(Rejection { head, .. })) if head.status == 404 => {
-            Some(cause("There is no service index at the input `source`.", URL))
-        }
-        ServiceIndexError::Http(HttpError::Rejected(Rejection { head, .. })) if head.status.is_redirection() => {
-            Some(cause(
-                "The service index is somewhere else, or something on the way redirects.",
-                "Set the input `source` to the final address; or find out what redirects.",
-            ))
-        }
+        _ if status.is_some_and(|it| it == 404) => Some(cause("There is no service index at the input `source`.", URL)),
+        _ if status.is_some_and(|it| it.is_redirection()) => Some(cause(
+            "The service index is somewhere else, or something on the way redirects.",
+            "Set the input `source` to the final address; or find out what redirects.",
+        )),
         ServiceIndexError::Http(HttpError::Unusable { .. }) => {
             Some(cause("What is at the input `source` is no service index.", URL))
         }
@@ -309,7 +307,7 @@ fn service_index(error: &ServiceIndexError) -> Option<Cause> {
 /// What an error means whatever the service.
 fn http_error(error: &HttpError) -> Option<Cause> {
     Some(match error {
-        HttpError::Certificate { error, .. } => certificate(error),
+        HttpError::Certificate { error, .. } => certificate(error.kind),
         HttpError::Proxy { proxy, head: Some(head), .. } if head.status == 407 => cause(
             "The proxy wants a user and a password that it knows.",
             format!("Put them into {}: `http://user:password@host:port`.", Code(proxy.variable)),
@@ -329,13 +327,14 @@ fn http_error(error: &HttpError) -> Option<Cause> {
             format!("The proxy in {} gives no connection.", Code(proxy.variable)),
             "Check the proxy's address, and that it runs. Or name the host in NO_PROXY, where it can be reached without a proxy.",
         ),
+        HttpError::Rejected(Rejection { head, .. }) if head.status.is_redirection() => return None,
         HttpError::Rejected(Rejection { body: Body::Page, .. })
         | HttpError::Unusable { reason: Unusable::Page { .. }, .. } => cause(
             "A web page came back: probably a proxy or a firewall answered, or the service has an outage.",
             "On a self-hosted runner, allow the host in the firewall, or set HTTPS_PROXY. On a hosted runner, run the job \
              again later.",
         ),
-        HttpError::Rejected(Rejection { head, .. }) if head.status.is_server_error() => cause(
+        _ if error.rejection().is_some_and(|head| head.status.is_server_error()) => cause(
             "The service has a problem, usually a temporary one.",
             "Run the job again later. See https://www.githubstatus.com and https://status.nuget.org.",
         ),
@@ -371,19 +370,19 @@ fn http_error(error: &HttpError) -> Option<Cause> {
     })
 }
 
-fn certificate(error: &CertificateError) -> Cause {
-    match error {
-        CertificateError::Issuer { .. } => cause(
+fn certificate(problem: CertificateProblem) -> Cause {
+    match problem {
+        CertificateProblem::Issuer => cause(
             "The other side's certificate is of an authority that is not trusted here.",
             "If that issuer is right (the certificate authority of a company, say), name a file with its certificate in the \
              environment variable NODE_EXTRA_CA_CERTS, which adds to the built-in and the system's ones; SSL_CERT_FILE and \
              SSL_CERT_DIR replace them.",
         ),
-        CertificateError::Invalid { .. } => cause(
+        CertificateProblem::Invalid => cause(
             "The server's certificate is not valid for this host, or not at this time.",
             "Check the URL, and the clock of this machine. If the certificate has expired, the server's operator must renew it.",
         ),
-        CertificateError::Unfit { .. } => cause(
+        CertificateProblem::Unfit => cause(
             "The server's certificate, or a certificate in its chain, violates a rule for certificates.",
             "Ask the server's operator to have the certificate reissued without the problem that the message names. Trusting \
              the issuer does not help.",
@@ -447,7 +446,7 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
                     Code(format!("user: {}", context.user))
                 )
             };
-            policy(format!("No trust policy that {user} created matches this job."), fix)
+            cause_in_policy(format!("No trust policy that {user} created matches this job."), fix)
         }
         Message::WorkflowMismatch { policy: name, expected, actual } => {
             workflow_mismatch(name, expected, actual, context.caller.as_deref())
@@ -462,7 +461,7 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
             );
             let (name, expected) = (Code(name), Code(expected));
             match (actual.is_empty(), on_gitlab) {
-                (true, _) => policy(
+                (true, _) => cause_in_policy(
                     format!("The policy {name} asks for the environment {expected}; this job names none."),
                     format!(
                         "Add the line {line} to the job in {file}{}, and leave the policy as it is. Or make *Environment* of \
@@ -470,7 +469,7 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
                         if on_gitlab { "" } else { ", beside `runs-on:`" }
                     ),
                 ),
-                (false, true) => policy(
+                (false, true) => cause_in_policy(
                     format!("The policy {name} asks for the environment {expected}; this job names {}.", Code(actual)),
                     format!(
                         "Change the job's `environment:` in {file} to {expected}, and leave the policy as it is. Or set \
@@ -478,7 +477,7 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
                         Code(actual)
                     ),
                 ),
-                (false, false) => policy(
+                (false, false) => cause_in_policy(
                     format!("The policy {name} asks for the environment {expected}; this job names {}.", Code(actual)),
                     format!(
                         "Change the job's line in {file} to {line}, and leave the policy as it is. Or set *Environment* of the \
@@ -504,7 +503,7 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
             format!("The policy {} was not used within 7 days, and has expired.", Code(policy)),
             format!(
                 "Sign in to nuget.org as {user}, open the page Trusted Publishing \
-                 (https://www.nuget.org/account/trustedpublishing), renew the policy, and run this job again within 7 days. \
+                 ({TRUSTED_PUBLISHING}), renew the policy, and run this job again within 7 days. \
                  After its first use a policy no longer expires."
             ),
         ),
@@ -514,7 +513,7 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
              `schedule` work too. (Anybody's pull request starts `pull_request_target`, with this repository's rights.)",
         ),
         Message::RefMismatch { policy: name, expected, actual } => ref_mismatch(name, expected, actual),
-        Message::RefNotABranch { git_ref, policy: name } => policy(
+        Message::RefNotABranch { git_ref, policy: name } => cause_in_policy(
             format!(
                 "The policy {} is for the ref {}, and this job runs for a tag of that name; a policy's ref must be a branch.",
                 Code(name),
@@ -572,7 +571,7 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
         ),
         Message::ScopesNotValid { owner } => {
             let owner = Code(owner);
-            policy(
+            cause_in_policy(
                 format!("The policy matches, but {user} may no longer act for its package owner, {owner}."),
                 format!(
                     "An administrator of {owner} adds {user} to it again, on nuget.org under Manage Organizations. Or a member \
@@ -587,15 +586,13 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
             "It knows github.com and gitlab.com; GitHub Enterprise Server and self-hosted GitLab can't use trusted publishing. \
              Publish from there with an API key in a secret, or from github.com or gitlab.com.",
         ),
-        Message::TokenNotValidated if context.issuer().starts_with("https://token.actions.githubusercontent.com/") => {
-            cause(
-                format!("nuget.org does not accept the issuer of this enterprise, {issuer}."),
-                "An owner of the enterprise can switch its own issuer off, with GitHub's REST API: `PUT \
+        Message::TokenNotValidated if context.issuer_is_an_enterprises() => cause(
+            format!("nuget.org does not accept the issuer of this enterprise, {issuer}."),
+            "An owner of the enterprise can switch its own issuer off, with GitHub's REST API: `PUT \
                  /enterprises/ENTERPRISE/actions/oidc/customization/issuer` with `include_enterprise_slug` set to `false`. \
                  That changes the issuer for every repository of the enterprise, so check what else trusts the present one. \
                  Or publish with an API key in a secret.",
-            )
-        }
+        ),
         Message::TokenNotValidated => {
             cause(format!("The token service could not make anything of the ID token of {issuer}."), REPORT)
         }
@@ -667,7 +664,7 @@ fn workflow_mismatch(name: &str, expected: &str, actual: &str, caller: Option<&s
     let moved = Code(format!(".github/workflows/{expected}"));
     let (name, expected, actual) = (Code(name), Code(expected), Code(actual));
     match caller {
-        Some(caller) => policy(
+        Some(caller) => cause_in_policy(
             format!(
                 "The policy {name} names the workflow file {expected}; this job is defined in the reusable workflow {actual}."
             ),
@@ -677,7 +674,7 @@ fn workflow_mismatch(name: &str, expected: &str, actual: &str, caller: Option<&s
                 Code(caller)
             ),
         ),
-        None => policy(
+        None => cause_in_policy(
             format!("The policy {name} names the workflow file {expected}; this job is defined in {actual}."),
             format!(
                 "On nuget.org, set *Workflow file* of the policy to {actual}; or, if {expected} publishes too, create a second \
@@ -691,7 +688,7 @@ fn ref_mismatch(name: &str, expected: &str, actual: &str) -> Cause {
     let branch = expected.strip_prefix("refs/heads/");
     let (name, expected, actual) = (Code(name), Code(expected), Code(actual));
     match branch {
-        Some(branch) => policy(
+        Some(branch) => cause_in_policy(
             format!(
                 "The policy {name} is for the ref {expected}; but jobs say {actual}, without what stands before it."
             ),
@@ -701,12 +698,48 @@ fn ref_mismatch(name: &str, expected: &str, actual: &str) -> Cause {
                 Code(branch)
             ),
         ),
-        None => policy(
+        None => cause_in_policy(
             format!("The policy {name} is for the ref {expected}; this job runs for {actual}."),
             format!(
                 "Run the job for {expected}; or set *Ref* of the policy to {actual} on nuget.org, if that is a branch. To publish \
                  from tags, make it empty: a policy's ref is a branch. Upper and lower case count."
             ),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// What this file says, in pieces between its values. (Its longer string literals: short ones are not explanations.)
+    fn texts() -> Vec<String> {
+        let source = include_str!("mod.rs").split("#[cfg(test)]\nmod tests").next().unwrap();
+        let code = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+        // A continued literal is one line; an escaped quote is none.
+        let mut joined = String::new();
+        for part in code.replace("\\\"", "\u{1}").split("\\\n") {
+            joined.push_str(if joined.is_empty() { part } else { part.trim_start() });
+        }
+        let literals = joined.split('"').skip(1).step_by(2).map(|it| it.replace('\u{1}', "\""));
+        let pieces = literals.flat_map(|it| it.split(['{', '}']).map(str::to_owned).collect::<Vec<_>>());
+        pieces
+            .flat_map(|it| it.split("\\n").map(|it| it.trim().to_owned()).collect::<Vec<_>>())
+            .filter(|it| it.len() > 30)
+            .collect()
+    }
+
+    #[test]
+    fn every_explanation_is_in_a_snapshot_and_in_the_readme() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap();
+        let entries = std::fs::read_dir(root.join("tests/cli/snapshots")).unwrap();
+        let snapshots = Vec::from_iter(entries.map(|entry| read(entry.unwrap().path())));
+        let readme = read(root.join("README.md"));
+        let texts = texts();
+        assert!(texts.len() > 150, "{texts:?}");
+        let unseen = |text: &&String| !snapshots.iter().any(|it| it.contains(text.as_str()));
+        let unseen = Vec::from_iter(texts.iter().filter(unseen));
+        assert!(unseen.is_empty(), "no case in tests/cli/explanations.rs: {unseen:#?}");
+        let unlisted = Vec::from_iter(texts.iter().filter(|text| !readme.contains(text.as_str())));
+        assert!(unlisted.is_empty(), "not in the README's table: {unlisted:#?}");
     }
 }

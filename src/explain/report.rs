@@ -60,7 +60,7 @@ fn several(explanation: &Explanation) -> Option<String> {
         ShownPolicy::None => "The token service gives several reasons.",
         _ => {
             "The token service compared several policies, and none matches. Find the one that is meant for this job, and \
-             mend that one only."
+             fix that one only."
         }
     };
     Some(format!("{several}{more}"))

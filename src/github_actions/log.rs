@@ -24,7 +24,7 @@ const FULL_PIPE: Duration = Duration::from_secs(5);
 /// and a mask is only a line of a log that others can write to.
 pub struct Log<'a> {
     stream: Box<dyn Write + 'a>,
-    /// Takes the masks too.
+    /// Gets the masks as well, where the runner does not read the first.
     other: Option<Box<dyn Write + 'a>>,
     prints_commands: bool,
     debug: bool,
@@ -51,7 +51,7 @@ impl<'a> Log<'a> {
         let (into, beside) = (Stream::of(&stdout), Stream::of(&stderr));
         let (stdout, stderr) = (writer(unbuffered(&stdout)), writer(unbuffered(&stderr)));
         let (name, leads_to, stream, other) = match stdout_is_log {
-            // Masks that are only in a file do not reach the runner. (Two files can be a runner's own.)
+            // Masks that are only in a file do not reach the runner. (If both lead to files, a runner can have set that up.)
             true if into == Stream::File && beside == Stream::Nowhere => ("error", beside, stderr, stdout),
             true => ("output", into, stdout, stderr),
             false => ("error", beside, stderr, stdout),
@@ -171,15 +171,20 @@ impl<'a> Log<'a> {
 ///
 /// Another process can have made the pipe non-blocking, and filled it: then it is tried for some seconds.
 fn print_line(stream: &mut dyn Write, line: &str) -> io::Result<()> {
-    let began = Instant::now();
-    loop {
-        match stream.write_all(format!("{line}\n").as_bytes()) {
+    let (began, line) = (Instant::now(), format!("{line}\n"));
+    let mut rest = line.as_bytes();
+    while !rest.is_empty() {
+        match stream.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(length) => rest = &rest[length..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && began.elapsed() < FULL_PIPE => {
                 thread::sleep(Duration::from_millis(2));
             }
-            written => return written.and_then(|()| stream.flush()),
+            Err(error) => return Err(error),
         }
     }
+    stream.flush()
 }
 
 /// Standard output for answers, which end in an error where it is not open for writing.

@@ -70,7 +70,7 @@ impl OutputFile {
     }
 }
 
-/// Appends a text to a file that the runner made, in one write, behind `separator` if the last line is unfinished; after an
+/// Appends a text to a file that the runner made, in one write, after `separator` if the last line is unfinished; after an
 /// error the file is as it was.
 pub(crate) fn append(path: &Path, separator: &str, text: &str) -> io::Result<Appended> {
     let mut file = open(path)?;

@@ -1,6 +1,6 @@
 //! The one HTTP client: how it sends, and its bounds.
 
-use std::error::Error as StdError;
+use std::error::Error;
 use std::io;
 use std::iter;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::environment::Environment;
 use crate::http::SetupError;
-use crate::http::error::{Error, LONGEST_BODY, NoResponse, ResponseHead};
+use crate::http::error::{HttpError, LONGEST_BODY, NoResponse, ResponseHead};
 use crate::http::proxy::Proxy;
 use crate::http::response::Response;
 use crate::http::thread::{NetworkThread, Resolver};
@@ -42,7 +42,7 @@ const PROXY_CLOSED: &str = "tunnel error: unexpected end of file";
 const PROXY_AUTHENTICATION: &str = "tunnel error: proxy authorization required";
 
 /// The client. It follows no redirect, repeats nothing by itself, and keeps no connection (a kept one may be closed, and
-/// hyper would then send again without a word).
+/// hyper would then silently send again).
 pub(crate) struct Http<'a> {
     tls: ClientConfig,
     proxy: Option<Proxy>,
@@ -63,7 +63,7 @@ impl<'a> Http<'a> {
     }
 
     /// `GET`, with a bearer token if there is one. `limit` is for everything, from the connection to the end of the body.
-    pub(crate) fn get(&self, from: &Endpoint, bearer: Option<&Secret>, limit: Duration) -> Result<Response, Error> {
+    pub(crate) fn get(&self, from: &Endpoint, bearer: Option<&Secret>, limit: Duration) -> Result<Response, HttpError> {
         self.send(from, bearer, limit, |client| client.get(from.url()))
     }
 
@@ -74,7 +74,7 @@ impl<'a> Http<'a> {
         bearer: &Secret,
         json: String,
         limit: Duration,
-    ) -> Result<Response, Error> {
+    ) -> Result<Response, HttpError> {
         let post = |client: Client| client.post(to.url()).header(CONTENT_TYPE, "application/json").body(json);
         self.send(to, Some(bearer), limit, post)
     }
@@ -85,10 +85,10 @@ impl<'a> Http<'a> {
         bearer: Option<&Secret>,
         limit: Duration,
         request: impl FnOnce(Client) -> RequestBuilder,
-    ) -> Result<Response, Error> {
+    ) -> Result<Response, HttpError> {
         let host = endpoint.host();
         let began = self.clock.now();
-        let client = self.client(limit).map_err(|error| Error::NotConnected {
+        let client = self.client(limit).map_err(|error| HttpError::NotConnected {
             host: host.clone(),
             problem: format!("the client can't be set up: {}", self.innermost(&error)),
         })?;
@@ -97,13 +97,13 @@ impl<'a> Http<'a> {
             request = request.bearer_auth(bearer.reveal());
         }
         let (fetched, head) = self.fetch(request.header(ACCEPT, "application/json"), limit);
-        let no_response = |reason| Error::NoResponse { host: host.clone(), head, reason };
+        let no_response = |reason| HttpError::NoResponse { host: host.clone(), head, reason };
         match (fetched, head) {
             (Some(Ok(body)), Some(head)) => Ok(Response { host, head, body, redactor: self.redactor.clone() }),
-            (Some(Err(FetchError::TooLong)), head) => Err(Error::TooLong { host, head }),
+            (Some(Err(FetchError::TooLong)), head) => Err(HttpError::TooLong { host, head }),
             (Some(Err(FetchError::Client(error))), None) => {
                 let left = limit.saturating_sub(self.clock.now() - began);
-                Err(self.error(error, endpoint, limit, left))
+                Err(self.classify(error, endpoint, limit, left))
             }
             (Some(Err(FetchError::Client(error))), Some(_)) => {
                 Err(no_response(NoResponse::Unreadable(self.innermost(&error))))
@@ -142,29 +142,34 @@ impl<'a> Http<'a> {
     }
 
     /// Classifies an error of the client before there was a response. `left` is the time left of `limit`.
-    fn error(&self, error: reqwest::Error, endpoint: &Endpoint, limit: Duration, left: Duration) -> Error {
+    fn classify(&self, error: reqwest::Error, endpoint: &Endpoint, limit: Duration, left: Duration) -> HttpError {
         let host = endpoint.host();
         let cause = self.innermost(&error);
         let proxy = self.proxy.as_ref().filter(|proxy| proxy.serves(&endpoint.url()));
         if let Some(error) = causes(&error).find_map(|cause| CertificateError::found(cause, endpoint.host_name())) {
-            let proxy = proxy.filter(|_| error.server() != endpoint.host_name()).map(Proxy::name);
-            return Error::Certificate { host, proxy, error: error.map(|text| self.safe(text)) };
+            let proxy = proxy.filter(|_| error.server != endpoint.host_name()).map(Proxy::name);
+            return HttpError::Certificate { host, proxy, error: error.map(|text| self.safe(text)) };
         }
         if cause == HEAD_TOO_LONG {
-            return Error::TooLong { host, head: None };
+            return HttpError::TooLong { host, head: None };
         }
         if !error.is_connect() {
-            return Error::NoResponse { host, head: None, reason: NoResponse::Unreadable(cause) };
+            return HttpError::NoResponse { host, head: None, reason: NoResponse::Unreadable(cause) };
         }
         if let Some(error) = causes(&error).find_map(|cause| cause.downcast_ref()) {
-            return Error::Tls { host, proxy: proxy.map(Proxy::name), problem: cause, temporary: is_temporary(error) };
+            return HttpError::Tls {
+                host,
+                proxy: proxy.map(Proxy::name),
+                problem: cause,
+                temporary: is_temporary(error),
+            };
         }
         let timed_out = error.is_timeout();
         let problem = match timed_out {
             true => format!("no connection within {}", Seconds(connect_timeout(limit))),
             false => cause.clone(),
         };
-        let Some(proxy) = proxy else { return Error::NotConnected { host, problem } };
+        let Some(proxy) = proxy else { return HttpError::NotConnected { host, problem } };
         let head = if cause == PROXY_AUTHENTICATION {
             Some(ResponseHead { status: StatusCode::PROXY_AUTHENTICATION_REQUIRED, retry_after: None })
         } else if timed_out || cause == PROXY_CLOSED || causes(&error).any(|cause| cause.is::<io::Error>()) {
@@ -173,11 +178,11 @@ impl<'a> Http<'a> {
             // The client does not report the status with which the proxy refused: ask the proxy.
             self.proxy_refusal(endpoint, left.min(PROXY_TIMEOUT))
         };
-        Error::Proxy { proxy: proxy.name(), host, head, problem }
+        HttpError::Proxy { proxy: proxy.name(), host, head, problem }
     }
 
     /// The innermost error says what happened; those around it repeat where, and one of them contains the URL.
-    fn innermost(&self, error: &(dyn StdError + 'static)) -> String {
+    fn innermost(&self, error: &(dyn Error + 'static)) -> String {
         causes(error).last().map(|innermost| self.safe(&innermost.to_string())).unwrap_or_default()
     }
 
@@ -244,10 +249,10 @@ async fn fetch(
 }
 
 /// An error, its cause, the cause of that, and so on.
-fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     iter::successors(Some(error), |&error| match error.downcast_ref().and_then(io::Error::get_ref) {
         // The source of an I/O error is the source of what it wraps.
-        Some(wrapped) => Some(wrapped as &(dyn StdError + 'static)),
+        Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
         None => error.source(),
     })
 }

@@ -18,7 +18,7 @@ const TRANSIENT_STATUSES: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
 
 /// Why a request gave no usable response. `host` is the host that was asked, `proxy` the proxy on the way.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub(crate) enum HttpError {
     /// No connection: name resolution or TCP. Nothing was sent.
     #[error("cannot connect to {host}: {problem}")]
     NotConnected { host: String, problem: String },
@@ -30,19 +30,19 @@ pub(crate) enum Error {
         Some(head) => format!("it answered {head}"),
         None => problem.clone(),
     })]
-    Proxy { proxy: Proxy, host: String, head: Option<ResponseHead>, problem: String },
+    Proxy { proxy: ProxyName, host: String, head: Option<ResponseHead>, problem: String },
     /// The certificate of the server is refused, or that of the https proxy. Nothing was sent.
     #[error("{}{error}", match proxy {
         Some(proxy) => format!("the proxy {proxy} gives no connection to {host}: "),
         None => format!("cannot connect to {host}: "),
     })]
-    Certificate { host: String, proxy: Option<Proxy>, error: CertificateError },
+    Certificate { host: String, proxy: Option<ProxyName>, error: CertificateError },
     /// TLS fails otherwise; `temporary` if the server reports a problem of its own. Nothing was sent.
     #[error("cannot connect to {host}: TLS {}{}: {problem}", if *temporary { "breaks off" } else { "fails" }, match proxy {
         Some(proxy) => format!(" behind the proxy {proxy}"),
         None => String::new(),
     })]
-    Tls { host: String, proxy: Option<Proxy>, problem: String, temporary: bool },
+    Tls { host: String, proxy: Option<ProxyName>, problem: String, temporary: bool },
     /// The connection ended or was silent before the response was complete, or the response is not HTTP.
     #[error("the answer of {host}{} {reason}", head.as_ref().map(|head| format!(" ({head})")).unwrap_or_default())]
     NoResponse { host: String, head: Option<ResponseHead>, reason: NoResponse },
@@ -62,14 +62,14 @@ pub(crate) enum Error {
 
 /// A proxy, as messages name it: without user and password.
 #[derive(Debug, Clone)]
-pub(crate) struct Proxy {
+pub(crate) struct ProxyName {
     /// Host and port.
     pub(crate) address: String,
     /// The environment variable that names it.
     pub(crate) variable: &'static str,
 }
 
-impl fmt::Display for Proxy {
+impl fmt::Display for ProxyName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} in {}", self.address, self.variable)
     }
@@ -101,11 +101,19 @@ pub(crate) enum Unusable {
     RepeatedIdToken,
 }
 
-impl Error {
+impl HttpError {
     /// The service's message, if it rejected the request with one.
     pub(crate) fn message(&self) -> Option<&str> {
         match self {
-            Error::Rejected(Rejection { body: Body::Message(message), .. }) => Some(message),
+            HttpError::Rejected(Rejection { body: Body::Message(message), .. }) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// The head of a rejection, or of a response that is too long.
+    pub(crate) fn rejection(&self) -> Option<ResponseHead> {
+        match self {
+            HttpError::Rejected(Rejection { head, .. }) | HttpError::TooLong { head: Some(head), .. } => Some(*head),
             _ => None,
         }
     }
@@ -113,23 +121,31 @@ impl Error {
     /// Whether the request may have arrived: there was a connection.
     pub(crate) fn was_sent(&self) -> bool {
         match self {
-            Error::NotConnected { .. } | Error::Proxy { .. } | Error::Certificate { .. } | Error::Tls { .. } => false,
-            Error::NoResponse { .. } | Error::TooLong { .. } | Error::Rejected(_) | Error::Unusable { .. } => true,
+            HttpError::NotConnected { .. }
+            | HttpError::Proxy { .. }
+            | HttpError::Certificate { .. }
+            | HttpError::Tls { .. } => false,
+            HttpError::NoResponse { .. }
+            | HttpError::TooLong { .. }
+            | HttpError::Rejected(_)
+            | HttpError::Unusable { .. } => true,
         }
     }
 
     /// What this means for another attempt, whatever the service.
     pub(crate) fn retry(&self) -> Retry {
         match self {
-            Error::NotConnected { .. } | Error::Tls { temporary: true, .. } => Retry::After(None),
-            Error::Proxy { head, .. } => head.map_or(Retry::After(None), |head| head.retry()),
+            HttpError::NotConnected { .. } | HttpError::Tls { temporary: true, .. } => Retry::After(None),
+            HttpError::Proxy { head, .. } => head.map_or(Retry::After(None), |head| head.retry()),
             // One server of several may be set up wrongly.
-            Error::Tls { .. } => Retry::Once(None),
+            HttpError::Tls { .. } => Retry::Once(None),
             // An incomplete rejection created nothing, and may be complete the next time.
-            Error::NoResponse { head: Some(head), .. } if !head.status.is_success() => Retry::After(head.retry_after),
-            Error::NoResponse { .. } => Retry::ResponseLost,
-            Error::Certificate { .. } | Error::TooLong { .. } | Error::Unusable { .. } => Retry::Never,
-            Error::Rejected(rejection) => rejection.head.retry(),
+            HttpError::NoResponse { head: Some(head), .. } if !head.status.is_success() => {
+                Retry::After(head.retry_after)
+            }
+            HttpError::NoResponse { .. } => Retry::ResponseLost,
+            HttpError::Certificate { .. } | HttpError::TooLong { .. } | HttpError::Unusable { .. } => Retry::Never,
+            HttpError::Rejected(rejection) => rejection.head.retry(),
         }
     }
 }

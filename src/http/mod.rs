@@ -7,8 +7,6 @@ pub(crate) mod response;
 pub(crate) mod thread;
 pub(crate) mod tls;
 
-use std::io;
-
 use proxy::ProxyError;
 use tls::TrustError;
 
@@ -19,6 +17,6 @@ pub(crate) enum SetupError {
     Trust(#[from] TrustError),
     #[error(transparent)]
     Proxy(#[from] ProxyError),
-    #[error("the network's thread can't be started: {0}")]
-    Thread(io::Error),
+    #[error("{0:#}")]
+    Thread(anyhow::Error),
 }

@@ -67,8 +67,8 @@ impl Proxy {
     }
 
     /// Host and port, without user and password, and the variable that they are in: how messages name the proxy.
-    pub(crate) fn name(&self) -> error::Proxy {
-        error::Proxy { address: authority(&self.url), variable: self.variable }
+    pub(crate) fn name(&self) -> error::ProxyName {
+        error::ProxyName { address: authority(&self.url), variable: self.variable }
     }
 
     /// The proxy's own URL, password included: for the client alone.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::http::error::{Body, Error, NoResponse, Rejection, ResponseHead, Unusable};
+use crate::http::error::{Body, HttpError, NoResponse, Rejection, ResponseHead, Unusable};
 use crate::sanitize::{sanitize_text, truncate};
 use crate::secret::Redactor;
 
@@ -23,7 +23,7 @@ pub(crate) struct Response {
 
 impl Response {
     /// The JSON object of a 200; `wanted` names its content for the error. Any other status is a [`Rejection`].
-    pub(crate) fn json<T: DeserializeOwned>(self, wanted: &'static str) -> Result<T, Error> {
+    pub(crate) fn json<T: DeserializeOwned>(self, wanted: &'static str) -> Result<T, HttpError> {
         let Response { host, head, body, redactor } = self;
         if head.status != StatusCode::OK {
             let body = match message(&body) {
@@ -31,15 +31,15 @@ impl Response {
                 None if is_page(&body) => Body::Page,
                 None => Body::Other,
             };
-            return Err(Error::Rejected(Rejection { host, head, body }));
+            return Err(HttpError::Rejected(Rejection { host, head, body }));
         }
         // A static file may begin with a byte order mark.
         let json = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
         // serde's own message would quote what it found, which may be a credential.
         object(json).map_err(|error| match error.is_eof() {
-            true => Error::NoResponse { host, head: Some(head), reason: NoResponse::Incomplete },
-            false if is_page(&body) => Error::Unusable { host, reason: Unusable::Page { wanted } },
-            false => Error::Unusable { host, reason: Unusable::NotJson { wanted } },
+            true => HttpError::NoResponse { host, head: Some(head), reason: NoResponse::Incomplete },
+            false if is_page(&body) => HttpError::Unusable { host, reason: Unusable::Page { wanted } },
+            false => HttpError::Unusable { host, reason: Unusable::NotJson { wanted } },
         })
     }
 }

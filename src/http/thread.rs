@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use anyhow::Context;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -21,8 +22,9 @@ pub(crate) struct NetworkThread {
 }
 
 impl NetworkThread {
-    pub(crate) fn start() -> io::Result<NetworkThread> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+    pub(crate) fn start() -> anyhow::Result<NetworkThread> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("the network's runtime can't be set up")?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
@@ -30,7 +32,7 @@ impl NetworkThread {
             // Without waiting for anything.
             runtime.shutdown_background();
         };
-        thread::Builder::new().spawn(serve)?;
+        thread::Builder::new().spawn(serve).context("the network's thread can't be started")?;
         Ok(NetworkThread { runtime: handle, _stop: stop })
     }
 

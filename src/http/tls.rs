@@ -33,121 +33,100 @@ pub(crate) struct TrustError {
     problem: String,
 }
 
-/// A certificate is refused. Its texts are the server's: [`CertificateError::map`] makes them safe to show.
+/// A certificate is refused.
 #[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum CertificateError {
-    /// Its issuer is not trusted.
-    #[error("the certificate of {server} is issued by {}, which is not trusted here (NODE_EXTRA_CA_CERTS adds to what is trusted, SSL_CERT_FILE and SSL_CERT_DIR replace it)", issuer.as_deref().unwrap_or("somebody"))]
-    Issuer { server: String, issuer: Option<String> },
-    /// It is for another time or another host.
-    #[error("the certificate of {server} is refused: {problem}")]
-    Invalid { server: String, problem: String },
-    /// No server can use it, whatever is trusted, at any time.
-    #[error("the certificate of {server} must be replaced: {problem}")]
-    Unfit { server: String, problem: String },
+#[error("the certificate of {server} {}", match kind {
+    CertificateProblem::Issuer => format!(
+        "is issued by {text}, which is not trusted here (NODE_EXTRA_CA_CERTS adds to what is trusted, SSL_CERT_FILE and \
+         SSL_CERT_DIR replace it)"
+    ),
+    CertificateProblem::Invalid => format!("is refused: {text}"),
+    CertificateProblem::Unfit => format!("must be replaced: {text}"),
+})]
+pub(crate) struct CertificateError {
+    /// Whose certificate it is.
+    pub(crate) server: String,
+    pub(crate) kind: CertificateProblem,
+    /// The issuer, or what is wrong. It can contain what the server sent: [`CertificateError::map`] makes it safe to show.
+    text: String,
 }
 
-/// The certificates that a server sent.
-struct Chain {
-    server: String,
-    /// The name of the issuer that is nearest to the root.
-    issuer: Option<String>,
-    length: usize,
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum CertificateProblem {
+    /// Its issuer is not trusted.
+    Issuer,
+    /// It is for another time or another host.
+    Invalid,
+    /// No server can use it, whatever is trusted, at any time.
+    Unfit,
 }
 
 impl CertificateError {
-    /// Whose certificate it is.
-    pub(crate) fn server(&self) -> &str {
-        match self {
-            CertificateError::Issuer { server, .. }
-            | CertificateError::Invalid { server, .. }
-            | CertificateError::Unfit { server, .. } => server,
-        }
-    }
-
-    /// Maps what the server sent.
     pub(crate) fn map(self, safe: impl Fn(&str) -> String) -> CertificateError {
-        match self {
-            CertificateError::Issuer { server, issuer } => {
-                CertificateError::Issuer { server: safe(&server), issuer: issuer.map(|issuer| safe(&issuer)) }
-            }
-            CertificateError::Invalid { server, problem } => {
-                CertificateError::Invalid { server: safe(&server), problem: safe(&problem) }
-            }
-            CertificateError::Unfit { server, problem } => {
-                CertificateError::Unfit { server: safe(&server), problem: safe(&problem) }
-            }
-        }
+        CertificateError { server: safe(&self.server), kind: self.kind, text: safe(&self.text) }
     }
 
-    /// This, where an error of the client is one of a certificate; of `server`, where it does not say whose.
+    /// The error of a certificate in an error of the client; of `server`, if it does not name one.
     pub(crate) fn found(error: &(dyn std::error::Error + 'static), server: &str) -> Option<CertificateError> {
         let Error::InvalidCertificate(problem) = error.downcast_ref()? else { return None };
         let ours = match problem {
-            rustls::CertificateError::Other(OtherError(untrusted)) => untrusted.downcast_ref::<CertificateError>(),
+            rustls::CertificateError::Other(OtherError(error)) => error.downcast_ref::<CertificateError>(),
             _ => None,
         };
         // Not by our verifier: the chain is good, and what the server has signed is not.
-        let of_handshake = || CertificateError::Unfit {
+        let of_handshake = || CertificateError {
             server: server.to_owned(),
-            problem: "the server does not have its key, or the key is RSA of less than 2048 bits".to_owned(),
+            kind: CertificateProblem::Unfit,
+            text: "the server does not have its key, or the key is RSA of less than 2048 bits".to_owned(),
         };
         Some(ours.cloned().unwrap_or_else(of_handshake))
     }
 
-    /// What rustls says of a chain.
-    fn of_chain(problem: &rustls::CertificateError, chain: Chain) -> CertificateError {
+    /// What rustls says of a chain of `length` certificates; `issuer` is the name of the issuer nearest to the root.
+    fn of_chain(problem: &rustls::CertificateError, server: String, issuer: Option<String>, length: usize) -> Self {
+        use CertificateProblem::{Invalid, Issuer, Unfit};
         use rustls::CertificateError::*;
         use webpki::Error as WebPki;
 
-        let Chain { server, issuer, length } = chain;
-        let problem = match problem {
-            UnknownIssuer => return CertificateError::Issuer { server, issuer },
-            BadSignature if length > 1 => "a signature in its chain does not match the key of its issuer",
+        let issuer = issuer.unwrap_or_else(|| "somebody".to_owned());
+        let unfit = |text: &str| (Unfit, text.to_owned());
+        let (kind, text) = match problem {
+            UnknownIssuer => (Issuer, issuer),
+            BadSignature if length > 1 => unfit("a signature in its chain does not match the key of its issuer"),
             // The signature is good only with another key than the trusted one.
             BadSignature | UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-                let issuer = issuer.map(|issuer| format!("{issuer}, {OTHER_KEY}"));
-                return CertificateError::Issuer { server, issuer };
+                (Issuer, format!("{issuer}, {OTHER_KEY}"))
             }
-            ExpiredContext { not_after, .. } => {
-                return CertificateError::Invalid { server, problem: format!("it expired on {}", day(*not_after)) };
-            }
-            NotValidYetContext { not_before, .. } => {
-                return CertificateError::Invalid {
-                    server,
-                    problem: format!("it is not valid before {}", day(*not_before)),
-                };
-            }
-            NotValidForNameContext { .. } => {
-                return CertificateError::Invalid { server, problem: problem.to_string() };
-            }
-            InvalidPurposeContext { .. } => {
-                "server authentication (serverAuth) is missing from the extended key usage, in it or in its chain"
-            }
+            ExpiredContext { not_after, .. } => (Invalid, format!("it expired on {}", day(*not_after))),
+            NotValidYetContext { not_before, .. } => (Invalid, format!("it is not valid before {}", day(*not_before))),
+            NotValidForNameContext { .. } => (Invalid, problem.to_string()),
+            InvalidPurposeContext { .. } => unfit(
+                "server authentication (serverAuth) is missing from the extended key usage, in it or in its chain",
+            ),
             UnsupportedSignatureAlgorithmContext { signature_algorithm_id: id, .. } => {
-                match SHA1.iter().any(|sha1| id.starts_with(sha1)) {
+                unfit(match SHA1.iter().any(|sha1| id.starts_with(sha1)) {
                     true => "it or its chain is signed with SHA-1, which is not secure",
                     false => "it or its chain is signed by an algorithm that is not supported",
-                }
+                })
             }
             Other(OtherError(error)) => match error.downcast_ref() {
                 Some(WebPki::CaUsedAsEndEntity) => {
-                    "it is a certificate authority's own (CA:TRUE), which is not allowed for a server"
+                    unfit("it is a certificate authority's own (CA:TRUE), which is not allowed for a server")
                 }
                 Some(WebPki::EndEntityUsedAsCa) => {
-                    "it is issued with a certificate that is not a certificate authority's (CA:TRUE is missing)"
+                    unfit("it is issued with a certificate that is not a certificate authority's (CA:TRUE is missing)")
                 }
                 Some(WebPki::PathLenConstraintViolated) => {
-                    "its chain has more certificate authorities than one of them allows (pathlen)"
+                    unfit("its chain has more certificate authorities than one of them allows (pathlen)")
                 }
-                Some(WebPki::NameConstraintViolation) => {
-                    "a certificate authority in its chain is not allowed to issue for this name (name constraints)"
-                }
-                _ => return CertificateError::Unfit { server, problem: format!("{NOT_SUPPORTED} ({error})") },
+                Some(WebPki::NameConstraintViolation) => unfit(
+                    "a certificate authority in its chain is not allowed to issue for this name (name constraints)",
+                ),
+                _ => (Unfit, format!("{NOT_SUPPORTED} ({error})")),
             },
-            problem => return CertificateError::Unfit { server, problem: format!("{NOT_SUPPORTED} ({problem})") },
+            problem => (Unfit, format!("{NOT_SUPPORTED} ({problem})")),
         };
-        CertificateError::Unfit { server, problem: problem.to_owned() }
+        CertificateError { server, kind, text }
     }
 }
 
@@ -158,7 +137,7 @@ const NOT_SUPPORTED: &str = "it or its chain is malformed, or has what is not su
 /// How the signature algorithms of RSA and ECDSA with SHA-1 begin: their object identifiers, in DER (RFC 3279).
 const SHA1: [&[u8]; 2] = [b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05", b"\x06\x07\x2a\x86\x48\xce\x3d\x04\x01"];
 
-/// TLS as the environment wants it.
+/// TLS, configured by the environment.
 ///
 /// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the built-in and the system's roots, as with OpenSSL; `NODE_EXTRA_CA_CERTS`
 /// adds to whatever there is, since a self-hosted runner sets it for actions in Node.
@@ -278,9 +257,8 @@ impl ServerCertVerifier for Verifier {
             Error::InvalidCertificate(problem) => {
                 // Of the one that is nearest to the root.
                 let issuer = issuer(intermediates.last().unwrap_or(end_entity));
-                let chain =
-                    Chain { server: server_name.to_str().into_owned(), issuer, length: 1 + intermediates.len() };
-                refusal(CertificateError::of_chain(&problem, chain))
+                let (server, length) = (server_name.to_str().into_owned(), 1 + intermediates.len());
+                refusal(CertificateError::of_chain(&problem, server, issuer, length))
             }
             error => error,
         })
@@ -309,7 +287,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// How a verifier says more than rustls has words for; [`CertificateError::found`] finds it.
+/// An error with more detail than rustls has; [`CertificateError::found`] finds it.
 fn refusal(untrusted: CertificateError) -> Error {
     Error::InvalidCertificate(rustls::CertificateError::Other(OtherError(Arc::new(untrusted))))
 }
@@ -318,7 +296,7 @@ fn refusal(untrusted: CertificateError) -> Error {
 fn day(moment: UnixTime) -> String {
     let date =
         i64::try_from(moment.as_secs()).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
-    date.map_or("an odd day".to_owned(), |date| date.date().to_string())
+    date.map_or("an unreadable date".to_owned(), |date| date.date().to_string())
 }
 
 /// Who issued a certificate: its common name and organization, made safe to show.

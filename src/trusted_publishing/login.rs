@@ -11,19 +11,20 @@ use crate::http::client::Http;
 use crate::retry::{Attempts, Retry, Seconds, StopReason};
 use crate::settings::{Service, Settings, lends_nuget_org_audience};
 use crate::trusted_publishing::claims::Claims;
-use crate::trusted_publishing::id_token::{IdTokenError, IdTokenSource};
+use crate::trusted_publishing::id_token::{self, IdTokenSource};
 use crate::trusted_publishing::service_index::{self, ServiceIndexError};
-use crate::trusted_publishing::token_service::{ApiKey, ExchangeError, exchange};
+use crate::trusted_publishing::service_message::ServiceError;
+use crate::trusted_publishing::token_service::{self, ApiKey, exchange};
 
 /// Why an attempt gave no API key.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttemptError {
     #[error(transparent)]
     ServiceIndex(#[from] ServiceIndexError),
-    #[error(transparent)]
-    IdToken(#[from] IdTokenError),
-    #[error("{error}")]
-    Exchange { error: ExchangeError, claims: Claims },
+    #[error("no ID token from GitHub: {0}")]
+    IdToken(ServiceError),
+    #[error("no API key from the token service: {error}")]
+    Exchange { error: ServiceError, claims: Claims },
     /// A credential must not be handed on unmasked.
     #[error("the log can't be written, so nothing can be masked in it: {0}")]
     NotMasked(#[from] io::Error),
@@ -33,8 +34,8 @@ impl AttemptError {
     fn retry(&self, source: &IdTokenSource) -> Retry {
         match self {
             AttemptError::ServiceIndex(error) => error.retry(),
-            AttemptError::IdToken(error) => error.retry(),
-            AttemptError::Exchange { error, .. } => source.retry(error.retry(), error.error.was_sent()),
+            AttemptError::IdToken(error) => id_token::retry(error),
+            AttemptError::Exchange { error, .. } => source.retry(token_service::retry(error), error.http.was_sent()),
             AttemptError::NotMasked(_) => Retry::Never,
         }
     }
@@ -95,9 +96,10 @@ impl Login<'_, '_> {
             Service::At(token_service) => Some(token_service.clone()),
             Service::IndexedBy(_) => None,
         };
-        let mut attempt = self.begin();
+        let stopped = |cause, attempts, stop| LoginError { cause, attempts, stop };
+        self.begin().map_err(|cause| stopped(cause, 1, StopReason::Permanent))?;
         let api_key = loop {
-            let cause = match attempt.and_then(|()| self.attempt(&mut token_service, &attempts)) {
+            let cause = match self.attempt(&mut token_service, &attempts) {
                 Ok(api_key) => break api_key,
                 Err(cause) => cause,
             };
@@ -105,10 +107,10 @@ impl Login<'_, '_> {
             let failed = attempts.failed();
             let wait = match next {
                 Ok(wait) => wait,
-                Err(stop) => return Err(LoginError { cause, attempts: failed, stop }),
+                Err(stop) => return Err(stopped(cause, failed, stop)),
             };
             let text = format!("Attempt {failed} failed, the next one follows in {}: {cause}", Seconds(wait));
-            attempt = self.log.info(&text).map_err(AttemptError::NotMasked);
+            self.log.info(&text).map_err(|error| stopped(error.into(), failed, StopReason::Permanent))?;
             self.clock.sleep(wait);
         };
         let host = token_service.as_ref().unwrap_or(self.settings.service.configured_endpoint()).host();
@@ -142,7 +144,7 @@ impl Login<'_, '_> {
         if let Some(request_url) = self.source.request_url() {
             self.log.debug(&request("GET", request_url, &id_token, self.clock.now() - began))?;
         }
-        let id_token = id_token?;
+        let id_token = id_token.map_err(AttemptError::IdToken)?;
         if self.log.debugs() {
             for claim in Claims::of(&id_token, &self.log.redactor()).all() {
                 self.log.debug(&format!("claim {claim}"))?;

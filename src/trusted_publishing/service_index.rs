@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::http::client::Http;
-use crate::http::error::Error;
+use crate::http::error::HttpError;
 use crate::http::response::{Response, object};
 use crate::retry::Retry;
 use crate::sanitize::sanitize_line;
@@ -17,16 +17,16 @@ use crate::sanitize::sanitize_line;
 const TOKEN_SERVICE: &str = "TokenService/1.0.0";
 
 /// Time for the whole request.
-const LIMIT: Duration = Duration::from_secs(15);
+const INDEX_LIMIT: Duration = Duration::from_secs(15);
 
-/// So many kinds of resources are listed where the right one is missing. nuget.org has about thirty.
+/// Number of kinds of resources that are listed where the right one is missing. nuget.org has about thirty.
 const MOST_LISTED: usize = 40;
 
 /// The service index gave no token service.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServiceIndexError {
     #[error("no service index: {0}")]
-    Http(#[from] Error),
+    Http(#[from] HttpError),
     #[error("the service index of {host} names no {TOKEN_SERVICE}; it has {listed}")]
     Missing { host: String, listed: String },
     #[error("the {TOKEN_SERVICE} in the service index of {host} {problem}")]
@@ -58,7 +58,7 @@ impl ServiceIndexError {
 
 #[derive(Deserialize)]
 struct Index {
-    /// Each by itself, since one that is odd does not make the others so.
+    /// Each by itself: a malformed one does not spoil the others.
     resources: Vec<Box<RawValue>>,
 }
 
@@ -89,7 +89,7 @@ impl Resource {
 
 /// The token service that an index names, within `left`. Nothing secret is sent to the index.
 pub(crate) fn token_service(http: &Http<'_>, index: &Endpoint, left: Duration) -> Result<Endpoint, ServiceIndexError> {
-    named(http.get(index, None, LIMIT.min(left))?, index)
+    named(http.get(index, None, INDEX_LIMIT.min(left))?, index)
 }
 
 /// The token service that a response names.

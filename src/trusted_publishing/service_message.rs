@@ -1,12 +1,49 @@
 //! What GitHub's ID-token service and nuget.org's token service say when they reject a request, as far as it is known
 //! (NuGet gallery, August 2026). Parsed once, here; retries and explanations read the type.
 
+use std::fmt;
+
+use crate::http::error::HttpError;
 use crate::sanitize::truncate;
+
+/// A service gave nothing usable.
+#[derive(Debug)]
+pub(crate) struct ServiceError {
+    pub(crate) http: HttpError,
+    /// What the service said, as far as it is known.
+    pub(crate) messages: Vec<ServiceMessage>,
+    /// Whether the first of them is where the service's text begins.
+    is_whole: bool,
+}
+
+impl ServiceError {
+    /// The known message, if the service's text begins with it and has no other.
+    pub(crate) fn only_message(&self) -> Option<&ServiceMessage> {
+        match &self.messages[..] {
+            [message] if self.is_whole => Some(message),
+            _ => None,
+        }
+    }
+}
+
+impl From<HttpError> for ServiceError {
+    fn from(http: HttpError) -> ServiceError {
+        let text = http.message().unwrap_or_default();
+        let (messages, is_whole) = (ServiceMessage::all_in(text), ServiceMessage::begins(text));
+        ServiceError { http, messages, is_whole }
+    }
+}
+
+impl fmt::Display for ServiceError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.http.fmt(formatter)
+    }
+}
 
 /// Longest value that is kept, in characters.
 const LONGEST_VALUE: usize = 200;
 
-/// Number of beginnings of a message that are tried and do not continue as the message does.
+/// Number of places at which a message is tried to fit.
 const MOST_BEGINNINGS: usize = 50;
 
 /// Defines the enum, and [`KNOWN`]: each message's text, with `{}` for each of its values in their order.
@@ -29,7 +66,7 @@ type Known = (&'static str, fn(&[&str]) -> ServiceMessage);
 
 messages! {
     // GitHub
-    JobNotRunning { state } = "Can't issue ID_TOKEN for job in '{}' state.";
+    JobNotRunning { state } = "Can't issue ID_TOKEN for job in '{}' state";
     // The trust policies of a user
     NoMatchingPolicy { user } = "No matching trust policy owned by user '{}' was found.";
     WorkflowMismatch { policy, expected, actual } = "Workflow mismatch for policy '{}': expected '{}', actual '{}'";
@@ -65,7 +102,7 @@ messages! {
     IssuerMissing = "The JSON web token must have an iss claim.";
     IssuerNotHttps = "The JSON web token iss claim must be a valid HTTPS URL.";
     JtiMissing = "The JSON web token must have a jti claim.";
-    TokenUsed = "This bearer token has already been used. A new bearer token must be used for each request.";
+    TokenUsed = "This bearer token has already been used.";
     TokenNotParsed = "The bearer token could not be parsed as a JSON web token.";
     // The request
     AuthorizationMissing = "The Authorization header is missing.";
@@ -81,6 +118,12 @@ messages! {
 }
 
 impl ServiceMessage {
+    /// Whether a known message is where `text` begins.
+    fn begins(text: &str) -> bool {
+        let begins = |pattern: &str| text.starts_with(first_literal(pattern)) && fit(pattern, text, 0).is_some();
+        KNOWN.iter().any(|(pattern, _)| begins(pattern))
+    }
+
     /// The known messages in `text`, in their order: nuget.org joins those of several policies. What is not known is
     /// passed over.
     pub(crate) fn all_in(text: &str) -> Vec<ServiceMessage> {
@@ -115,13 +158,18 @@ struct Match<'a> {
 /// The first place from `from` on that `pattern` fits. Its beginning is in none of the values, where it would be that of
 /// another message.
 fn find<'a>(pattern: &str, text: &'a str, from: usize) -> Option<Match<'a>> {
-    let beginning = pattern.split("{}").next()?;
+    let beginning = first_literal(pattern);
     let mark = beginning.trim_end_matches(['\'', ' ']);
     let starts = text.get(from..)?.match_indices(beginning).map(|(at, _)| from + at);
     let is_one = |found: &Match<'_>| !found.values.iter().any(|value| value.contains(mark));
     starts.take(MOST_BEGINNINGS).find_map(|start| fit(pattern, text, start).filter(is_one))
 }
 
+fn first_literal(pattern: &str) -> &str {
+    pattern.split("{}").next().unwrap_or_default()
+}
+
+/// The match of `pattern` at `start`, where its first literal is.
 fn fit<'a>(pattern: &str, text: &'a str, start: usize) -> Option<Match<'a>> {
     let mut literals = pattern.split("{}");
     let mut end = start + literals.next()?.len();

@@ -10,17 +10,17 @@ use time::{OffsetDateTime, UtcOffset};
 
 use crate::endpoint::Endpoint;
 use crate::http::client::Http;
-use crate::http::error::{Error, Rejection, Unusable};
+use crate::http::error::{HttpError, Unusable};
 use crate::http::response::{LONGEST_MESSAGE, Response};
 use crate::retry::Retry;
 use crate::sanitize::{sanitize_line, truncate};
 use crate::secret::Secret;
-use crate::trusted_publishing::service_message::ServiceMessage;
+use crate::trusted_publishing::service_message::{ServiceError, ServiceMessage};
 
 /// Time for the whole exchange. The service evaluates every policy of the user before it answers.
-const LIMIT: Duration = Duration::from_secs(30);
+const EXCHANGE_LIMIT: Duration = Duration::from_secs(30);
 
-/// Lengths that an API key may have, in characters. nuget.org's has 84; the least keeps a mask from blanking ordinary
+/// Lengths that an API key may have, in characters. nuget.org's has 84; the least keeps a mask from hiding ordinary
 /// words, the most leaves room for registries whose keys are JSON web tokens.
 const KEY_LENGTH: std::ops::RangeInclusive<usize> = 8..=4096;
 
@@ -72,38 +72,16 @@ impl Expiry {
     }
 }
 
-/// The token service returned no usable API key.
-#[derive(Debug, thiserror::Error)]
-#[error("no API key from the token service: {error}")]
-pub(crate) struct ExchangeError {
-    pub(crate) error: Error,
-    /// What the service said, as far as it is known.
-    pub(crate) messages: Vec<ServiceMessage>,
-}
-
-impl From<Error> for ExchangeError {
-    fn from(error: Error) -> ExchangeError {
-        let messages = error.message().map(ServiceMessage::all_in).unwrap_or_default();
-        ExchangeError { error, messages }
-    }
-}
-
-impl ExchangeError {
-    /// What this means for another attempt.
-    pub(crate) fn retry(&self) -> Retry {
-        use ServiceMessage::{SignatureInvalid, TokenExpired, TokenNotYetValid, TokenUsed};
-        match &self.error {
-            Error::Rejected(Rejection { head, .. }) if head.status == StatusCode::UNAUTHORIZED => {
-                match self.messages[..] {
-                    // Said of one ID token, and hardly of the next.
-                    [TokenExpired | TokenNotYetValid | TokenUsed] => Retry::After(head.retry_after),
-                    // Said of a forged token, and of a good one before the service has the issuer's new key.
-                    [SignatureInvalid] => Retry::Once(head.retry_after),
-                    _ => self.error.retry(),
-                }
-            }
-            error => error.retry(),
-        }
+/// What a failed exchange means for another attempt.
+pub(crate) fn retry(error: &ServiceError) -> Retry {
+    use ServiceMessage::{SignatureInvalid, TokenExpired, TokenNotYetValid, TokenUsed};
+    let head = error.http.rejection().filter(|head| head.status == StatusCode::UNAUTHORIZED);
+    match (head, error.only_message()) {
+        // Said of one ID token, and hardly of the next.
+        (Some(head), Some(TokenExpired | TokenNotYetValid | TokenUsed)) => Retry::After(head.retry_after),
+        // Said of a forged token, and of a good one before the service has the issuer's new key.
+        (Some(head), Some(SignatureInvalid)) => Retry::Once(head.retry_after),
+        _ => error.http.retry(),
     }
 }
 
@@ -115,7 +93,7 @@ pub(crate) fn exchange(
     user: &str,
     id_token: &Secret,
     left: Duration,
-) -> Result<ApiKey, ExchangeError> {
+) -> Result<ApiKey, ServiceError> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Request<'a> {
@@ -125,11 +103,11 @@ pub(crate) fn exchange(
 
     let request =
         serde_json::to_string(&Request { username: user, token_type: "ApiKey" }).expect("two strings are always JSON");
-    Ok(api_key(http.post_json(token_service, id_token, request, LIMIT.min(left))?)?)
+    Ok(api_key(http.post_json(token_service, id_token, request, EXCHANGE_LIMIT.min(left))?)?)
 }
 
 /// The key in a token service's response.
-pub(crate) fn api_key(response: Response) -> Result<ApiKey, Error> {
+pub(crate) fn api_key(response: Response) -> Result<ApiKey, HttpError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Created {
@@ -140,7 +118,7 @@ pub(crate) fn api_key(response: Response) -> Result<ApiKey, Error> {
 
     let (host, redactor) = (response.host.clone(), response.redactor.clone());
     let created: Created = response.json("a string `apiKey`")?;
-    let unusable = |problem| Error::Unusable { host, reason: Unusable::InvalidSecret { field: "apiKey", problem } };
+    let unusable = |problem| HttpError::Unusable { host, reason: Unusable::InvalidSecret { field: "apiKey", problem } };
     let key = Secret::new(created.api_key, KEY_LENGTH).map_err(unusable)?;
     redactor.add(&key);
     let expires: Option<String> = created.expires.and_then(|raw| serde_json::from_str(raw.get()).ok());

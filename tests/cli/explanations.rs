@@ -6,6 +6,7 @@ mod connections;
 mod gitlab;
 
 use std::fs;
+use std::time::Duration;
 
 use sandbox::Sandbox;
 use sandbox::config::{Account, Config, Policy, RepositoryIds};
@@ -252,6 +253,18 @@ fn services() {
         Route::TokenService,
         Answer::new(302, "text/plain", "").with("Location", "https://x.example/"),
     );
+    let endless = Effect::Endless {
+        start: b"HTTP/1.1 200 OK\r\n\r\n{".to_vec(),
+        then: vec![b' '; 65_536],
+        pause: Duration::ZERO,
+    };
+    let failing = |name: &str, effect: Effect| {
+        let sandbox = Sandbox::with(|_| {});
+        (1..9).for_each(|nth| sandbox.fault(Route::IdToken, nth, effect.clone()));
+        shown(name, &sandbox, &Job::new(&sandbox).set("INPUT_TIMEOUT_SECONDS", "1").run());
+    };
+    failing("response_too_long", endless);
+    failing("response_incomplete", Effect::Lost);
     answered("message_not_known", Route::TokenService, error(401, "Your request was not nice."));
     // Words that we know of ourselves only.
     answered(

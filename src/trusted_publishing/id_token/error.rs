@@ -1,10 +1,8 @@
-//! Why there is no ID token.
+//! Why a job has no ID token.
 
 use crate::endpoint::EndpointError;
 use crate::environment::NotUnicode;
-use crate::http;
 use crate::secret::InvalidSecret;
-use crate::trusted_publishing::service_message::ServiceMessage;
 
 /// The job has no ID token and cannot request one. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -24,20 +22,4 @@ pub(crate) enum IdTokenSourceError {
     Audience { variable: String, found: String, wanted: String },
     #[error(transparent)]
     NotUnicode(#[from] NotUnicode),
-}
-
-/// GitHub's ID-token service issued no usable ID token.
-#[derive(Debug, thiserror::Error)]
-#[error("no ID token from GitHub: {error}")]
-pub(crate) struct IdTokenError {
-    pub(crate) error: http::error::Error,
-    /// What the service said, as far as it is known.
-    pub(crate) messages: Vec<ServiceMessage>,
-}
-
-impl From<http::error::Error> for IdTokenError {
-    fn from(error: http::error::Error) -> IdTokenError {
-        let messages = error.message().map(ServiceMessage::all_in).unwrap_or_default();
-        IdTokenError { error, messages }
-    }
 }

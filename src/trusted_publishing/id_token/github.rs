@@ -10,20 +10,20 @@ use serde::Deserialize;
 use crate::endpoint::Endpoint;
 use crate::environment::Environment;
 use crate::http::client::Http;
-use crate::http::error::{Error, Rejection, Unusable};
+use crate::http::error::{HttpError, Unusable};
 use crate::retry::Retry;
 use crate::secret::Secret;
 use crate::trusted_publishing::jwt::{TOKEN_LENGTH, is_json_web_token};
-use crate::trusted_publishing::service_message::ServiceMessage;
+use crate::trusted_publishing::service_message::{ServiceError, ServiceMessage};
 
-use super::error::{IdTokenError, IdTokenSourceError};
+use super::error::IdTokenSourceError;
 
 const REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
 /// The variable with the request token. The runner sets both where the job has `id-token: write`.
 pub(crate) const REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 
 /// Time for the whole request. GitHub answers within a second as a rule.
-const LIMIT: Duration = Duration::from_secs(15);
+const ID_TOKEN_LIMIT: Duration = Duration::from_secs(15);
 
 /// GitHub's ID-token service, as this job can use it.
 #[derive(Debug)]
@@ -33,21 +33,18 @@ pub(crate) struct GitHub {
     used: UsedTokens,
 }
 
-impl IdTokenError {
-    /// What this means for another attempt.
-    pub(crate) fn retry(&self) -> Retry {
-        // In a job's first second it is `Pending` or `Delayed`, and a moment later it is not.
-        if let Error::Rejected(Rejection { head, .. }) = &self.error
-            && head.status == StatusCode::FORBIDDEN
-            && matches!(self.messages[..], [ServiceMessage::JobNotRunning { .. }])
-        {
-            return Retry::After(head.retry_after);
-        }
-        match self.error.retry() {
-            // An ID token that was lost on the way costs nothing.
-            Retry::ResponseLost => Retry::After(None),
-            retry => retry,
-        }
+/// What a rejection means for another attempt.
+pub(crate) fn retry(error: &ServiceError) -> Retry {
+    // In a job's first second it is `Pending` or `Delayed`, and a moment later it is not.
+    if let (Some(head), Some(ServiceMessage::JobNotRunning { .. })) = (error.http.rejection(), error.only_message())
+        && head.status == StatusCode::FORBIDDEN
+    {
+        return Retry::After(head.retry_after);
+    }
+    match error.http.retry() {
+        // An ID token that was lost on the way costs nothing.
+        Retry::ResponseLost => Retry::After(None),
+        retry => retry,
     }
 }
 
@@ -71,17 +68,17 @@ impl GitHub {
     }
 
     /// A fresh ID token for `audience`, within `left`.
-    pub(crate) fn id_token(&mut self, http: &Http<'_>, audience: &str, left: Duration) -> Result<Secret, IdTokenError> {
+    pub(crate) fn id_token(&mut self, http: &Http<'_>, audience: &str, left: Duration) -> Result<Secret, ServiceError> {
         #[derive(Deserialize)]
         struct Issued {
             value: String,
         }
 
         let route = self.request_url.with_query("audience", audience);
-        let response = http.get(&route, Some(&self.request_token), LIMIT.min(left))?;
+        let response = http.get(&route, Some(&self.request_token), ID_TOKEN_LIMIT.min(left))?;
         let issued: Issued = response.json("a string `value`")?;
         let is_json_web_token = is_json_web_token(&issued.value);
-        let unusable = |reason| Error::Unusable { host: self.request_url.host(), reason };
+        let unusable = |reason| HttpError::Unusable { host: self.request_url.host(), reason };
         let id_token = Secret::new(issued.value, TOKEN_LENGTH)
             .map_err(|problem| unusable(Unusable::InvalidSecret { field: "value", problem }))?;
         if !is_json_web_token {

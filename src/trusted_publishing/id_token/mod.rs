@@ -13,9 +13,10 @@ use crate::retry::Retry;
 use crate::secret::Secret;
 use crate::settings::{ID_TOKEN_VARIABLE, Settings};
 use crate::trusted_publishing::jwt::TOKEN_LENGTH;
+use crate::trusted_publishing::service_message::ServiceError;
 
-pub(crate) use error::{IdTokenError, IdTokenSourceError};
-pub(crate) use github::GitHub;
+pub(crate) use error::IdTokenSourceError;
+pub(crate) use github::{GitHub, retry};
 pub(crate) use gitlab::GitLab;
 
 /// The credentials in the environment, in their usual variables and in the one that a flag names.
@@ -66,7 +67,7 @@ impl IdTokenSource {
     }
 
     /// An ID token for one exchange, within `left`.
-    pub(crate) fn id_token(&mut self, http: &Http<'_>, audience: &str, left: Duration) -> Result<Secret, IdTokenError> {
+    pub(crate) fn id_token(&mut self, http: &Http<'_>, audience: &str, left: Duration) -> Result<Secret, ServiceError> {
         match self {
             IdTokenSource::GitHub(github) => github.id_token(http, audience, left),
             IdTokenSource::GitLab(gitlab) => Ok(gitlab.id_token().clone()),

@@ -8,7 +8,7 @@ use crate::mirror::{Mirror, found, status};
 use super::{Mounted, RELEASED, Runner, mirror};
 
 /// The downloaders that are here: how each is called, and the program behind it.
-pub fn downloaders() -> impl Iterator<Item = [(&'static str, &'static str); 1]> {
+pub(crate) fn downloaders() -> impl Iterator<Item = [(&'static str, &'static str); 1]> {
     let tools = [("curl", "curl"), ("wget", "wget"), ("wget", "busybox")].into_iter();
     tools.filter(|(_, program)| in_path(program).is_some()).map(|tool| [tool])
 }
