@@ -242,6 +242,7 @@ from_release() {
     case $shown in
     *@*) shown='***' ;; # it may hold a password
     esac
+    shown=${shown%%[?#]*}
     [ -n "$base" ] || fail "the input \`mirror\` is '$shown': give an https URL without user, password, query or \
 blanks (http is for loopback only)"
     command -v curl >/dev/null 2>&1 || command -v wget >/dev/null 2>&1 ||

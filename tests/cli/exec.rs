@@ -351,6 +351,21 @@ fn a_script_without_an_interpreter_line_is_run_by_a_shell() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_script_with_a_missing_interpreter_is_not_run_by_a_shell() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::with(|_| {});
+    let url = sandbox.token_service_url();
+    let job = Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap());
+    let script = job.directory().join("script");
+    fs::write(&script, "#!/nowhere/interpreter\necho ran\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let arguments = ["exec", "--user=contoso-bot", "--token-service-url", &url, "--", script.to_str().unwrap()];
+    let ran = run(&sandbox, job.arguments(arguments));
+    assert_eq!((ran.status.code(), ran.stdout.len()), (Some(127), 0), "{ran:?}");
+}
+
+#[test]
 fn a_command_line_in_quotes_is_not_shown_whole() {
     let sandbox = Sandbox::with(|_| {});
     let arguments = ["exec", "--user=contoso-bot", "--", "/nowhere/push --key s3cr3t-argument"];
