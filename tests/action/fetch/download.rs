@@ -115,6 +115,7 @@ fn a_mirror_is_an_https_url_or_on_loopback() {
         "ftp://mirror.example",
         "mirror.example",
         "https://u:pa55word@mirror.example",
+        "https://mirror.example/x?code=pa55word",
         "file:///x",
         "http://127.0.0.1@mirror.example",
         "http://127.0.0.1.example",
