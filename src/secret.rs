@@ -142,9 +142,13 @@ fn hide_runs(secrets: &[Secret], text: &[u8], hidden: &mut [bool]) {
 /// three bytes; the groups at both ends also encode something else, and are left out.
 fn forms(secret: &str) -> impl Iterator<Item = String> {
     let is_kept = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let encoded = |byte: u8, code: String| if is_kept(byte) { char::from(byte).to_string() } else { code };
-    let upper = secret.bytes().map(|byte| encoded(byte, format!("%{byte:02X}"))).collect();
-    let lower = secret.bytes().map(|byte| encoded(byte, format!("%{byte:02x}"))).collect();
+    let (mut upper, mut lower) = (String::new(), String::new());
+    for byte in secret.bytes() {
+        match is_kept(byte) {
+            true => [&mut upper, &mut lower].map(|encoded| encoded.push(char::from(byte))),
+            false => [upper.push_str(&format!("%{byte:02X}")), lower.push_str(&format!("%{byte:02x}"))],
+        };
+    }
     let base64 = (0..3).flat_map(move |before| {
         let encoded = STANDARD_NO_PAD.encode("x".repeat(before) + secret);
         let inner = encoded[before.min(1) * 4..encoded.len() / 4 * 4].to_owned();
