@@ -56,7 +56,7 @@ fn assert_contained(seen: &Seen) {
 pub fn claims(data: &[u8]) {
     let payload = URL_SAFE_NO_PAD.encode(data);
     assert_contained(&with_folder(|folder| fuzz::claims(&format!("e30.{payload}.c2ln"), folder)));
-    // A shorter one may be a word of ours, which it then strikes out.
+    // A shorter one can be a word of ours, which would then be redacted.
     if let Ok(token) = str::from_utf8(data)
         && token.len() > 50
     {

@@ -59,11 +59,11 @@ impl Claims {
 
 /// Redacts every name and value.
 fn redact_all(claims: &mut Map<String, Value>, masked: &Redactor) {
-    let struck = mem::take(claims).into_iter().map(|(name, mut value)| {
+    let redacted = mem::take(claims).into_iter().map(|(name, mut value)| {
         redact(&mut value, masked);
         (masked.redact(&name), value)
     });
-    *claims = struck.collect();
+    *claims = redacted.collect();
 }
 
 /// Redacts every text in a value.

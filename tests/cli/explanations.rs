@@ -264,7 +264,7 @@ fn services() {
         shown(name, &sandbox, &Job::new(&sandbox).set("INPUT_TIMEOUT_SECONDS", "1").run());
     };
     failing("response_too_long", endless);
-    failing("response_incomplete", Effect::Lost);
+    failing("response_incomplete", Effect::Bytes(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()));
     answered("message_not_known", Route::TokenService, error(401, "Your request was not nice."));
     // Words that we know of ourselves only.
     answered(
