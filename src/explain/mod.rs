@@ -398,17 +398,9 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
 
     let on_gitlab = context.ci == Ci::GitLab;
     let (user, issuer, audience) = (Code(&context.user), Code(context.issuer()), Code(&context.audience));
-    let workflow = Code(context.policy.as_ref().and_then(|policy| policy.workflow_file()).unwrap_or("?"));
     // The ID token is not as its issuer makes them.
-    let not_of_issuer = |on_github: String| match on_gitlab {
-        true => cause(
-            "The ID token is not as GitLab makes them.",
-            format!(
-                "Something other than an ID token of GitLab's is in the variable {}. Give it to the job by `id_tokens:`, with \
-                 `aud:`, and don't set a variable of that name elsewhere.",
-                Code(&context.id_token_variable)
-            ),
-        ),
+    let malformed = |on_github: String| match on_gitlab {
+        true => gitlab_token_malformed("The ID token is not as GitLab makes them.", context),
         false => cause(
             on_github,
             "Something other than GitHub answers at ACTIONS_ID_TOKEN_REQUEST_URL. GitHub sets that variable: look for an \
@@ -420,72 +412,12 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
             format!("GitHub's ID-token service does not know yet that this job has started ({}).", Code(state)),
             "Run the job again. If it stays, look at https://www.githubstatus.com, or raise `timeout-seconds`.",
         ),
-        Message::NoMatchingPolicy { .. } => {
-            let fix = if on_gitlab {
-                format!(
-                    "First, is the user {user} right? It must be the nuget.org profile name of the person who created the policy \
-                     (what follows https://www.nuget.org/profiles/ in the profile's URL): not the organization that owns the \
-                     packages, not an e-mail address or a display name. Second, is the policy one for GitLab, and are its \
-                     *Namespace path* and *Project path* those shown below? Third, if the project was deleted and created \
-                     again, or moved to another group, create a new policy."
-                )
-            } else if context.user_is_repository_owner() {
-                format!(
-                    "First, the input `user` is {user}, which is also the owner of the repository. If that is an organization: \
-                     `user` must be the nuget.org profile name of the person who created the policy; organizations can't \
-                     create any. Second, compare *Repository owner* and *Repository* of the policy on nuget.org with the table. \
-                     Third, if the repository was deleted and created again, or transferred, create a new policy."
-                )
-            } else {
-                format!(
-                    "First, is the input {} right? It must be the nuget.org profile name of the person who created the policy \
-                     (what follows https://www.nuget.org/profiles/ in the profile's URL): not the organization that owns the \
-                     packages, not an e-mail address or a display name. Second, compare *Repository owner* and *Repository* of \
-                     the policy on nuget.org with the table. Third, if the repository was deleted and created again, or \
-                     transferred, create a new policy.",
-                    Code(format!("user: {}", context.user))
-                )
-            };
-            cause_in_policy(format!("No trust policy that {user} created matches this job."), fix)
-        }
+        Message::NoMatchingPolicy { .. } => no_matching_policy(context),
         Message::WorkflowMismatch { policy: name, expected, actual } => {
             workflow_mismatch(name, expected, actual, context.caller.as_deref())
         }
         Message::EnvironmentMismatch { policy: name, expected, actual } => {
-            let (line, file) = (
-                Code(format!("environment: {expected}")),
-                match on_gitlab {
-                    true => ".gitlab-ci.yml".to_owned(),
-                    false => workflow.to_string(),
-                },
-            );
-            let (name, expected) = (Code(name), Code(expected));
-            match (actual.is_empty(), on_gitlab) {
-                (true, _) => cause_in_policy(
-                    format!("The policy {name} asks for the environment {expected}; this job names none."),
-                    format!(
-                        "Add the line {line} to the job in {file}{}, and leave the policy as it is. Or make *Environment* of \
-                         the policy empty on nuget.org, and leave the job as it is.",
-                        if on_gitlab { "" } else { ", beside `runs-on:`" }
-                    ),
-                ),
-                (false, true) => cause_in_policy(
-                    format!("The policy {name} asks for the environment {expected}; this job names {}.", Code(actual)),
-                    format!(
-                        "Change the job's `environment:` in {file} to {expected}, and leave the policy as it is. Or set \
-                         *Environment* of the policy to {} on nuget.org, and leave the job as it is. Upper and lower case count.",
-                        Code(actual)
-                    ),
-                ),
-                (false, false) => cause_in_policy(
-                    format!("The policy {name} asks for the environment {expected}; this job names {}.", Code(actual)),
-                    format!(
-                        "Change the job's line in {file} to {line}, and leave the policy as it is. Or set *Environment* of the \
-                         policy to {} on nuget.org, and leave the job as it is.",
-                        Code(actual)
-                    ),
-                ),
-            }
+            environment_mismatch([name, expected, actual], context)
         }
         Message::ForeignReusableWorkflow { job_workflow_ref, .. } => Cause {
             policy: ShownPolicy::OnceMoved,
@@ -525,7 +457,7 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
         Message::ClaimMissing { claim } => {
             let text = format!("The ID token does not say its {}, which nuget.org needs.", Code(claim));
             match on_gitlab {
-                true => Cause { cause: text, ..not_of_issuer(String::new()) },
+                true => gitlab_token_malformed(text, context),
                 false => cause(
                     text,
                     format!(
@@ -620,15 +552,15 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
         Message::TokenNotYetValid => {
             cause("The token service treats ID tokens as not yet valid: its clock must be wrong.", REPORT)
         }
-        Message::AudienceNotSingle => not_of_issuer(format!(
+        Message::AudienceNotSingle => malformed(format!(
             "The login asked for the audience {audience}, but the ID token came with several, or none."
         )),
         Message::AudienceMissing => {
-            not_of_issuer(format!("The login asked for the audience {audience}, but the ID token came without one."))
+            malformed(format!("The login asked for the audience {audience}, but the ID token came without one."))
         }
-        Message::IssuerMissing => not_of_issuer("The ID token does not say who issued it.".to_owned()),
-        Message::IssuerNotHttps => not_of_issuer(format!("The ID token's issuer, {issuer}, is no https URL.")),
-        Message::JtiMissing => not_of_issuer("The ID token has no unique ID (`jti`).".to_owned()),
+        Message::IssuerMissing => malformed("The ID token does not say who issued it.".to_owned()),
+        Message::IssuerNotHttps => malformed(format!("The ID token's issuer, {issuer}, is no https URL.")),
+        Message::JtiMissing => malformed("The ID token has no unique ID (`jti`).".to_owned()),
         Message::TokenUsed if on_gitlab => cause(
             "The job's ID token has bought an API key before, and each buys one (that of `--check-only` counts).",
             "Log in once in a job: put all that needs the key into one command, `nuget-login exec … -- sh -c 'first && second'`. \
@@ -656,6 +588,84 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
         Message::NotAuthenticated => cause(
             "The registry refused the ID token by a rule of its own.",
             format!("Ask those who run the registry at {} for the reason, with this message.", Code(&context.service)),
+        ),
+    }
+}
+
+fn gitlab_token_malformed(fact: impl Into<String>, context: &Context) -> Cause {
+    let fix = format!(
+        "Something other than an ID token of GitLab's is in the variable {}. Give it to the job by `id_tokens:`, with \
+         `aud:`, and don't set a variable of that name elsewhere.",
+        Code(&context.id_token_variable)
+    );
+    cause(fact, fix)
+}
+
+fn no_matching_policy(context: &Context) -> Cause {
+    let user = Code(&context.user);
+    let fix = if context.ci == Ci::GitLab {
+        format!(
+            "First, is the user {user} right? It must be the nuget.org profile name of the person who created the policy \
+             (what follows https://www.nuget.org/profiles/ in the profile's URL): not the organization that owns the \
+             packages, not an e-mail address or a display name. Second, is the policy one for GitLab, and are its \
+             *Namespace path* and *Project path* those shown below? Third, if the project was deleted and created \
+             again, or moved to another group, create a new policy."
+        )
+    } else if context.user_is_repository_owner() {
+        format!(
+            "First, the input `user` is {user}, which is also the owner of the repository. If that is an organization: \
+             `user` must be the nuget.org profile name of the person who created the policy; organizations can't \
+             create any. Second, compare *Repository owner* and *Repository* of the policy on nuget.org with the table. \
+             Third, if the repository was deleted and created again, or transferred, create a new policy."
+        )
+    } else {
+        format!(
+            "First, is the input {} right? It must be the nuget.org profile name of the person who created the policy \
+             (what follows https://www.nuget.org/profiles/ in the profile's URL): not the organization that owns the \
+             packages, not an e-mail address or a display name. Second, compare *Repository owner* and *Repository* of \
+             the policy on nuget.org with the table. Third, if the repository was deleted and created again, or \
+             transferred, create a new policy.",
+            Code(format!("user: {}", context.user))
+        )
+    };
+    cause_in_policy(format!("No trust policy that {user} created matches this job."), fix)
+}
+
+fn environment_mismatch([name, expected, actual]: [&str; 3], context: &Context) -> Cause {
+    let on_gitlab = context.ci == Ci::GitLab;
+    let workflow = Code(context.policy.as_ref().and_then(|policy| policy.workflow_file()).unwrap_or(UNKNOWN));
+    let (line, file) = (
+        Code(format!("environment: {expected}")),
+        match on_gitlab {
+            true => ".gitlab-ci.yml".to_owned(),
+            false => workflow.to_string(),
+        },
+    );
+    let (name, expected) = (Code(name), Code(expected));
+    match (actual.is_empty(), on_gitlab) {
+        (true, _) => cause_in_policy(
+            format!("The policy {name} asks for the environment {expected}; this job names none."),
+            format!(
+                "Add the line {line} to the job in {file}{}, and leave the policy as it is. Or make *Environment* of \
+                 the policy empty on nuget.org, and leave the job as it is.",
+                if on_gitlab { "" } else { ", beside `runs-on:`" }
+            ),
+        ),
+        (false, true) => cause_in_policy(
+            format!("The policy {name} asks for the environment {expected}; this job names {}.", Code(actual)),
+            format!(
+                "Change the job's `environment:` in {file} to {expected}, and leave the policy as it is. Or set \
+                 *Environment* of the policy to {} on nuget.org, and leave the job as it is. Upper and lower case count.",
+                Code(actual)
+            ),
+        ),
+        (false, false) => cause_in_policy(
+            format!("The policy {name} asks for the environment {expected}; this job names {}.", Code(actual)),
+            format!(
+                "Change the job's line in {file} to {line}, and leave the policy as it is. Or set *Environment* of the \
+                 policy to {} on nuget.org, and leave the job as it is.",
+                Code(actual)
+            ),
         ),
     }
 }
