@@ -10,7 +10,7 @@ use sandbox::Sandbox;
 
 use crate::fast_clock::FastClock;
 use crate::job::Job;
-use crate::scripted::Scripted;
+use crate::scripted::{Scripted, closed_port};
 use crate::tls_world::{Authority, proxy, tls_front, tls_proxy};
 
 /// A job whose token service is `https://nuget.example`, with a proxy that has a password.
@@ -95,9 +95,9 @@ fn loopback_never_goes_through_a_proxy() {
         job.run().api_key();
     }
     // Nor does https to loopback, which fails here for want of a server.
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = closed_port();
     let sandbox = Sandbox::with(|_| {});
-    let token_service = format!("https://localhost:{}/", free.port());
+    let token_service = format!("https://localhost:{}/", closed.port());
     let job = Job::new(&sandbox).set("HTTPS_PROXY", &url).set("INPUT_TOKEN_SERVICE_URL", token_service);
     job.run_by(&FastClock::new(&sandbox)).failed(1);
     assert!(proxy.accept().is_err(), "nobody came");
@@ -239,23 +239,23 @@ fn a_proxy_can_be_spoken_to_over_tls() {
 #[test]
 fn a_variable_in_lower_case_wins_over_upper_case() {
     let sandbox = Sandbox::with(|_| {});
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = closed_port();
     let job =
-        behind(&sandbox, "upper.invalid:1").set("https_proxy", free.to_string()).set("INPUT_TIMEOUT_SECONDS", "1");
+        behind(&sandbox, "upper.invalid:1").set("https_proxy", closed.to_string()).set("INPUT_TIMEOUT_SECONDS", "1");
     let step = job.set("NO_PROXY", "*").set("no_proxy", "other.example").run();
     let variable = if cfg!(windows) { "HTTPS_PROXY" } else { "https_proxy" };
-    let expected = format!("the proxy {free} in {variable} gives no connection");
+    let expected = format!("the proxy {closed} in {variable} gives no connection");
     assert!(step.failed(1).contains(&expected), "{}", step.log);
 }
 
 #[test]
 fn an_unreachable_proxy_is_named() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = closed_port();
     let sandbox = Sandbox::with(|_| {});
-    let step = behind(&sandbox, &free.to_string()).run_by(&FastClock::new(&sandbox));
+    let step = behind(&sandbox, &closed.to_string()).run_by(&FastClock::new(&sandbox));
     let error = step.failed(1);
     assert!(
-        error.contains(&format!("the proxy {free} in HTTPS_PROXY gives no connection to nuget.example: ")),
+        error.contains(&format!("the proxy {closed} in HTTPS_PROXY gives no connection to nuget.example: ")),
         "{error}"
     );
     assert!(sandbox.id_tokens().len() > 5);
@@ -268,9 +268,9 @@ fn a_proxy_is_named_with_the_variable_that_is_set() {
         let refusing = |status: &str, asked| {
             Scripted::start(vec![format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").into_bytes(); asked])
         };
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let closed = closed_port().to_string();
         let (wants_password, broken) = (refusing("407 Who?", 1), refusing("501 Not Implemented", 2));
-        for proxy in [&free, &wants_password.host, &broken.host] {
+        for proxy in [&closed, &wants_password.host, &broken.host] {
             let sandbox = Sandbox::with(|_| {});
             let job = behind(&sandbox, "").unset("HTTPS_PROXY").set(set, format!("http://me:pa55word@{proxy}"));
             let step = job.run_by(&FastClock::new(&sandbox));

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::fast_clock::FastClock;
 use crate::job::{Job, Step};
-use crate::scripted::{self, accept, read_request};
+use crate::scripted::{self, accept, closed_port, read_request};
 
 const BOTH: [Route; 2] = [Route::IdToken, Route::TokenService];
 /// No test's script is longer.
@@ -482,12 +482,12 @@ fn at_most_three_exchanges_stay_without_a_response() {
 
 #[test]
 fn a_refused_connection_is_retried_until_the_deadline() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = closed_port();
     let sandbox = Sandbox::with(|_| {});
     let clock = FastClock::new(&sandbox);
-    let step = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", format!("http://{free}/token")).run_by(&clock);
+    let step = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", format!("http://{closed}/token")).run_by(&clock);
     let error = step.failed(1);
-    assert!(error.contains(&format!("no API key from the token service: cannot connect to {free}: ")), "{error}");
+    assert!(error.contains(&format!("no API key from the token service: cannot connect to {closed}: ")), "{error}");
     // More than the exchanges that may stay without an answer.
     assert!(sandbox.id_tokens().len() > 5 && clock.elapsed() <= Duration::from_secs(121), "{error}");
 }

@@ -1,7 +1,7 @@
 //! A server whose every byte a test writes, and which keeps every byte that comes.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,11 @@ impl Scripted {
     pub(crate) fn requests(self) -> Vec<String> {
         self.served.join().unwrap()
     }
+}
+
+/// A port on which nothing listens: that of tcpmux. (A free one can be another test's a moment later.)
+pub(crate) fn closed_port() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 1).into()
 }
 
 /// The next connection; a test whose client stays away fails instead of waiting for ever.

@@ -1,6 +1,6 @@
 //! Connections that don't come about. On Linux, since the system has its say.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose};
 use sandbox::Sandbox;
@@ -8,7 +8,7 @@ use sandbox::faults::{Effect, Route};
 
 use crate::fast_clock::FastClock;
 use crate::job::Job;
-use crate::scripted::Scripted;
+use crate::scripted::{Scripted, closed_port};
 use crate::tls_world::{Authority, expired, front_without_tls, proxy, tls_front, tls_proxy};
 
 use super::shown;
@@ -16,13 +16,12 @@ use super::shown;
 #[test]
 fn connections() {
     let sandbox = Sandbox::with(|_| {});
-    let closed = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let to = |port: SocketAddr| {
         let url = format!("https://localhost:{}/token", port.port());
         Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", url)
     };
     let show = |name: &str, job: Job<'_>| shown(name, &sandbox, &job.run_by(&FastClock::new(&sandbox)));
-    show("connection_refused", to(closed()));
+    show("connection_refused", to(closed_port()));
 
     let (clear, came) = front_without_tls(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     show("no_tls", to(clear));
@@ -46,9 +45,9 @@ fn connections() {
         let job = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", "https://nuget.example/token");
         job.set("HTTPS_PROXY", format!("http://{proxy}"))
     };
-    show("proxy_refused", behind(&closed().to_string()));
+    show("proxy_refused", behind(&closed_port().to_string()));
     let by = |tls| {
-        let proxy = tls_proxy(closed(), tls).0;
+        let proxy = tls_proxy(closed_port(), tls).0;
         behind("").set("HTTPS_PROXY", format!("https://localhost:{}", proxy.port()))
     };
     show("proxy_of_an_unknown_issuer", by(authority.server("localhost", |_| {})));
