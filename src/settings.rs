@@ -94,6 +94,12 @@ pub(crate) enum UsageError {
          `exec` works against a sandbox only, with its --token-service-url or --source"
     )]
     NoSandbox(String),
+    /// The host that is not the sandbox's.
+    #[error(
+        "ACTIONS_ID_TOKEN_REQUEST_URL is on loopback, so it is a sandbox's, but {0} is not on loopback: add the sandbox's \
+         --token-service-url or --source"
+    )]
+    SandboxElsewhere(String),
     #[error(
         "GITHUB_ACTIONS and GITLAB_CI are both `true`, and no job is of both: unset the one that does not belong here"
     )]

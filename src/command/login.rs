@@ -61,7 +61,13 @@ pub(crate) fn run(
 fn id_token_source(settings: &Settings, environment: &Environment<'_>) -> Result<IdTokenSource, Error> {
     let source = IdTokenSource::from_environment(settings, environment);
     if settings.ci != Ci::None {
-        return Ok(source?);
+        let source = source?;
+        let (service, is_exec) =
+            (settings.service.configured_endpoint(), matches!(settings.delivery, Delivery::Command(_)));
+        if is_exec && source.request_url().is_some_and(Endpoint::is_loopback) && !service.is_loopback() {
+            return Err(UsageError::SandboxElsewhere(service.host()).into());
+        }
+        return Ok(source);
     }
     let source = source.map_err(|error| match error {
         IdTokenSourceError::NotPermitted(variable) => Error::Usage(UsageError::NoJob(variable)),

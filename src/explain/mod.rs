@@ -124,6 +124,7 @@ fn usage(error: &UsageError, context: &Context) -> Option<Cause> {
         ),
         // Their messages name the fix.
         UsageError::Arguments(_)
+        | UsageError::SandboxElsewhere(_)
         | UsageError::BothCis
         | UsageError::IdTokenVariable
         | UsageError::EmptyCommand

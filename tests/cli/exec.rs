@@ -111,6 +111,19 @@ fn a_command_starts_a_tenth_of_a_second_after_the_mask() {
 }
 
 #[test]
+fn a_sandboxs_id_token_is_not_sent_to_another_token_service() {
+    let sandbox = Sandbox::with(|_| {});
+    for more in [&[][..], &["--token-service-url", "https://registry.example/token", "--audience", "x"]] {
+        let arguments = ["exec", "--user=contoso-bot"].iter().chain(more).chain(&["--", "echo", "ran"]).copied();
+        let job = Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap()).arguments(arguments);
+        let ran = run(&sandbox, job.set("PATHEXT", ".COM;.EXE;.BAT;.CMD"));
+        assert_eq!((ran.status.code(), ran.stdout.len()), (Some(2), 0), "{ran:?}");
+        assert!(text(&ran.stderr).contains("add the sandbox's --token-service-url"), "{ran:?}");
+    }
+    assert!(sandbox.requests().is_empty());
+}
+
+#[test]
 fn the_exit_code_is_the_commands() {
     let sandbox = Sandbox::with(|_| {});
     assert_eq!(run(&sandbox, job(&sandbox, "exit 7")).status.code(), Some(7));
@@ -368,7 +381,9 @@ fn a_script_with_a_missing_interpreter_is_not_run_by_a_shell() {
 #[test]
 fn a_command_line_in_quotes_is_not_shown_whole() {
     let sandbox = Sandbox::with(|_| {});
-    let arguments = ["exec", "--user=contoso-bot", "--", "/nowhere/push --key s3cr3t-argument"];
+    let url = sandbox.token_service_url();
+    let command = "/nowhere/push --key s3cr3t-argument";
+    let arguments = ["exec", "--user=contoso-bot", "--token-service-url", &url, "--", command];
     let ran = run(&sandbox, Job::new(&sandbox).arguments(arguments));
     assert_eq!(ran.status.code(), Some(127));
     assert!(text(&ran.stderr).contains("the command '/nowhere/push…' cannot be run"), "{ran:?}");
