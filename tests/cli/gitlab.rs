@@ -45,6 +45,7 @@ fn the_variable_can_have_another_name() {
     // Nor is the token shown where another argument should be.
     let step = job().arguments(["--id-token-variable", "MY_TOKEN", "--timeout-seconds", &token]).run();
     assert_eq!(step.code, 2);
+    assert!(step.log.contains("is '***…'"), "{}", step.log);
     // The token where its name should be: it is not shown, and `run` looks for it.
     let step = job().arguments(["--id-token-variable", &token]).run();
     assert_eq!(step.code, 2);
