@@ -61,15 +61,25 @@ fn unescape(text: &str) -> String {
 
 /// The log as GitHub shows it: masked values hidden, mask lines gone, annotations as such.
 pub fn render(log: &str) -> Vec<String> {
-    let mut masks: Vec<String> = Vec::new();
-    let mut shown = Vec::new();
-    for line in read_log(log.trim_end_matches('\n')) {
-        let text = match line {
+    let mut renderer = Renderer::default();
+    log.trim_end_matches('\n').split('\n').flat_map(|line| renderer.line(line)).collect()
+}
+
+/// Shows a log line by line as GitHub does.
+#[derive(Debug, Default)]
+pub struct Renderer {
+    masks: Vec<String>,
+}
+
+impl Renderer {
+    /// The lines that are shown for the next line of the log.
+    pub fn line(&mut self, line: &str) -> Vec<String> {
+        let text = match read_line(line.strip_suffix('\r').unwrap_or(line)) {
             Line::Mask(value) => {
-                masks.push(value);
-                continue;
+                self.masks.extend(Some(value).filter(|value| !value.is_empty()));
+                return Vec::new();
             }
-            Line::EndGroup => continue,
+            Line::EndGroup => return Vec::new(),
             Line::Text(text) | Line::Command(text) => text,
             Line::Group(title) => format!("▼ {title}"),
             Line::Debug(text) => format!("##[debug]{text}"),
@@ -78,10 +88,9 @@ pub fn render(log: &str) -> Vec<String> {
                 format!("{level}: {message}")
             }
         };
-        let masked = masks.iter().filter(|mask| !mask.is_empty()).fold(text, |text, mask| text.replace(mask, "***"));
-        shown.extend(masked.lines().map(str::to_owned));
+        let masked = self.masks.iter().fold(text, |text, mask| text.replace(mask, "***"));
+        masked.lines().map(str::to_owned).collect()
     }
-    shown
 }
 
 /// Names and values in a file of outputs. An error is what the runner fails the step with.
