@@ -6,9 +6,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use which::WhichConfig;
-use which::sys::{RealSys, Sys};
-
 use crate::error::Error;
 use crate::sanitize::sanitize_line;
 use crate::secret::Secret;
@@ -33,15 +30,9 @@ fn error(program: &OsStr, exit_code: u8, cause: impl ToString) -> Error {
 pub(crate) fn find(command: &[OsString]) -> Result<PathBuf, Error> {
     let (program, arguments) = command.split_first().expect("clap asks for one at least");
     let path = env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
-    // A folder whose name begins with `~` is an ordinary one here, as in a shell.
-    let is_home = |folder: &Path| folder.as_os_str().as_encoded_bytes().starts_with(b"~");
-    let folders = env::split_paths(&path).map(|it| if is_home(&it) { Path::new(".").join(it) } else { it });
-    let path = env::join_paths(folders).unwrap_or(path);
-    // Relative folders stay relative, so that the current folder's name is not needed.
-    let search =
-        WhichConfig::new().binary_name(program.to_owned()).custom_path_list(path.clone()).custom_cwd(".".into());
+    let is_bare = Path::new(program).parent() == Some(Path::new(""));
     let mut exists = false;
-    for candidate in search.all_results().into_iter().flatten() {
+    for candidate in executables(program, is_bare, &path) {
         if is_batch_file_with_line_break(&candidate, arguments) {
             let cause = "a batch file cannot take an argument with a line break";
             return Err(error(program, NOT_EXECUTABLE, cause));
@@ -51,7 +42,6 @@ pub(crate) fn find(command: &[OsString]) -> Result<PathBuf, Error> {
         }
         exists = true;
     }
-    let is_bare = Path::new(program).parent() == Some(Path::new(""));
     exists |= match is_bare {
         // An empty entry is the current folder on Unix, and nothing on Windows.
         true => env::split_paths(&path)
@@ -66,11 +56,33 @@ pub(crate) fn find(command: &[OsString]) -> Result<PathBuf, Error> {
     })
 }
 
-/// On Windows only a file without an extension was looked into. PATHEXT also names files that are not programs (`.JS`).
-fn can_be_started(candidate: &Path) -> bool {
-    cfg!(unix)
-        || has_extension(candidate, &["exe", "com", "cmd", "bat"])
-        || RealSys.is_valid_executable(candidate).is_ok()
+/// The executables that a name can mean, in their order. An empty folder of PATH is the current one.
+#[cfg(unix)]
+fn executables(program: &OsStr, is_bare: bool, path: &OsStr) -> impl Iterator<Item = PathBuf> {
+    use rustix::fs::{Access, access};
+    let folders = Vec::from_iter(env::split_paths(path).filter(|_| is_bare).map(|folder| Path::new(".").join(folder)));
+    let named = (!is_bare).then(|| PathBuf::from(program));
+    let paths = folders.into_iter().map(move |folder| folder.join(program)).chain(named);
+    paths.filter(|path| path.is_file() && access(path, Access::EXEC_OK).is_ok())
+}
+
+/// By PATHEXT. Relative folders stay relative, so that the current folder's name is not needed.
+#[cfg(windows)]
+fn executables(program: &OsStr, _: bool, path: &OsStr) -> impl Iterator<Item = PathBuf> {
+    let search = which::WhichConfig::new().binary_name(program.to_owned());
+    search.custom_path_list(path.to_owned()).custom_cwd(".".into()).all_results().into_iter().flatten()
+}
+
+#[cfg(unix)]
+fn can_be_started(_: &Path) -> bool {
+    true
+}
+
+/// Only a file without an extension was looked into. PATHEXT also names files that are not programs (`.JS`).
+#[cfg(windows)]
+fn can_be_started(executable: &Path) -> bool {
+    use which::sys::{RealSys, Sys};
+    has_extension(executable, &["exe", "com", "cmd", "bat"]) || RealSys.is_valid_executable(executable).is_ok()
 }
 
 /// Whether the standard library refuses to start `candidate`: no line break reaches a batch file.
