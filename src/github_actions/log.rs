@@ -48,12 +48,6 @@ impl<'a> Log<'a> {
     /// which must have no masks in it. `None` means that nothing could be masked; an annotation says so.
     pub fn of_this_step(stdout_is_log: bool) -> Option<Self> {
         let (stdout, stderr) = (io::stdout(), io::stderr());
-        // A terminal masks nothing, and would show the secret of each mask.
-        match stdout_is_log {
-            true if stdout.is_terminal() => return Some(Log::plain(stdout)),
-            false if stderr.is_terminal() => return Some(Log::plain(stderr)),
-            _ => {}
-        }
         let (into, beside) = (Stream::of(&stdout), Stream::of(&stderr));
         let (stdout, stderr) = (writer(unbuffered(&stdout)), writer(unbuffered(&stderr)));
         let (name, leads_to, stream, other) = match stdout_is_log {
@@ -232,7 +226,7 @@ fn unbuffered(stream: &impl std::os::windows::io::AsHandle) -> io::Result<File> 
 /// Where a stream of a step leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stream {
-    /// To the runner, as far as this can be known: a pipe.
+    /// To the runner, as far as this can be known: a pipe, or a terminal.
     Runner,
     /// To a file, whose lines the runner does not read.
     File,
