@@ -226,7 +226,7 @@ fn unbuffered(stream: &impl std::os::windows::io::AsHandle) -> io::Result<File> 
 /// Where a stream of a step leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stream {
-    /// To the runner, as far as this can be known: a pipe, or a terminal.
+    /// To the runner, as far as this can be known: a pipe, or a terminal (act gives one to each step).
     Runner,
     /// To a file, whose lines the runner does not read.
     File,
