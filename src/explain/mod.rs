@@ -98,14 +98,16 @@ fn usage(error: &UsageError, context: &Context) -> Option<Cause> {
     Some(match error {
         UsageError::NoUser(_) if context.ci == Ci::GitLab => cause(
             "No user is given.",
-            "Add `--user`, and the nuget.org profile name of the person who created the trust policy. If it comes from a \
-             variable, check that the variable is there for this job: protected ones are for protected branches and tags only.",
+            "Add `--user`, and the nuget.org profile name of the person who created the trust policy. If it comes \
+             from a variable, check that the variable is there for this job: protected ones are for protected \
+             branches and tags only.",
         ),
         UsageError::NoUser(_) => cause(
             "The input `user` is empty.",
-            "Set it in the workflow file, below `with:` or as the flag `--user`, to the nuget.org profile name of the person \
-             who created the trust policy. If it comes from a variable or a secret (`vars.…`, `secrets.…`), check that this exists for this \
-             repository and environment; runs of forks get no secrets, and those of Dependabot get Dependabot's.",
+            "Set it in the workflow file, below `with:` or as the flag `--user`, to the nuget.org profile name of \
+             the person who created the trust policy. If it comes from a variable or a secret (`vars.…`, \
+             `secrets.…`), check that this exists for this repository and environment; runs of forks get no secrets, \
+             and those of Dependabot get Dependabot's.",
         ),
         UsageError::EmailAddress(_) => cause(
             "The input `user` looks like an e-mail address.",
@@ -114,13 +116,13 @@ fn usage(error: &UsageError, context: &Context) -> Option<Cause> {
         ),
         UsageError::NotGitHubActions | UsageError::NoSandbox(_) | UsageError::NoJob(_) => cause(
             "The program runs outside of GitHub Actions and GitLab CI.",
-            "Run it in a step of a workflow; in GitLab CI use `nuget-login exec`. To try it by hand, use what `cargo run -p \
-             sandbox -- serve` exports.",
+            "Run it in a step of a workflow; in GitLab CI use `nuget-login exec`. To try it by hand, use what `cargo \
+             run -p sandbox -- serve` exports.",
         ),
         UsageError::NoOutputsOnGitLab => cause(
             "In GitLab CI a plain login can't hand an API key on.",
-            "Let the login run the command that needs the key: `nuget-login exec --user NAME -- sh -c 'dotnet nuget push … \
-             --api-key \"$NUGET_API_KEY\"'`.",
+            "Let the login run the command that needs the key: `nuget-login exec --user NAME -- sh -c 'dotnet nuget \
+             push … --api-key \"$NUGET_API_KEY\"'`.",
         ),
         // Their messages name the fix.
         UsageError::Arguments(_)
@@ -146,12 +148,13 @@ fn id_token_source(error: &IdTokenSourceError, context: &Context) -> Option<Caus
         IdTokenSourceError::NotPermitted(_) => match (&context.start.fork, context.start.actor.as_deref()) {
             (Some(fork), _) => cause(
                 format!(
-                    "This run is of a pull request from a fork ({}), and GitHub gives such runs no ID tokens, as a rule.",
+                    "This run is of a pull request from a fork ({}), and GitHub gives such runs no ID tokens, as a \
+                     rule.",
                     Code(fork)
                 ),
                 format!(
-                    "Publish in a run that this repository starts: by a push, a release, or by hand. Add to the job that \
-                     publishes: {}.",
+                    "Publish in a run that this repository starts: by a push, a release, or by hand. Add to the job \
+                     that publishes: {}.",
                     Code(format!("if: github.event_name != '{}'", context.start.event))
                 ),
             ),
@@ -162,27 +165,29 @@ fn id_token_source(error: &IdTokenSourceError, context: &Context) -> Option<Caus
             ),
             (None, _) => cause(
                 "This job may not ask GitHub for an ID token: it lacks `id-token: write`.",
-                "Add this to the job in the workflow file, beside `runs-on:` (naming one permission takes away the others, and \
-                 checkout needs `contents: read`):\n\
+                "Add this to the job in the workflow file, beside `runs-on:` (naming one permission takes away the \
+                 others, and checkout needs `contents: read`):\n\
                  \n    permissions:\n      id-token: write\n      contents: read\n\n\
                  If this is a reusable workflow, the calling job needs it too, and so on up to the first one.",
             ),
         },
         IdTokenSourceError::NoIdToken(_) => cause(
             "This job got no ID token from GitLab.",
-            "Add this to the job in .gitlab-ci.yml, beside `script:` (for another registry than nuget.org with its audience):\n\
+            "Add this to the job in .gitlab-ci.yml, beside `script:` (for another registry than nuget.org with its \
+             audience):\n\
              \n    id_tokens:\n      NUGET_ID_TOKEN:\n        aud: https://www.nuget.org\n\n\
              If the job has one by another name, give that name: `--id-token-variable`.",
         ),
         IdTokenSourceError::NotAJsonWebToken(_) => cause(
             format!("The variable {} is not one that GitLab made of `id_tokens:`.", Code(&context.id_token_variable)),
-            "Give the ID token below `id_tokens:` a name that no other variable has; or give its name: `--id-token-variable`. (A \
-             CI_JOB_TOKEN is no ID token.)",
+            "Give the ID token below `id_tokens:` a name that no other variable has; or give its name: \
+             `--id-token-variable`. (A CI_JOB_TOKEN is no ID token.)",
         ),
         IdTokenSourceError::Audience { .. } => cause(
             "The job's ID token is made out to somebody else.",
-            "For nuget.org, set `aud:` below `id_tokens:` in .gitlab-ci.yml to `https://www.nuget.org`, a single value, and leave \
-             `--audience` out. For another registry, set both `aud:` and `--audience` to what that expects.",
+            "For nuget.org, set `aud:` below `id_tokens:` in .gitlab-ci.yml to `https://www.nuget.org`, a single \
+             value, and leave `--audience` out. For another registry, set both `aud:` and `--audience` to what that \
+             expects.",
         ),
         IdTokenSourceError::RequestUrl(..)
         | IdTokenSourceError::InvalidSecret(..)
@@ -210,8 +215,9 @@ fn login(error: &LoginError, context: &Context) -> Vec<Cause> {
     if error.stop == StopReason::TokenConsumed {
         return vec![cause(
             "The failure may be temporary; but GitLab gave this job one ID token, which may be used up now.",
-            "Run the job again, with *Retry* on its page: then it has a new one. nuget.org gives one API key for a user every 30 \
-             seconds; for outages see https://status.nuget.org. A key that nobody holds expires by itself.",
+            "Run the job again, with *Retry* on its page: then it has a new one. nuget.org gives one API key for a \
+             user every 30 seconds; for outages see https://status.nuget.org. A key that nobody holds expires by \
+             itself.",
         )];
     }
     // What is not known of a service's message is not explained by its status.
@@ -236,13 +242,13 @@ fn id_token(error: &HttpError) -> Option<Cause> {
     match error {
         _ if error.rejection().is_some_and(|head| head.status == 401) => Some(cause(
             "GitHub does not accept this job's right to ask for ID tokens.",
-            "That right lasts as long as the job. Leave ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN as \
-             the runner sets them in each job.",
+            "That right lasts as long as the job. Leave ACTIONS_ID_TOKEN_REQUEST_URL and \
+             ACTIONS_ID_TOKEN_REQUEST_TOKEN as the runner sets them in each job.",
         )),
         HttpError::Unusable { reason: Unusable::RepeatedIdToken, .. } => Some(cause(
             "Something between this job and GitHub keeps ID tokens, and gives an old one again.",
-            "Look at what stands between them: HTTPS_PROXY, a cache, an `env:` or a self-hosted runner that overwrites \
-             ACTIONS_ID_TOKEN_REQUEST_URL.",
+            "Look at what stands between them: HTTPS_PROXY, a cache, an `env:` or a self-hosted runner that \
+             overwrites ACTIONS_ID_TOKEN_REQUEST_URL.",
         )),
         _ => None,
     }
@@ -254,18 +260,18 @@ fn exchange(error: &HttpError, context: &Context) -> Option<Cause> {
     match head.status.as_u16() {
         404 => Some(cause(
             format!("{} answered that there is nothing there.", Code(&context.service)),
-            "If you set the input `token-service-url`, check it, or remove it for nuget.org. If you did not, nuget.org's token \
-             service may be switched off: try again later.",
+            "If you set the input `token-service-url`, check it, or remove it for nuget.org. If you did not, \
+             nuget.org's token service may be switched off: try again later.",
         )),
         429 => Some(cause(
             format!("Too many logins as {} in a short time.", Code(&context.user)),
-            "nuget.org allows one API key for a user every 30 seconds. Log in in one job, not in each of a matrix; or let it \
-             wait longer: `timeout-seconds: 300`.",
+            "nuget.org allows one API key for a user every 30 seconds. Log in in one job, not in each of a matrix; \
+             or let it wait longer: `timeout-seconds: 300`.",
         )),
         _ if head.status.is_redirection() => Some(cause(
             "The token service is somewhere else, or something on the way redirects.",
-            "A credential goes to the host that was named, and nowhere else. Set `token-service-url` to the final address; or \
-             find out what redirects.",
+            "A credential goes to the host that was named, and nowhere else. Set `token-service-url` to the final \
+             address; or find out what redirects.",
         )),
         _ => None,
     }
@@ -293,8 +299,9 @@ fn service_index(error: &ServiceIndexError) -> Option<Cause> {
         ServiceIndexError::Http(error) => http_error(error),
         ServiceIndexError::Missing { .. } => Some(cause(
             "The registry's service index names no token service.",
-            "Ask those who run the registry whether it has trusted publishing, and for the URL of its token service: that goes \
-             into `token-service-url`. For nuget.org leave `source` out: its index does not name its token service yet.",
+            "Ask those who run the registry whether it has trusted publishing, and for the URL of its token service: \
+             that goes into `token-service-url`. For nuget.org leave `source` out: its index does not name its token \
+             service yet.",
         )),
         ServiceIndexError::Unusable { .. } | ServiceIndexError::Loopback { .. } => Some(cause(
             "The service index names a token service that no credential may be sent to.",
@@ -326,14 +333,15 @@ fn http_error(error: &HttpError) -> Option<Cause> {
         ),
         HttpError::Proxy { proxy, .. } => cause(
             format!("The proxy in {} gives no connection.", Code(proxy.variable)),
-            "Check the proxy's address, and that it runs. Or name the host in NO_PROXY, where it can be reached without a proxy.",
+            "Check the proxy's address, and that it runs. Or name the host in NO_PROXY, where it can be reached \
+             without a proxy.",
         ),
         HttpError::Rejected(Rejection { head, .. }) if head.status.is_redirection() => return None,
         HttpError::Rejected(Rejection { body: Body::Page, .. })
         | HttpError::Unusable { reason: Unusable::Page { .. }, .. } => cause(
             "A web page came back: probably a proxy or a firewall answered, or the service has an outage.",
-            "On a self-hosted runner, allow the host in the firewall, or set HTTPS_PROXY. On a hosted runner, run the job \
-             again later.",
+            "On a self-hosted runner, allow the host in the firewall, or set HTTPS_PROXY. On a hosted runner, run \
+             the job again later.",
         ),
         _ if error.rejection().is_some_and(|head| head.status.is_server_error()) => cause(
             "The service has a problem, usually a temporary one.",
@@ -342,8 +350,8 @@ fn http_error(error: &HttpError) -> Option<Cause> {
         HttpError::Rejected(_) => return None,
         HttpError::Unusable { .. } => cause(
             "What answered is not the service that was asked.",
-            "Is the input `token-service-url` right? Does something answer in the service's place: a proxy, or what an \
-             overwritten ACTIONS_ID_TOKEN_REQUEST_URL names?",
+            "Is the input `token-service-url` right? Does something answer in the service's place: a proxy, or what \
+             an overwritten ACTIONS_ID_TOKEN_REQUEST_URL names?",
         ),
         HttpError::TooLong { host, .. } => cause(
             format!("{} sent more than the service ever does.", Code(host)),
@@ -351,8 +359,8 @@ fn http_error(error: &HttpError) -> Option<Cause> {
         ),
         HttpError::NoResponse { host, .. } => cause(
             format!("{} did not respond completely.", Code(host)),
-            "Run the job again later. If it stays, check what is between this runner and the host: a firewall, a proxy or a \
-             gateway.",
+            "Run the job again later. If it stays, check what is between this runner and the host: a firewall, a \
+             proxy or a gateway.",
         ),
         HttpError::Tls { temporary: true, .. } => cause(
             "The other side's TLS has a problem, usually a temporary one.",
@@ -360,13 +368,13 @@ fn http_error(error: &HttpError) -> Option<Cause> {
         ),
         HttpError::Tls { temporary: false, .. } => cause(
             "The other side refuses TLS, or speaks none that this program knows.",
-            "Is the URL right: does that port speak https, for that name? If it does, look for a firewall or a proxy that \
-             breaks TLS open.",
+            "Is the URL right: does that port speak https, for that name? If it does, look for a firewall or a proxy \
+             that breaks TLS open.",
         ),
         HttpError::NotConnected { host, .. } => cause(
             format!("This runner can't reach {}.", Code(host)),
-            "On a self-hosted runner, allow it in the firewall, or set HTTPS_PROXY. On GitHub's runners, run the job again \
-             later.",
+            "On a self-hosted runner, allow it in the firewall, or set HTTPS_PROXY. On GitHub's runners, run the job \
+             again later.",
         ),
     })
 }
@@ -375,18 +383,19 @@ fn certificate(problem: CertificateProblem) -> Cause {
     match problem {
         CertificateProblem::Issuer => cause(
             "The other side's certificate is of an authority that is not trusted here.",
-            "If that issuer is right (the certificate authority of a company, say), name a file with its certificate in the \
-             environment variable NODE_EXTRA_CA_CERTS, which adds to the built-in and the system's ones; SSL_CERT_FILE and \
-             SSL_CERT_DIR replace them.",
+            "If that issuer is right (the certificate authority of a company, say), name a file with its certificate \
+             in the environment variable NODE_EXTRA_CA_CERTS, which adds to the built-in and the system's ones; \
+             SSL_CERT_FILE and SSL_CERT_DIR replace them.",
         ),
         CertificateProblem::Invalid => cause(
             "The server's certificate is not valid for this host, or not at this time.",
-            "Check the URL, and the clock of this machine. If the certificate has expired, the server's operator must renew it.",
+            "Check the URL, and the clock of this machine. If the certificate has expired, the server's operator \
+             must renew it.",
         ),
         CertificateProblem::Unfit => cause(
             "The server's certificate, or a certificate in its chain, violates a rule for certificates.",
-            "Ask the server's operator to have the certificate reissued without the problem that the message names. Trusting \
-             the issuer does not help.",
+            "Ask the server's operator to have the certificate reissued without the problem that the message names. \
+             Trusting the issuer does not help.",
         ),
     }
 }
@@ -404,8 +413,8 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
         true => gitlab_token_malformed("The ID token is not as GitLab makes them.", context),
         false => cause(
             on_github,
-            "Something other than GitHub answers at ACTIONS_ID_TOKEN_REQUEST_URL. GitHub sets that variable: look for an \
-             `env:` or a self-hosted runner that overwrites it.",
+            "Something other than GitHub answers at ACTIONS_ID_TOKEN_REQUEST_URL. GitHub sets that variable: look \
+             for an `env:` or a self-hosted runner that overwrites it.",
         ),
     };
     match message {
@@ -427,33 +436,34 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
                     "The job is defined in a reusable workflow of another repository, {}, which no policy can match.",
                     Code(job_workflow_ref)
                 ),
-                "Move the steps that log in and push into a job of a workflow file of this repository, one without `uses:` \
-                 beside `runs-on:`. The reusable workflow can still build: it uploads the packages as an artifact, and the new \
-                 job downloads them.",
+                "Move the steps that log in and push into a job of a workflow file of this repository, one without \
+                 `uses:` beside `runs-on:`. The reusable workflow can still build: it uploads the packages as an \
+                 artifact, and the new job downloads them.",
             )
         },
         Message::PolicyExpired { policy } => cause(
             format!("The policy {} was not used within 7 days, and has expired.", Code(policy)),
             format!(
-                "Sign in to nuget.org as {user}, open the page Trusted Publishing \
-                 ({TRUSTED_PUBLISHING}), renew the policy, and run this job again within 7 days. \
-                 After its first use a policy no longer expires."
+                "Sign in to nuget.org as {user}, open the page Trusted Publishing ({TRUSTED_PUBLISHING}), renew the \
+                 policy, and run this job again within 7 days. After its first use a policy no longer expires."
             ),
         ),
         Message::EventNotAllowed { event } => cause(
             format!("nuget.org gives no API key to a run that the event {} started.", Code(event)),
-            "Change `on:` in the workflow file: for example to `push` with `tags: [\"v*\"]`; `release`, `workflow_dispatch` and \
-             `schedule` work too. (Anybody's pull request starts `pull_request_target`, with this repository's rights.)",
+            "Change `on:` in the workflow file: for example to `push` with `tags: [\"v*\"]`; `release`, \
+             `workflow_dispatch` and `schedule` work too. (Anybody's pull request starts `pull_request_target`, with \
+             this repository's rights.)",
         ),
         Message::RefMismatch { policy: name, expected, actual } => ref_mismatch(name, expected, actual),
         Message::RefNotABranch { git_ref, policy: name } => cause_in_policy(
             format!(
-                "The policy {} is for the ref {}, and this job runs for a tag of that name; a policy's ref must be a branch.",
+                "The policy {} is for the ref {}, and this job runs for a tag of that name; a policy's ref must be a \
+                 branch.",
                 Code(name),
                 Code(git_ref)
             ),
-            "On nuget.org, make *Ref* of the policy empty, and leave it to the job's `rules:` which tags publish. Or run the job \
-             for the policy's branch.",
+            "On nuget.org, make *Ref* of the policy empty, and leave it to the job's `rules:` which tags publish. Or \
+             run the job for the policy's branch.",
         ),
         Message::ClaimMissing { claim } => {
             let text = format!("The ID token does not say its {}, which nuget.org needs.", Code(claim));
@@ -463,8 +473,8 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
                     text,
                     format!(
                         "GitHub's own ID tokens do; this one is of {issuer}. If that is \
-                         https://token.actions.githubusercontent.com, run the job again, and report it if it stays. Any other \
-                         issuer can't publish to nuget.org from here."
+                         https://token.actions.githubusercontent.com, run the job again, and report it if it stays. \
+                         Any other issuer can't publish to nuget.org from here."
                     ),
                 ),
             }
@@ -507,45 +517,45 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
             cause_in_policy(
                 format!("The policy matches, but {user} may no longer act for its package owner, {owner}."),
                 format!(
-                    "An administrator of {owner} adds {user} to it again, on nuget.org under Manage Organizations. Or a member \
-                     of {owner} creates a new policy with the fields of the table, and the input `user` becomes that person's \
-                     profile name."
+                    "An administrator of {owner} adds {user} to it again, on nuget.org under Manage Organizations. \
+                     Or a member of {owner} creates a new policy with the fields of the table, and the input `user` \
+                     becomes that person's profile name."
                 ),
             )
         }
         // The ID token
         Message::IssuerNotSupported => cause(
             format!("nuget.org accepts no ID tokens of {issuer}."),
-            "It knows github.com and gitlab.com; GitHub Enterprise Server and self-hosted GitLab can't use trusted publishing. \
-             Publish from there with an API key in a secret, or from github.com or gitlab.com.",
+            "It knows github.com and gitlab.com; GitHub Enterprise Server and self-hosted GitLab can't use trusted \
+             publishing. Publish from there with an API key in a secret, or from github.com or gitlab.com.",
         ),
         Message::TokenNotValidated if context.issuer_is_an_enterprises() => cause(
             format!("nuget.org does not accept the issuer of this enterprise, {issuer}."),
             "An owner of the enterprise can switch its own issuer off, with GitHub's REST API: `PUT \
-                 /enterprises/ENTERPRISE/actions/oidc/customization/issuer` with `include_enterprise_slug` set to `false`. \
-                 That changes the issuer for every repository of the enterprise, so check what else trusts the present one. \
-                 Or publish with an API key in a secret.",
+             /enterprises/ENTERPRISE/actions/oidc/customization/issuer` with `include_enterprise_slug` set to \
+             `false`. That changes the issuer for every repository of the enterprise, so check what else trusts the \
+             present one. Or publish with an API key in a secret.",
         ),
         Message::TokenNotValidated => {
             cause(format!("The token service could not make anything of the ID token of {issuer}."), REPORT)
         }
         Message::AudienceIncorrect if on_gitlab => cause(
             format!("The ID token is made out to the audience {audience}, and the token service expects another."),
-            "For nuget.org, set `aud:` below `id_tokens:` to `https://www.nuget.org`, and leave `--audience` out. For another \
-             registry, ask those who run it.",
+            "For nuget.org, set `aud:` below `id_tokens:` to `https://www.nuget.org`, and leave `--audience` out. \
+             For another registry, ask those who run it.",
         ),
         Message::AudienceIncorrect => cause(
             format!("The ID token was asked for with the audience {audience}, and the token service expects another."),
-            "For nuget.org, remove the input `audience`, or set it to `https://www.nuget.org`. For another registry, ask those \
-             who run it.",
+            "For nuget.org, remove the input `audience`, or set it to `https://www.nuget.org`. For another registry, \
+             ask those who run it.",
         ),
         Message::SignatureInvalid => {
             cause("The token service can't verify the ID token's signature, nor could it on a second try.", REPORT)
         }
         Message::TokenExpired if on_gitlab => cause(
             "The job's ID token has expired: it is as old as the job, and lives as long as the job's `timeout:`.",
-            "Log in earlier, or in a job of its own that only pushes (the packages come as artifacts); or give the job a longer \
-             `timeout:`.",
+            "Log in earlier, or in a job of its own that only pushes (the packages come as artifacts); or give the \
+             job a longer `timeout:`.",
         ),
         Message::TokenExpired => {
             cause("The token service treats fresh ID tokens as expired: its clock must be wrong.", REPORT)
@@ -564,8 +574,9 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
         Message::JtiMissing => malformed("The ID token has no unique ID (`jti`).".to_owned()),
         Message::TokenUsed if on_gitlab => cause(
             "The job's ID token has bought an API key before, and each buys one (that of `--check-only` counts).",
-            "Log in once in a job: put all that needs the key into one command, `nuget-login exec … -- sh -c 'first && second'`. \
-             Or give the job a second ID token, by another name below `id_tokens:`, and name it in `--id-token-variable`.",
+            "Log in once in a job: put all that needs the key into one command, `nuget-login exec … -- sh -c 'first \
+             && second'`. Or give the job a second ID token, by another name below `id_tokens:`, and name it in \
+             `--id-token-variable`.",
         ),
         Message::TokenUsed => cause(
             "The token service says that it knows each ID token already, though every attempt brings a fresh one.",
@@ -595,8 +606,8 @@ fn service_message(message: &ServiceMessage, context: &Context) -> Cause {
 
 fn gitlab_token_malformed(fact: impl Into<String>, context: &Context) -> Cause {
     let fix = format!(
-        "Something other than an ID token of GitLab's is in the variable {}. Give it to the job by `id_tokens:`, with \
-         `aud:`, and don't set a variable of that name elsewhere.",
+        "Something other than an ID token of GitLab's is in the variable {}. Give it to the job by `id_tokens:`, \
+         with `aud:`, and don't set a variable of that name elsewhere.",
         Code(&context.id_token_variable)
     );
     cause(fact, fix)
@@ -606,26 +617,27 @@ fn no_matching_policy(context: &Context) -> Cause {
     let user = Code(&context.user);
     let fix = if context.ci == Ci::GitLab {
         format!(
-            "First, is the user {user} right? It must be the nuget.org profile name of the person who created the policy \
-             (what follows https://www.nuget.org/profiles/ in the profile's URL): not the organization that owns the \
-             packages, not an e-mail address or a display name. Second, is the policy one for GitLab, and are its \
-             *Namespace path* and *Project path* those shown below? Third, if the project was deleted and created \
-             again, or moved to another group, create a new policy."
+            "First, is the user {user} right? It must be the nuget.org profile name of the person who created the \
+             policy (what follows https://www.nuget.org/profiles/ in the profile's URL): not the organization that \
+             owns the packages, not an e-mail address or a display name. Second, is the policy one for GitLab, and \
+             are its *Namespace path* and *Project path* those shown below? Third, if the project was deleted and \
+             created again, or moved to another group, create a new policy."
         )
     } else if context.user_is_repository_owner() {
         format!(
-            "First, the input `user` is {user}, which is also the owner of the repository. If that is an organization: \
-             `user` must be the nuget.org profile name of the person who created the policy; organizations can't \
-             create any. Second, compare *Repository owner* and *Repository* of the policy on nuget.org with the table. \
-             Third, if the repository was deleted and created again, or transferred, create a new policy."
+            "First, the input `user` is {user}, which is also the owner of the repository. If that is an \
+             organization: `user` must be the nuget.org profile name of the person who created the policy; \
+             organizations can't create any. Second, compare *Repository owner* and *Repository* of the policy on \
+             nuget.org with the table. Third, if the repository was deleted and created again, or transferred, \
+             create a new policy."
         )
     } else {
         format!(
-            "First, is the input {} right? It must be the nuget.org profile name of the person who created the policy \
-             (what follows https://www.nuget.org/profiles/ in the profile's URL): not the organization that owns the \
-             packages, not an e-mail address or a display name. Second, compare *Repository owner* and *Repository* of \
-             the policy on nuget.org with the table. Third, if the repository was deleted and created again, or \
-             transferred, create a new policy.",
+            "First, is the input {} right? It must be the nuget.org profile name of the person who created the \
+             policy (what follows https://www.nuget.org/profiles/ in the profile's URL): not the organization that \
+             owns the packages, not an e-mail address or a display name. Second, compare *Repository owner* and \
+             *Repository* of the policy on nuget.org with the table. Third, if the repository was deleted and \
+             created again, or transferred, create a new policy.",
             Code(format!("user: {}", context.user))
         )
     };
@@ -656,15 +668,16 @@ fn environment_mismatch([name, expected, actual]: [&str; 3], context: &Context) 
             format!("The policy {name} asks for the environment {expected}; this job names {}.", Code(actual)),
             format!(
                 "Change the job's `environment:` in {file} to {expected}, and leave the policy as it is. Or set \
-                 *Environment* of the policy to {} on nuget.org, and leave the job as it is. Upper and lower case count.",
+                 *Environment* of the policy to {} on nuget.org, and leave the job as it is. Upper and lower case \
+                 count.",
                 Code(actual)
             ),
         ),
         (false, false) => cause_in_policy(
             format!("The policy {name} asks for the environment {expected}; this job names {}.", Code(actual)),
             format!(
-                "Change the job's line in {file} to {line}, and leave the policy as it is. Or set *Environment* of the \
-                 policy to {} on nuget.org, and leave the job as it is.",
+                "Change the job's line in {file} to {line}, and leave the policy as it is. Or set *Environment* of \
+                 the policy to {} on nuget.org, and leave the job as it is.",
                 Code(actual)
             ),
         ),
@@ -677,19 +690,20 @@ fn workflow_mismatch(name: &str, expected: &str, actual: &str, caller: Option<&s
     match caller {
         Some(caller) => cause_in_policy(
             format!(
-                "The policy {name} names the workflow file {expected}; this job is defined in the reusable workflow {actual}."
+                "The policy {name} names the workflow file {expected}; this job is defined in the reusable workflow \
+                 {actual}."
             ),
             format!(
-                "On nuget.org, set *Workflow file* of the policy to {actual}: the file that defines the job counts, not {}, \
-                 which calls it.",
+                "On nuget.org, set *Workflow file* of the policy to {actual}: the file that defines the job counts, \
+                 not {}, which calls it.",
                 Code(caller)
             ),
         ),
         None => cause_in_policy(
             format!("The policy {name} names the workflow file {expected}; this job is defined in {actual}."),
             format!(
-                "On nuget.org, set *Workflow file* of the policy to {actual}; or, if {expected} publishes too, create a second \
-                 policy for {actual}. Or move the job into {moved}, and leave the policy as it is."
+                "On nuget.org, set *Workflow file* of the policy to {actual}; or, if {expected} publishes too, \
+                 create a second policy for {actual}. Or move the job into {moved}, and leave the policy as it is."
             ),
         ),
     }
@@ -704,16 +718,17 @@ fn ref_mismatch(name: &str, expected: &str, actual: &str) -> Cause {
                 "The policy {name} is for the ref {expected}; but jobs say {actual}, without what stands before it."
             ),
             format!(
-                "On nuget.org, set *Ref* of the policy to {}, if that is the branch that publishes; or make it empty, for any \
-                 branch and tag. Upper and lower case count.",
+                "On nuget.org, set *Ref* of the policy to {}, if that is the branch that publishes; or make it \
+                 empty, for any branch and tag. Upper and lower case count.",
                 Code(branch)
             ),
         ),
         None => cause_in_policy(
             format!("The policy {name} is for the ref {expected}; this job runs for {actual}."),
             format!(
-                "Run the job for {expected}; or set *Ref* of the policy to {actual} on nuget.org, if that is a branch. To publish \
-                 from tags, make it empty: a policy's ref is a branch. Upper and lower case count."
+                "Run the job for {expected}; or set *Ref* of the policy to {actual} on nuget.org, if that is a \
+                 branch. To publish from tags, make it empty: a policy's ref is a branch. Upper and lower case \
+                 count."
             ),
         ),
     }
