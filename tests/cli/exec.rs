@@ -20,7 +20,7 @@ const SHELL: [&str; 2] = if cfg!(windows) { ["cmd", "/c"] } else { ["sh", "-c"] 
 fn job<'a>(sandbox: &'a Sandbox, words: &str) -> Job<'a> {
     let flags =
         ["exec", "--user", "contoso-bot", "--token-service-url", &sandbox.token_service_url()].map(str::to_owned);
-    let job = Job::new(sandbox).set("PATH", std::env::var_os("PATH").unwrap()).arguments(flags);
+    let job = Job::new(sandbox).with_path().arguments(flags);
     let job = job.set("PATHEXT", ".COM;.EXE;.BAT;.CMD");
     // Only flags count: what an earlier step may have set is nothing here.
     let job = job.set("INPUT_USER", "somebody").set("INPUT_TOKEN_SERVICE_URL", "https://evil.example/token");
@@ -115,7 +115,7 @@ fn a_sandboxs_id_token_is_not_sent_to_another_token_service() {
     let sandbox = Sandbox::with(|_| {});
     for more in [&[][..], &["--token-service-url", "https://registry.example/token", "--audience", "x"]] {
         let arguments = ["exec", "--user=contoso-bot"].iter().chain(more).chain(&["--", "echo", "ran"]).copied();
-        let job = Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap()).arguments(arguments);
+        let job = Job::new(&sandbox).with_path().arguments(arguments);
         let ran = run(&sandbox, job.set("PATHEXT", ".COM;.EXE;.BAT;.CMD"));
         assert_eq!((ran.status.code(), ran.stdout.len()), (Some(2), 0), "{ran:?}");
         assert!(text(&ran.stderr).contains("add the sandbox's --token-service-url"), "{ran:?}");
@@ -168,7 +168,7 @@ fn a_registry_can_be_named_by_its_service_index() {
     let sandbox = Sandbox::with(|_| {});
     let index = sandbox.service_index_url();
     let arguments = ["exec", "--user=contoso-bot", "--source", &index, "--", "printenv", "NUGET_API_KEY"];
-    let job = Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap()).arguments(arguments);
+    let job = Job::new(&sandbox).with_path().arguments(arguments);
     let ran = run(&sandbox, job.set("RUNNER_DEBUG", "1"));
     assert_eq!(text(&ran.stdout).trim(), sandbox.api_keys()[0]);
     assert!(text(&ran.stderr).contains("::debug::POST "), "{ran:?}");
@@ -348,33 +348,29 @@ fn a_key_that_cannot_be_masked_is_not_delivered() {
     assert!(sandbox.requests().is_empty());
 }
 
+/// Runs a script with the argument `ran` as the command.
+#[cfg(unix)]
+fn run_script(text: &str) -> Output {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::with(|_| {});
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("script");
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    run(&sandbox, program(&sandbox, std::env::var_os("PATH").unwrap(), &[script.to_str().unwrap(), "ran"]))
+}
+
 #[test]
 #[cfg(unix)]
 fn a_script_without_an_interpreter_line_is_run_by_a_shell() {
-    use std::os::unix::fs::PermissionsExt;
-    let sandbox = Sandbox::with(|_| {});
-    let url = sandbox.token_service_url();
-    let job = Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap());
-    let script = job.directory().join("script");
-    fs::write(&script, "echo \"$1 ${#NUGET_API_KEY}\"\nexit 3\n").unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    let arguments = ["exec", "--user=contoso-bot", "--token-service-url", &url, "--", script.to_str().unwrap(), "ran"];
-    let ran = run(&sandbox, job.arguments(arguments));
+    let ran = run_script("echo \"$1 ${#NUGET_API_KEY}\"\nexit 3\n");
     assert_eq!((ran.status.code(), text(&ran.stdout).as_str()), (Some(3), "ran 84\n"), "{ran:?}");
 }
 
 #[test]
 #[cfg(unix)]
 fn a_script_with_a_missing_interpreter_is_not_run_by_a_shell() {
-    use std::os::unix::fs::PermissionsExt;
-    let sandbox = Sandbox::with(|_| {});
-    let url = sandbox.token_service_url();
-    let job = Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap());
-    let script = job.directory().join("script");
-    fs::write(&script, "#!/nowhere/interpreter\necho ran\n").unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    let arguments = ["exec", "--user=contoso-bot", "--token-service-url", &url, "--", script.to_str().unwrap()];
-    let ran = run(&sandbox, job.arguments(arguments));
+    let ran = run_script("#!/nowhere/interpreter\necho ran\n");
     assert_eq!((ran.status.code(), ran.stdout.len()), (Some(127), 0), "{ran:?}");
 }
 
@@ -413,7 +409,7 @@ fn flags_alone_count_and_a_command_is_needed() {
 #[cfg(target_os = "linux")]
 fn in_shell<'a>(sandbox: &'a Sandbox, words: &str) -> Job<'a> {
     let words = format!("run() {{ \"$0\" exec --user contoso-bot --token-service-url \"$URL\" \"$@\"; }}; {words}");
-    let job = Job::new(sandbox).set("PATH", std::env::var_os("PATH").unwrap()).set("URL", sandbox.token_service_url());
+    let job = Job::new(sandbox).with_path().set("URL", sandbox.token_service_url());
     let folder = job.directory();
     job.within(&folder).through("sh").arguments(["-c", &words])
 }

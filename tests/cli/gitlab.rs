@@ -22,7 +22,7 @@ fn a_policy_that_matches_is_said_and_nothing_is_handed_on() {
 fn exec_gives_the_key_to_a_command() {
     let sandbox = Sandbox::with(|_| {});
     let url = sandbox.token_service_url();
-    let job = Job::gitlab(&sandbox).set("PATH", std::env::var_os("PATH").unwrap()).without_arguments();
+    let job = Job::gitlab(&sandbox).with_path().without_arguments();
     let words = ["exec", "--user=contoso-bot", "--token-service-url", &url, "--", "sh", "-c", "printenv NUGET_API_KEY"];
     let ran = job.arguments(words).execute();
     assert!(ran.status.success(), "{ran:?}");

@@ -91,6 +91,11 @@ impl<'a> Job<'a> {
         self
     }
 
+    /// Sets PATH to that of the test, for what the step starts.
+    pub(crate) fn with_path(self) -> Self {
+        self.set("PATH", std::env::var_os("PATH").unwrap())
+    }
+
     /// Takes a variable away.
     pub(crate) fn unset(mut self, name: &'static str) -> Self {
         self.environment.remove(name);

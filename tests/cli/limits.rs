@@ -19,7 +19,7 @@ fn a_stream_that_is_not_open_for_writing_counts_as_discarded() {
         ("output", "exec \"$0\" 1</tmp"),
         ("error", "true | { \"$0\" > log 2<&0 || { cat log; exit 1; }; }"),
     ] {
-        let job = Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap()).through("sh");
+        let job = Job::new(&sandbox).with_path().through("sh");
         let folder = job.directory();
         let step = job.within(&folder).arguments(["-c", script]).run();
         let expected = format!("standard {name} is closed or discarded");
@@ -29,7 +29,7 @@ fn a_stream_that_is_not_open_for_writing_counts_as_discarded() {
     for redirection in ["2<&0", "2</etc/passwd", "2</tmp"] {
         let script =
             format!("true | \"$0\" exec --user contoso-bot --token-service-url {url} -- echo ran {redirection}");
-        let job = Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap()).through("sh");
+        let job = Job::new(&sandbox).with_path().through("sh");
         let ran = job.arguments(["-c", &script]).execute();
         assert_eq!(ran.status.code(), Some(1), "{ran:?}");
         let printed = String::from_utf8(ran.stdout).unwrap();
@@ -49,7 +49,7 @@ fn every_line_of_the_log_is_one_write() {
     for script in ["exec \"$0\"", &exec] {
         let (log, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
         log.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let job = Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap()).set("RUNNER_DEBUG", "1");
+        let job = Job::new(&sandbox).with_path().set("RUNNER_DEBUG", "1");
         let job = job.through("sh").stdout(std::os::fd::OwnedFd::from(theirs));
         let mut job = job.arguments(["-c", script]);
         let mut child = job.spawn();
@@ -108,7 +108,7 @@ fn an_abort_leaves_no_core_file() {
 fn an_answer_that_cannot_be_printed_is_an_error() {
     let sandbox = Sandbox::with(|_| {});
     for redirection in ["1<&0", "1</etc/passwd", "1</tmp", ">/dev/full"] {
-        let job = Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap()).through("sh");
+        let job = Job::new(&sandbox).with_path().through("sh");
         let ran = job.arguments(["-c", &format!("true | \"$0\" policy {redirection}")]).execute();
         assert_eq!(ran.status.code(), Some(1), "{redirection}: {ran:?}");
     }
@@ -150,7 +150,7 @@ fn a_process_limit_is_an_error_and_no_panic() {
         return;
     }
     let sandbox = Sandbox::with(|_| {});
-    let job = Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap()).through("sh");
+    let job = Job::new(&sandbox).with_path().through("sh");
     let job = job.set("INPUT_TOKEN_SERVICE_URL", "https://registry.example/token").set("INPUT_TIMEOUT_SECONDS", "2");
     Command::new("chmod").arg("-R").arg("a+rwX").arg(job.directory()).status().unwrap();
     let script = format!("exec prlimit --nproc=2 setpriv {} \"$0\"", user.join(" "));
@@ -179,7 +179,7 @@ fn a_file_size_limit_leaves_no_part_of_a_record() {
 fn a_file_size_limit_of_the_log_gives_no_key_to_a_command() {
     let sandbox = Sandbox::with(|_| {});
     let url = sandbox.token_service_url();
-    let job = Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap()).through("sh");
+    let job = Job::new(&sandbox).with_path().through("sh");
     let (folder, words) = (job.directory(), "ulimit -f 1; exec \"$0\" exec --user contoso-bot --token-service-url");
     // The masks of the tokens alone are longer than the limit.
     fs::write(folder.join("log"), "x".repeat(1_000)).unwrap();
@@ -195,7 +195,7 @@ fn a_command_inherits_neither_the_limits_nor_the_signals() {
     // Handlers and the dumpable attribute end with `exec`; a dumpable process owns its own files in /proc.
     let words = "ulimit -c; grep -E '^Sig(Ign|Cgt)' /proc/self/status; ls -ld /proc/self/ | cut -d ' ' -f 3";
     let run = |script: String| {
-        let job = Job::new(&sandbox).set("PATH", std::env::var_os("PATH").unwrap()).through("sh");
+        let job = Job::new(&sandbox).with_path().through("sh");
         String::from_utf8(job.arguments(["-c".to_owned(), script]).execute().stdout).unwrap()
     };
     let plain = run(format!("exec sh -c \"{words}\""));

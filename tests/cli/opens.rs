@@ -27,7 +27,7 @@ fn no_file_but_its_inputs_and_no_host_but_its_two() {
     let trace_path = trace.path().to_str().unwrap().to_owned();
     let job = Job::new(&sandbox).through("strace");
     let job = job.arguments(["-f", "-qq", "-o", &trace_path, "-e", TRACED]);
-    let mut job = job.set("PATH", std::env::var_os("PATH").unwrap());
+    let mut job = job.with_path();
     let given = [job.output(), job.directory().join("summary")].map(|path| path.display().to_string());
     assert!(!job.execute().status.success(), "it fails, so that it explains as well");
 

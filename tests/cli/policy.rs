@@ -166,7 +166,7 @@ fn in_repository(origin: Option<&str>, files: &[(&str, &str)]) -> Output {
 }
 
 fn outside_of_a_job(sandbox: &Sandbox, folder: &Path) -> Output {
-    let job = Job::new(sandbox).unset("GITHUB_ACTIONS").set("PATH", std::env::var_os("PATH").unwrap());
+    let job = Job::new(sandbox).unset("GITHUB_ACTIONS").with_path();
     // Nothing above the folder, and nobody's configuration.
     let job = job.set("GIT_CEILING_DIRECTORIES", folder.parent().unwrap().parent().unwrap());
     job.set("GIT_CONFIG_GLOBAL", "").arguments(["policy"]).within(folder).execute()
