@@ -91,3 +91,12 @@ fn report_without_login(error: &Error, log: &mut Log<'_>) -> u8 {
     let _ = log.error("No policy to show", &error.to_string());
     error.exit_code()
 }
+
+/// What users read, for the tests that hold the texts of this program to it: the snapshots of failed steps, and the README.
+#[cfg(test)]
+fn snapshots_and_readme() -> (Vec<String>, String) {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap();
+    let entries = std::fs::read_dir(root.join("tests/cli/snapshots")).unwrap();
+    (entries.map(|entry| read(entry.unwrap().path())).collect(), read(root.join("README.md")))
+}

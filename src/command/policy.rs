@@ -7,8 +7,7 @@ use crate::cli::GitLabOptions;
 use crate::clock::Clock;
 use crate::environment::{Ci, Environment};
 use crate::error::Error;
-use crate::explain::UNKNOWN;
-use crate::explain::trust_policy::{Field, Run, TRUSTED_PUBLISHING, TrustPolicy};
+use crate::explain::trust_policy::{Field, NO_ENVIRONMENT, Run, TRUSTED_PUBLISHING, TrustPolicy, UNKNOWN};
 use crate::github_actions::log::Log;
 use crate::http::client::Http;
 use crate::repository::{self, Remote};
@@ -98,7 +97,7 @@ fn github_job(environment: &Environment<'_>, clock: &dyn Clock, log: &mut Log<'_
     let policy = repository.split_once('/').map(|(owner, name)| TrustPolicy::GitHub {
         repository_owner: owner.to_owned(),
         repository: Some(name.to_owned()),
-        workflow_file: Field::of_job(text("GITHUB_WORKFLOW_REF").and_then(|it| workflow_file(&it)), "?"),
+        workflow_file: Field::of_job(text("GITHUB_WORKFLOW_REF").and_then(|it| workflow_file(&it)), UNKNOWN),
         environment: Field::hint("the one that the job names (`environment:`), else empty"),
     });
     let issuer = text("GITHUB_SERVER_URL").filter(|server| server != "https://github.com");
@@ -125,7 +124,7 @@ fn gitlab_job(variable: &str, environment: &Environment<'_>, log: &mut Log<'_>) 
         namespace_path: Some(namespace.to_owned()),
         project_path: project.to_owned(),
         r#ref: Field::of_ref(r#ref.is_some().then_some(kind), r#ref.clone()),
-        environment: Field::of_job(text("CI_ENVIRONMENT_NAME"), "leave empty: the job names none"),
+        environment: Field::of_job(text("CI_ENVIRONMENT_NAME"), NO_ENVIRONMENT),
     });
     let issuer = text("CI_SERVER_URL").filter(|server| server != "https://gitlab.com");
     Ok(job_of_variables(&why, policy, Run { event: None, r#ref, issuer }))

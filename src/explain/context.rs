@@ -1,14 +1,11 @@
 //! What is known of the job and of the settings, to explain an error. It decides nothing.
 
 use crate::environment::Ci;
-use crate::explain::trust_policy::{Run, TrustPolicy};
+use crate::explain::trust_policy::{Run, TrustPolicy, UNKNOWN};
 use crate::github_actions::event::RunStart;
 use crate::sanitize::sanitize_line;
 use crate::settings::Settings;
 use crate::trusted_publishing::claims::Claims;
-
-/// Shown for what is not known.
-pub(crate) const UNKNOWN: &str = "?";
 
 /// What is known, safe to show.
 pub(crate) struct Context {

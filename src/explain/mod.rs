@@ -7,9 +7,9 @@ pub(crate) mod trust_policy;
 
 use std::collections::HashSet;
 
-pub(crate) use context::{Context, UNKNOWN};
+pub(crate) use context::Context;
 use markdown::Code;
-use trust_policy::TRUSTED_PUBLISHING;
+use trust_policy::{TRUSTED_PUBLISHING, UNKNOWN};
 
 use crate::environment::Ci;
 use crate::error::Error;
@@ -755,11 +755,7 @@ mod tests {
 
     #[test]
     fn every_explanation_is_in_a_snapshot_and_in_the_readme() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-        let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap();
-        let entries = std::fs::read_dir(root.join("tests/cli/snapshots")).unwrap();
-        let snapshots = Vec::from_iter(entries.map(|entry| read(entry.unwrap().path())));
-        let readme = read(root.join("README.md"));
+        let (snapshots, readme) = crate::snapshots_and_readme();
         let texts = texts();
         assert!(texts.len() > 150, "{texts:?}");
         let unseen = |text: &&String| !snapshots.iter().any(|it| it.contains(text.as_str()));

@@ -3,11 +3,14 @@
 use crate::explain::markdown::{Code, cell};
 use crate::trusted_publishing::claims::Claims;
 
+/// Shown for what is not known.
+pub(crate) const UNKNOWN: &str = "?";
+
 /// nuget.org's page for policies.
 pub(crate) const TRUSTED_PUBLISHING: &str = "https://www.nuget.org/account/trustedpublishing";
 
 /// The hint for the environment of a job that names none.
-const NO_ENVIRONMENT: &str = "leave empty: the job names none";
+pub(crate) const NO_ENVIRONMENT: &str = "leave empty: the job names none";
 
 /// A policy (NuGet gallery, `TrustedPublishing.cshtml`, August 2026).
 pub(crate) enum TrustPolicy {
@@ -67,14 +70,14 @@ impl TrustPolicy {
         Some(TrustPolicy::GitHub {
             repository_owner: claims.text("repository_owner")?,
             repository: repository.split_once('/').map(|(_, name)| name.to_owned()),
-            workflow_file: Field::of_job(claims.workflow(), "?"),
+            workflow_file: Field::of_job(claims.workflow(), UNKNOWN),
             environment,
         })
     }
 
     fn fields(&self) -> Vec<(&'static str, Field)> {
         let package_owner = Field::hint("whoever owns the packages on nuget.org: you, or your organization");
-        let known = |value: &Option<String>| Field::of_job(value.clone(), "?");
+        let known = |value: &Option<String>| Field::of_job(value.clone(), UNKNOWN);
         match self {
             TrustPolicy::GitHub { repository_owner, repository, workflow_file, environment } => vec![
                 ("Package owner", package_owner),

@@ -12,15 +12,13 @@ pub(crate) struct ServiceError {
     pub(crate) http: HttpError,
     /// What the service said, as far as it is known.
     pub(crate) messages: Vec<ServiceMessage>,
-    /// Whether the first of them is where the service's text begins.
-    is_whole: bool,
 }
 
 impl ServiceError {
     /// The known message, if the service's text begins with it and has no other.
     pub(crate) fn only_message(&self) -> Option<&ServiceMessage> {
         match &self.messages[..] {
-            [message] if self.is_whole => Some(message),
+            [message] if ServiceMessage::begins(self.http.message().unwrap_or_default()) => Some(message),
             _ => None,
         }
     }
@@ -28,9 +26,7 @@ impl ServiceError {
 
 impl From<HttpError> for ServiceError {
     fn from(http: HttpError) -> ServiceError {
-        let text = http.message().unwrap_or_default();
-        let (messages, is_whole) = (ServiceMessage::all_in(text), ServiceMessage::begins(text));
-        ServiceError { http, messages, is_whole }
+        ServiceError { messages: ServiceMessage::all_in(http.message().unwrap_or_default()), http }
     }
 }
 
@@ -202,11 +198,7 @@ mod tests {
     /// Each is explained in a snapshot of what a user reads, and in the README's table.
     #[test]
     fn every_known_message_is_in_a_snapshot_and_in_the_readme() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-        let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap();
-        let entries = std::fs::read_dir(root.join("tests/cli/snapshots")).unwrap();
-        let snapshots = Vec::from_iter(entries.map(|entry| read(entry.unwrap().path())));
-        let readme = read(root.join("README.md"));
+        let (snapshots, readme) = crate::snapshots_and_readme();
         for (text, _) in KNOWN {
             let is_in = |shown: &&String| text.split("{}").all(|literal| shown.contains(literal.trim()));
             assert!(snapshots.iter().any(|it| is_in(&it)), "no case in tests/cli/explanations.rs: {text}");
