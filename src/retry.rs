@@ -36,6 +36,13 @@ pub(crate) enum Retry {
     Once(Option<Duration>),
 }
 
+impl Retry {
+    /// The same for a request that creates nothing: with its response nothing is lost.
+    pub(crate) fn of_a_read(self) -> Retry {
+        if self == Retry::ResponseLost { Retry::After(None) } else { self }
+    }
+}
+
 /// Reads a `Retry-After` header: seconds, or a date as HTTP has them (RFC 9110, section 10.2.3). The date is by the server's
 /// clock, which can differ from this machine's; but a cache can have kept the server's date.
 pub(crate) fn retry_after(value: &str, now: SystemTime, server_now: Option<SystemTime>) -> Option<Duration> {

@@ -52,8 +52,8 @@ impl Secret {
         }
     }
 
-    /// The value itself, for a request header, a mask, the runner's files or a command's environment; and to read the
-    /// claims of an ID token, or to hash it. For nothing else.
+    /// The value itself, for a request header, a mask, the runner's files or a command's environment; and to check an
+    /// ID token's form, read its claims or hash it. For nothing else.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }

@@ -46,11 +46,7 @@ impl ServiceIndexError {
     /// What this means for another attempt.
     pub(crate) fn retry(&self) -> Retry {
         match self {
-            ServiceIndexError::Http(error) => match error.retry() {
-                // Nothing was lost with the response.
-                Retry::ResponseLost => Retry::After(None),
-                retry => retry,
-            },
+            ServiceIndexError::Http(error) => error.retry().of_a_read(),
             _ => Retry::Never,
         }
     }

@@ -41,11 +41,8 @@ pub(crate) fn retry(error: &ServiceError) -> Retry {
     {
         return Retry::After(head.retry_after);
     }
-    match error.http.retry() {
-        // An ID token that was lost on the way costs nothing.
-        Retry::ResponseLost => Retry::After(None),
-        retry => retry,
-    }
+    // An ID token that was lost on the way costs nothing.
+    error.http.retry().of_a_read()
 }
 
 impl GitHub {
@@ -77,11 +74,10 @@ impl GitHub {
         let route = self.request_url.with_query("audience", audience);
         let response = http.get(&route, Some(&self.request_token), ID_TOKEN_LIMIT.min(left))?;
         let issued: Issued = response.json("a string `value`")?;
-        let is_json_web_token = is_json_web_token(&issued.value);
         let unusable = |reason| HttpError::Unusable { host: self.request_url.host(), reason };
         let id_token = Secret::new(issued.value, TOKEN_LENGTH)
             .map_err(|problem| unusable(Unusable::InvalidSecret { field: "value", problem }))?;
-        if !is_json_web_token {
+        if !is_json_web_token(id_token.reveal()) {
             return Err(unusable(Unusable::NotAJsonWebToken).into());
         }
         if !self.used.is_new(&id_token) {

@@ -22,10 +22,9 @@ impl GitLab {
     ) -> Result<GitLab, IdTokenSourceError> {
         let shown = || sanitize_line(variable);
         let value = environment.text(variable)?.ok_or_else(|| IdTokenSourceError::NoIdToken(shown()))?;
-        let is_json_web_token = is_json_web_token(&value);
         let invalid = |problem| IdTokenSourceError::InvalidSecret(shown(), problem);
         let id_token = Secret::new(value, TOKEN_LENGTH).map_err(invalid)?;
-        if !is_json_web_token {
+        if !is_json_web_token(id_token.reveal()) {
             return Err(IdTokenSourceError::NotAJsonWebToken(shown()));
         }
         Ok(GitLab { variable: variable.to_owned(), id_token })
