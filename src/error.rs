@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::github_actions::log::NOT_MASKED;
 use crate::github_actions::output_file::OutputFileError;
 use crate::http::SetupError;
 use crate::repository::RepositoryError;
@@ -27,7 +28,7 @@ pub(crate) enum Error {
     #[error("the command '{program}' cannot be run: {cause}")]
     Command { program: String, cause: String, exit_code: u8 },
     /// A credential cannot be masked.
-    #[error("the log can't be written, so nothing can be masked in it: {0}")]
+    #[error("{NOT_MASKED}: {0}")]
     NotMasked(io::Error),
     /// Nothing tells which policy a job needs; `known_by` reads on from `job`.
     #[error(

@@ -14,6 +14,9 @@ use crate::secret::{Redactor, Secret};
 /// The title of the annotation of a failed login.
 pub const LOGIN_FAILED: &str = "NuGet login failed";
 
+/// What an error of the log means where something is to be masked.
+pub(crate) const NOT_MASKED: &str = "the log can't be written, so nothing can be masked in it";
+
 /// The runner cuts the text of an annotation at 4,096 characters (actions/runner, `ExecutionContext.cs`).
 const LONGEST_ANNOTATION: usize = 4_000;
 
@@ -47,9 +50,9 @@ impl<'a> Log<'a> {
     /// one serves where the first does not reach it. Standard output is not the log where a command or an answer has it,
     /// which must have no masks in it. `None` means that nothing could be masked; an annotation says so.
     pub fn of_this_step(stdout_is_log: bool) -> Option<Self> {
-        let (stdout, stderr) = (io::stdout(), io::stderr());
+        let (stdout, stderr) = (unbuffered(&io::stdout()), unbuffered(&io::stderr()));
         let (into, beside) = (Stream::of(&stdout), Stream::of(&stderr));
-        let (stdout, stderr) = (writer(unbuffered(&stdout)), writer(unbuffered(&stderr)));
+        let (stdout, stderr) = (writer(stdout), writer(stderr));
         let (name, leads_to, stream, other) = match stdout_is_log {
             // Masks that are only in a file do not reach the runner. (If both lead to files, a runner can have set that up.)
             true if into == Stream::File && beside == Stream::Nowhere => ("error", beside, stderr, stdout),
@@ -235,34 +238,34 @@ enum Stream {
 }
 
 impl Stream {
+    fn of(stream: &io::Result<File>) -> Stream {
+        stream.as_ref().ok().and_then(|file| Stream::of_file(file).ok()).unwrap_or(Stream::Nowhere)
+    }
+
     #[cfg(unix)]
-    fn of(stream: &(impl std::os::fd::AsFd + IsTerminal)) -> Stream {
+    fn of_file(mut file: &File) -> io::Result<Stream> {
         use std::os::unix::fs::FileTypeExt;
-        let kind = unbuffered(stream).and_then(|mut file| {
-            let kind = file.metadata()?.file_type();
-            if !kind.is_socket() {
-                // To write nothing fails where the stream is open for reading only. (To a socket it can be a message.)
-                let _nothing = file.write(&[])?;
-            }
-            Ok(kind)
-        });
-        match kind {
-            Ok(kind) if kind.is_char_device() && !stream.is_terminal() => Stream::Nowhere,
-            Ok(kind) if kind.is_file() => Stream::File,
-            Ok(_) => Stream::Runner,
-            Err(_) => Stream::Nowhere,
+        let kind = file.metadata()?.file_type();
+        if !kind.is_socket() {
+            // To write nothing fails where the stream is open for reading only. (To a socket it can be a message.)
+            let _nothing = file.write(&[])?;
         }
+        Ok(match kind {
+            kind if kind.is_char_device() && !file.is_terminal() => Stream::Nowhere,
+            kind if kind.is_file() => Stream::File,
+            _ => Stream::Runner,
+        })
     }
 
     #[cfg(windows)]
-    fn of(stream: &(impl winapi_util::AsHandleRef + IsTerminal)) -> Stream {
-        match winapi_util::file::typ(stream) {
-            Ok(kind) if kind.is_pipe() || stream.is_terminal() => Stream::Runner,
-            Ok(kind) if kind.is_disk() => Stream::File,
+    fn of_file(file: &File) -> io::Result<Stream> {
+        Ok(match winapi_util::file::typ(file)? {
+            kind if kind.is_pipe() || file.is_terminal() => Stream::Runner,
+            kind if kind.is_disk() => Stream::File,
             // The null device; a null handle (of a process without a console) or a closed one, to which the standard
             // library writes without an error.
             _ => Stream::Nowhere,
-        }
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
-use crate::github_actions::log::Log;
+use crate::github_actions::log::{Log, NOT_MASKED};
 use crate::http::client::Http;
 use crate::retry::{Attempts, Retry, Seconds, StopReason};
 use crate::settings::{Service, Settings, lends_nuget_org_audience};
@@ -26,7 +26,7 @@ pub(crate) enum AttemptError {
     #[error("no API key from the token service: {error}")]
     Exchange { error: ServiceError, claims: Claims },
     /// A credential must not be handed on unmasked.
-    #[error("the log can't be written, so nothing can be masked in it: {0}")]
+    #[error("{NOT_MASKED}: {0}")]
     NotMasked(#[from] io::Error),
 }
 
