@@ -169,7 +169,7 @@ from_cache() {
 #
 # Whoever can write there can swap a folder or a file for a link at any time, and nothing is written through one: each
 # folder is made and entered from the one before, and its real path is compared (by a program, since bash answers from
-# memory). The new file is opened once, with O_EXCL (`set -C`), under a name that nobody can know before. What remains:
+# memory). The new file is opened once, with O_EXCL (`set -C`), under a name that cannot be known in advance. What remains:
 # they can move or replace what is in the cache, which is why each use checks a private copy.
 to_cache() {
     [ -n "$cache" ] || return 0
@@ -191,8 +191,8 @@ to_cache() {
     ) >/dev/null 2>&1 || true
 }
 
-# One try, in a shell of its own, which becomes the downloader, so that a signal reaches that. Nobody's configuration
-# and no credentials take part; integrity rests on the digest, so that a tool that can't be told about protocols (wget)
+# One try, in a shell of its own, which becomes the downloader, so that a signal reaches that. No configuration file and
+# no credentials are read; integrity rests on the digest, so that a tool that can't be told about protocols (wget)
 # is good enough.
 download() { # url
     # Not even to a core file.

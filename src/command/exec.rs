@@ -96,8 +96,8 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 }
 
 /// Runs `command`, whose executable is `program`, with the key as `NUGET_API_KEY`, and ends with its exit code; returns
-/// only if it cannot be run. On Unix this program becomes the command, so that it gets its signals
-/// itself.
+/// only if it cannot be run. On Unix this program becomes the command, so that it gets its
+/// signals itself.
 pub(crate) fn exec(program: &Path, command: &[OsString], api_key: &Secret) -> Error {
     let (name, arguments) = command.split_first().expect("clap asks for one at least");
     let with_key = |mut command: Command, name| {
@@ -105,7 +105,7 @@ pub(crate) fn exec(program: &Path, command: &[OsString], api_key: &Secret) -> Er
         run(command, name)
     };
     let cause = with_key(Command::new(program), name);
-    // By its own name: busybox is told by it what to be.
+    // The shell by the name `sh`: busybox becomes the program that it is called by.
     let cause = if is_plain_script(&cause) { with_key(shell(program), "sh".as_ref()) } else { cause };
     let exit_code = if cause.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
     error(name, exit_code, cause)
