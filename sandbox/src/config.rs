@@ -1,4 +1,4 @@
-//! What a config file can say; `contoso.toml` beside this file is its documentation and its default.
+//! The config file. `contoso.toml` in this folder documents every key, and is the default.
 
 mod gitlab;
 mod scope;
@@ -13,16 +13,16 @@ pub use gitlab::{GitLabJob, GitLabPolicy, ProjectIds};
 pub use scope::Scope;
 use scope::{all, any};
 
-/// The seed story: user `contoso-bot`, repository `contoso/contoso-sdk`, workflow `release.yml`.
+/// The default config: user `contoso-bot`, repository `contoso/contoso-sdk`, workflow `release.yml`.
 const SEED: &str = include_str!("contoso.toml");
 
-/// A whole sandbox.
+/// The state of a sandbox at its start.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The job that GitHub's side issues ID tokens for.
+    /// The job of GitHub Actions.
     pub job: Job,
-    /// The job of GitLab's side, if there is one.
+    /// The job of GitLab CI, if any.
     pub gitlab_job: Option<GitLabJob>,
     /// Users of nuget.org.
     #[serde(default, rename = "user")]
@@ -36,9 +36,12 @@ pub struct Config {
     /// Trust policies for GitLab CI, oldest first.
     #[serde(default, rename = "gitlab_policy")]
     pub gitlab_policies: Vec<GitLabPolicy>,
-    /// Packages that were pushed before.
+    /// Existing packages.
     #[serde(default, rename = "package")]
     pub packages: Vec<Package>,
+    /// Reserved prefixes of package IDs.
+    #[serde(default, rename = "reserved_prefix")]
+    pub reserved_prefixes: Vec<ReservedPrefix>,
     /// The token service.
     #[serde(default)]
     pub service: Service,
@@ -46,12 +49,12 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Config {
-        Config::parse(SEED).expect("the seed story is a valid config")
+        Config::parse(SEED).expect("the default config is valid")
     }
 }
 
 impl Config {
-    /// Reads a config file's text.
+    /// Parses the text of a config file.
     pub fn parse(text: &str) -> anyhow::Result<Config> {
         let config: Config = toml::from_str(text)?;
         let lifetime = config.service.key_lifetime_minutes;
@@ -60,18 +63,18 @@ impl Config {
             "key_lifetime_minutes is {lifetime}; it must be a multiple of 5, from 5 to 60"
         );
         let pause = config.service.seconds_between_keys;
-        ensure!((0.0..1e9).contains(&pause), "seconds_between_keys is {pause}; it must be a time");
+        ensure!((0.0..1e9).contains(&pause), "seconds_between_keys is {pause}; it must be a number from 0 to 1e9");
         let policies = config.policies.iter().map(|policy| (&policy.name, &policy.created_by));
         let gitlab_policies = config.gitlab_policies.iter().map(|policy| (&policy.name, &policy.created_by));
         for (name, creator) in policies.chain(gitlab_policies) {
             config
                 .account(creator)
-                .with_context(|| format!("policy '{name}': its creator '{creator}' is no user or organization"))?;
+                .with_context(|| format!("policy '{name}': its creator '{creator}' is not a user or organization"))?;
         }
         Ok(config)
     }
 
-    /// The account of that name, compared without case, as nuget.org does.
+    /// The account of that name. Case does not matter, as at nuget.org.
     pub fn account(&self, name: &str) -> Option<(Kind, &Account)> {
         let named = |account: &&Account| account.name.eq_ignore_ascii_case(name);
         let user = self.users.iter().find(named).map(|user| (Kind::User, user));
@@ -79,12 +82,12 @@ impl Config {
     }
 }
 
-/// What an account is.
+/// The kind of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A person, or a bot's profile.
+    /// A user.
     User,
-    /// An organization, which can own packages but can't create policies.
+    /// An organization. It can own packages, and cannot create policies.
     Organization,
 }
 
@@ -94,7 +97,7 @@ pub enum Kind {
 pub struct Account {
     /// The profile name.
     pub name: String,
-    /// Users that may act for it, where it is an organization.
+    /// The members of an organization.
     #[serde(default)]
     pub members: Vec<String>,
     /// Whether its e-mail address is confirmed.
@@ -103,7 +106,10 @@ pub struct Account {
     /// Whether it is locked.
     #[serde(default)]
     pub locked: bool,
-    /// Whether it is deleted: unknown as a user, no longer there as an owner.
+    /// Whether it is locked after a login: the token service creates a key, and the push endpoint refuses it.
+    #[serde(default)]
+    pub locked_after_login: bool,
+    /// Whether it is deleted: unknown as a user, missing as a package owner.
     #[serde(default)]
     pub deleted: bool,
 }
@@ -118,34 +124,34 @@ fn yes() -> bool {
 pub struct Job {
     /// `owner/name`.
     pub repository: String,
-    /// GitHub's number of the repository.
+    /// GitHub's ID of the repository.
     pub repository_id: String,
-    /// GitHub's number of its owner.
+    /// GitHub's ID of the repository owner.
     pub repository_owner_id: String,
-    /// The file in `.github/workflows` that was triggered.
+    /// The triggered workflow file in `.github/workflows`.
     pub workflow: String,
-    /// What triggered it.
+    /// The event that triggered it.
     pub event_name: String,
-    /// The ref that it runs for.
+    /// The full ref of the run.
     pub r#ref: String,
-    /// Who triggered it.
+    /// The user who triggered it.
     pub actor: String,
-    /// The environment that the job names.
+    /// The job's environment.
     pub environment: Option<String>,
-    /// The file that defines the job, where it is not `workflow`: a reusable workflow.
+    /// The file that defines the job, if it is not `workflow`: a reusable workflow.
     pub job_workflow_ref: Option<String>,
-    /// The `iss` claim, where it is not GitHub's own.
+    /// The `iss` claim, if it is not github.com's.
     pub issuer: Option<String>,
-    /// Claims to leave out.
+    /// Claims to omit.
     #[serde(default)]
     pub omit_claims: Vec<String>,
-    /// Claims to add or to replace.
+    /// Claims to add or replace.
     #[serde(default)]
     pub claims: BTreeMap<String, Value>,
 }
 
 impl Job {
-    /// The owner of the repository.
+    /// The repository owner.
     pub fn repository_owner(&self) -> &str {
         self.repository.split('/').next().unwrap_or_default()
     }
@@ -155,35 +161,35 @@ impl Job {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// Its name, which the service's messages quote.
+    /// The policy's name, which is part of the service's messages.
     pub name: String,
-    /// The user that created it.
+    /// The user who created it.
     pub created_by: String,
-    /// The package owner that it is scoped to.
+    /// The package owner.
     pub owner: String,
-    /// Repository owner.
+    /// The repository owner.
     pub repository_owner: String,
-    /// Repository, without its owner.
+    /// The repository without its owner.
     pub repository: String,
-    /// Workflow file, without its folder.
+    /// The workflow file without its folder.
     pub workflow: String,
-    /// Environment; empty or absent for any.
+    /// The environment; empty or absent for any.
     #[serde(default)]
     pub environment: String,
-    /// What its keys may do.
+    /// The scopes of its keys.
     #[serde(default = "all")]
     pub scopes: Vec<Scope>,
-    /// Globs of package IDs that its keys may touch.
-    #[serde(default = "any")]
+    /// Globs of the package IDs that its keys allow.
+    #[serde(default = "any", alias = "globs")]
     pub packages: Vec<String>,
-    /// Days since it was created or renewed; older than 7 and never used means expired.
+    /// Days since a policy without IDs was created or renewed. After more than 7, it has expired.
     #[serde(default)]
     pub age_days: u32,
-    /// The IDs that its first use saved; absent if it was never used.
+    /// The saved IDs; absent before the first use.
     pub used_by: Option<RepositoryIds>,
 }
 
-/// What pins a policy to a repository from its first use on.
+/// The IDs that make a policy permanent.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RepositoryIds {
@@ -193,30 +199,41 @@ pub struct RepositoryIds {
     pub repository_owner_id: String,
 }
 
-/// A package that is there already.
+/// An existing package.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Package {
     /// Its ID.
     pub id: String,
-    /// The account that owns it.
+    /// The package owner.
     pub owner: String,
     /// Its versions.
     #[serde(default)]
     pub versions: Vec<String>,
 }
 
+/// A prefix of package IDs that nuget.org reserved. Only new IDs are checked.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReservedPrefix {
+    /// The prefix. Case does not matter.
+    pub prefix: String,
+    /// The package owners who can push new IDs with this prefix. The message differs if there are none.
+    #[serde(default)]
+    pub owners: Vec<String>,
+}
+
 /// The token service.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Service {
-    /// Whether the token API is switched on.
+    /// Whether the token API is enabled.
     pub enabled: bool,
-    /// How long a key lives, in minutes: a multiple of 5, at most 60.
+    /// The lifetime of a key in minutes: a multiple of 5, at most 60.
     pub key_lifetime_minutes: u32,
-    /// Least time between two keys of one user, in seconds, fractions included; 0 for no limit.
+    /// The minimum time between two keys of one user, in seconds, fractions included; 0 for no limit.
     pub seconds_between_keys: f64,
-    /// Values of the `event_name` claim that are refused.
+    /// Rejected values of the `event_name` claim.
     pub banned_events: Vec<String>,
 }
 
@@ -236,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_seed_story_is_contosos() {
+    fn the_default_config_has_contosos_job_and_accounts() {
         let config = Config::default();
         assert_eq!(config.job.repository, "contoso/contoso-sdk");
         assert!(matches!(config.account("Contoso-Bot"), Some((Kind::User, _))));
@@ -244,11 +261,11 @@ mod tests {
     }
 
     #[test]
-    fn an_inconsistent_config_is_refused() {
-        let refused = |from: &str, to: &str| format!("{:#}", Config::parse(&SEED.replace(from, to)).unwrap_err());
-        assert!(refused("created_by = \"contoso-bot\"", "created_by = \"nobody\"").contains("'nobody'"));
-        assert!(refused("key_lifetime_minutes = 60", "key_lifetime_minutes = 61").contains("multiple of 5"));
-        assert!(refused("# seconds_between_keys = 30", "seconds_between_keys = nan").contains("must be a time"));
-        assert!(refused("actor =", "author =").contains("unknown field `author`"));
+    fn an_inconsistent_config_is_an_error() {
+        let error = |from: &str, to: &str| format!("{:#}", Config::parse(&SEED.replace(from, to)).unwrap_err());
+        assert!(error("created_by = \"contoso-bot\"", "created_by = \"unknown\"").contains("'unknown'"));
+        assert!(error("key_lifetime_minutes = 60", "key_lifetime_minutes = 61").contains("multiple of 5"));
+        assert!(error("# seconds_between_keys = 30", "seconds_between_keys = nan").contains("must be a number from 0"));
+        assert!(error("actor =", "author =").contains("unknown field `author`"));
     }
 }

@@ -1,4 +1,4 @@
-//! What a test can make go wrong, and what it can look up afterwards: each request, in order.
+//! Faults that a test can inject, and the received requests in order.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -11,56 +11,62 @@ pub enum Route {
     IdToken,
     /// nuget.org's token service.
     TokenService,
-    /// nuget.org's push endpoint.
+    /// nuget.org's push endpoint for packages.
     Push,
-    /// Metadata, the service index, and what is not there.
+    /// nuget.org's push endpoint for symbol packages.
+    SymbolPush,
+    /// nuget.org's check of a key.
+    VerifyKey,
+    /// Metadata, the service index, release assets, and unknown paths.
     Other,
 }
 
 impl Route {
-    /// The route that a path belongs to.
+    /// The route of a path.
     pub fn of(path: &str) -> Route {
         match path.trim_end_matches('/') {
             crate::paths::ID_TOKEN_PATH => Route::IdToken,
             crate::paths::TOKEN_SERVICE_PATH => Route::TokenService,
             crate::paths::PUSH_PATH => Route::Push,
+            crate::paths::SYMBOL_PUSH_PATH => Route::SymbolPush,
+            path if path.starts_with(crate::paths::VERIFY_KEY_PATH) => Route::VerifyKey,
             _ => Route::Other,
         }
     }
 }
 
-/// Something that happens to one request.
+/// A fault of one request.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// How long it takes until it happens.
+    /// The delay before the effect.
     pub delay: Duration,
-    /// What happens.
+    /// The effect.
     pub effect: Effect,
 }
 
-/// What happens to a request.
+/// The effect of a fault.
 #[derive(Debug, Clone)]
 pub enum Effect {
-    /// Nothing: it is answered as ever, only later.
+    /// The normal response, after the delay.
     Answered,
-    /// It is answered, but not by the service.
+    /// Another response instead of the service's.
     Instead(Answer),
-    /// Bytes come back that need not be HTTP, and the connection closes.
+    /// Any bytes, HTTP or not, and the end of the connection.
     Bytes(Vec<u8>),
-    /// Bytes come back, and then others again and again, for as long as the client takes them.
+    /// Bytes, then repeated bytes until the client closes the connection.
     Endless {
-        /// What comes first.
+        /// The first bytes.
         start: Vec<u8>,
-        /// What comes again and again.
+        /// The repeated bytes.
         then: Vec<u8>,
-        /// How long it takes each time.
+        /// The pause after each repetition.
         pause: Duration,
     },
-    /// The service answers, but the connection closes after so many bytes of its body.
+    /// The service's response, truncated after this number of bytes of its body.
     CutOff(usize),
-    /// The connection is reset before the service sees the request.
+    /// A connection reset. The service does not see the request.
     Reset,
-    /// The service does its work, but the connection is reset before it answers.
+    /// A connection reset instead of the response. The service has processed the request.
     Lost,
 }
 
@@ -70,36 +76,36 @@ impl From<Effect> for Fault {
     }
 }
 
-/// An answer written by a test.
+/// A response written by a test.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// Any status.
     pub status: u16,
-    /// Names and values of headers; the length is added if it is not among them.
+    /// Names and values of headers. `Content-Length` is added if it is missing.
     pub headers: Vec<(String, String)>,
     /// Any body.
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// An answer with a status and a body of a type.
+    /// A response with a status, a content type and a body.
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
         let headers = vec![("Content-Type".to_owned(), content_type.to_owned())];
         Answer { status, headers, body: body.into() }
     }
 
-    /// An answer in JSON: a value, or the text of one, right or wrong.
+    /// A JSON response: a value, or any text.
     pub fn json(status: u16, body: impl Display) -> Answer {
         Answer::new(status, "application/json", body.to_string())
     }
 
-    /// The same with one more header.
+    /// Adds a header.
     pub fn with(mut self, name: &str, value: &str) -> Answer {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// As it goes over the wire.
+    /// The bytes of the response.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} Scripted\r\n", self.status);
         for (name, value) in &self.headers {
@@ -112,16 +118,16 @@ impl Answer {
     }
 }
 
-/// A request that came.
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Where to.
+    /// Its route.
     pub route: Route,
     /// `GET`, `POST`, …
     pub method: String,
-    /// Path and query, as sent.
+    /// The path and query, as sent.
     pub target: String,
-    /// Names in lower case and values, as sent.
+    /// The names of headers in lower case, and their values as sent.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
@@ -134,7 +140,7 @@ impl Request {
     }
 }
 
-/// The faults to come and the requests that were.
+/// The faults to inject, and the received requests.
 #[derive(Debug, Default)]
 pub struct Script {
     faults: HashMap<(Route, usize), Fault>,
@@ -142,12 +148,12 @@ pub struct Script {
 }
 
 impl Script {
-    /// Lets a fault happen to the `nth` request of a route from the start, counted from 1.
+    /// Adds a fault for the `nth` request of a route, counted from 1.
     pub fn add(&mut self, route: Route, nth: usize, fault: Fault) {
         self.faults.insert((route, nth), fault);
     }
 
-    /// Takes note of a request, and says what happens to it.
+    /// Records a request and returns its fault.
     pub fn next(&mut self, request: Request) -> Fault {
         let route = request.route;
         self.requests.push(request);

@@ -1,4 +1,4 @@
-//! What nuget.org remembers: policies and their first use, ID tokens that bought a key, keys, packages.
+//! The state of nuget.org: policies with their saved IDs, used ID tokens, API keys, packages.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,37 +9,44 @@ use crate::api_key;
 use crate::clock::Clock;
 use crate::config::{Account, Config, GitLabPolicy, Kind, Policy, Scope};
 
-/// A policy that was never used ends this long after it was created or renewed.
+/// A policy without IDs expires this long after it was created or renewed.
 const FIRST_USE_WITHIN: Duration = Duration::days(7);
 
-/// nuget.org's memory.
+/// The state of nuget.org.
 pub(crate) struct Gallery {
-    /// Accounts and the service's settings.
+    /// Accounts, reserved prefixes, and the service's settings.
     pub(crate) config: Config,
-    /// The time it goes by.
+    /// The sandbox's clock.
     pub(crate) clock: Arc<Clock>,
-    /// Policies for GitHub Actions, oldest first, each with the end of its time for a first use.
+    /// Policies for GitHub Actions, oldest first, each with the deadline of its first use.
     pub(crate) policies: Vec<(Policy, OffsetDateTime)>,
-    /// The same for GitLab CI.
+    /// Policies for GitLab CI, in the same form.
     pub(crate) gitlab_policies: Vec<(GitLabPolicy, OffsetDateTime)>,
-    /// The `jti` of each ID token that bought a key.
+    /// The `jti` of each ID token that was exchanged.
     pub(crate) used_tokens: HashSet<String>,
-    /// When each user (in lower case) got its last key.
+    /// The time of each user's last key, by user name in lower case.
     pub(crate) last_key: HashMap<String, OffsetDateTime>,
     /// Packages by ID in lower case.
     pub(crate) packages: HashMap<String, Registration>,
     keys: HashMap<String, Key>,
 }
 
-/// What a policy gives to its keys.
+/// The permissions that a policy gives to its keys.
 #[derive(Debug, Clone)]
 pub(crate) struct Grant {
-    /// The account whose packages it may touch.
+    /// The package owner.
     pub(crate) owner: String,
-    /// What it may do with them.
+    /// The scopes.
     pub(crate) scopes: Vec<Scope>,
     /// Globs of package IDs.
     pub(crate) packages: Vec<String>,
+}
+
+impl Grant {
+    /// Whether one of its scopes is among `scopes`, or allows everything.
+    pub(crate) fn allows(&self, scopes: &[Scope]) -> bool {
+        self.scopes.iter().any(|scope| *scope == Scope::All || scopes.contains(scope))
+    }
 }
 
 impl From<&Policy> for Grant {
@@ -59,30 +66,30 @@ struct Key {
     valid_until: OffsetDateTime,
 }
 
-/// A package ID that somebody owns.
+/// A package ID that has an owner.
 #[derive(Debug)]
 pub(crate) struct Registration {
-    /// The account that owns it.
+    /// The package owner.
     pub(crate) owner: String,
-    /// Its versions, normalized.
-    pub(crate) versions: HashSet<String>,
+    /// Its versions, normalized, with their symbol packages.
+    pub(crate) versions: HashMap<String, Option<Vec<u8>>>,
 }
 
 impl Gallery {
-    /// The memory that `config` describes.
+    /// The state that `config` describes.
     pub(crate) fn new(config: Config, clock: Arc<Clock>) -> Gallery {
         let deadline = |age_days: u32| clock.now() - Duration::days(age_days.into()) + FIRST_USE_WITHIN;
-        let policies = config.policies.iter().map(|policy| (policy.clone(), deadline(policy.age_days))).collect();
+        let policies = config.policies.iter().map(|policy| (policy.clone(), deadline(policy.age_days)));
         let gitlab_policies = config.gitlab_policies.iter();
-        let gitlab_policies = gitlab_policies.map(|policy| (policy.clone(), deadline(policy.age_days))).collect();
+        let gitlab_policies = gitlab_policies.map(|policy| (policy.clone(), deadline(policy.age_days)));
         let packages = config.packages.iter().map(|package| {
-            let versions = package.versions.iter().map(|version| normalized(version)).collect();
+            let versions = package.versions.iter().map(|version| (normalized(version), None)).collect();
             (package.id.to_ascii_lowercase(), Registration { owner: package.owner.clone(), versions })
         });
         Gallery {
             packages: packages.collect(),
-            policies,
-            gitlab_policies,
+            policies: policies.collect(),
+            gitlab_policies: gitlab_policies.collect(),
             used_tokens: HashSet::new(),
             last_key: HashMap::new(),
             keys: HashMap::new(),
@@ -91,12 +98,12 @@ impl Gallery {
         }
     }
 
-    /// An account that is there: deleted ones are not.
+    /// The account of that name, unless it is deleted.
     pub(crate) fn account(&self, name: &str) -> Option<(Kind, &Account)> {
         self.config.account(name).filter(|(_, account)| !account.deleted)
     }
 
-    /// Makes a key with a policy's grant. Gives it, and when the service says that it expires.
+    /// Creates a key with a policy's grant. Returns it, and the expiry time that the service announces.
     pub(crate) fn mint(&mut self, grant: Grant) -> (String, OffsetDateTime) {
         let now = self.clock.now();
         let minutes = self.config.service.key_lifetime_minutes;
@@ -104,24 +111,24 @@ impl Gallery {
         let accounts = self.config.users.iter().chain(&self.config.organizations);
         let number = accounts.take_while(|account| !account.name.eq_ignore_ascii_case(&grant.owner)).count() + 1;
         let key = api_key::create(now, number.try_into().expect("few accounts"), minutes);
-        // The key holds the minute that it was made in, and the push endpoint counts from there.
-        let made = now - Duration::seconds(now.second().into()) - Duration::nanoseconds(now.nanosecond().into());
-        self.keys.insert(key.clone(), Key { grant, valid_until: made + lifetime });
+        // The key contains its creation time to the minute. The push endpoint counts from that minute.
+        let created = now - Duration::seconds(now.second().into()) - Duration::nanoseconds(now.nanosecond().into());
+        self.keys.insert(key.clone(), Key { grant, valid_until: created + lifetime });
         (key, now + lifetime)
     }
 
-    /// What a key may do, if it was made here and is still valid.
+    /// The grant of a key, if the sandbox created it and it is still valid.
     pub(crate) fn grant(&self, key: &str) -> Option<&Grant> {
         self.keys.get(key).filter(|key| self.clock.now() <= key.valid_until).map(|key| &key.grant)
     }
 
-    /// Every key that was ever made.
+    /// All keys, expired ones included.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &String> {
         self.keys.keys()
     }
 }
 
-/// A version as NuGet compares it: without case and build metadata, with three numbers, the fourth only if it is not 0.
+/// A version in NuGet's normalized form: lower case, no build metadata, three numbers, and the fourth only if it is not 0.
 pub(crate) fn normalized(version: &str) -> String {
     let version = version.split('+').next().unwrap_or_default().to_ascii_lowercase();
     let (numbers, label) = match version.split_once('-') {
@@ -142,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_that_nuget_takes_for_one_are_one() {
+    fn equal_versions_have_the_same_normalized_form() {
         for (version, same) in [("1.0", "1.0.0"), ("01.2.3.0+abc", "1.2.3"), ("1.2.3.4-Beta.1", "1.2.3.4-beta.1")] {
             assert_eq!(normalized(version), same);
         }

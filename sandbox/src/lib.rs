@@ -1,8 +1,8 @@
-//! GitHub's ID-token issuer, GitLab's ID tokens, and nuget.org's token service and push endpoint, on loopback: what a login meets, for the
-//! demo, the tests and the action's own CI.
+//! GitHub's ID-token service, GitLab's ID tokens, and nuget.org's token service and push endpoints, on loopback: for the
+//! demo, the tests and the action's CI.
 //!
-//! [`Sandbox::start`] gives a world that lives until it is dropped; [`runner`] reads what a step prints and writes, as
-//! GitHub's runner does.
+//! [`Sandbox::start`] starts a sandbox, which stops when it is dropped. [`runner`] reads the log and the output file of a
+//! step as GitHub's runner does.
 
 mod api_key;
 mod clock;
@@ -40,7 +40,7 @@ use server::World;
 /// The claims of an ID token.
 pub type Claims = serde_json::Map<String, serde_json::Value>;
 
-/// A loopback GitHub, GitLab and nuget.org on one port. Stops when dropped.
+/// A GitHub, GitLab and nuget.org on one loopback port. Stops when dropped.
 pub struct Sandbox {
     world: Arc<World>,
     clock: Arc<Clock>,
@@ -48,21 +48,21 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts serving on a thread of its own; `port` 0 takes a free one. Ready when this returns.
+    /// Starts a sandbox on its own thread. `port` 0 selects a free port. The sandbox is ready when this returns.
     pub fn start(config: Config, port: u16) -> anyhow::Result<Sandbox> {
         Sandbox::start_with_releases(config, port, None)
     }
 
-    /// The same; GitHub's side serves release assets as well, from a folder with one folder a tag in it.
+    /// Starts a sandbox that also serves release assets from a folder with one folder for each tag.
     pub fn start_with_releases(config: Config, port: u16, releases: Option<PathBuf>) -> anyhow::Result<Sandbox> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-            .with_context(|| format!("port {port} of 127.0.0.1 can't be used"))?;
+            .with_context(|| format!("port {port} on 127.0.0.1 cannot be used"))?;
         listener.set_nonblocking(true)?;
         let clock = Arc::new(Clock::default());
         let random = || rand::thread_rng().sample_iter(Alphanumeric).take(40).map(char::from).collect::<String>();
         let world = Arc::new(World {
             base: format!("http://{}", listener.local_addr()?),
-            // A JSON web token too, whose header begins as that of an ID token.
+            // A JSON web token whose header begins like that of an ID token.
             request_token: format!("eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.{}.{}", random(), random()),
             gallery: Mutex::new(Gallery::new(config, Arc::clone(&clock))),
             id_tokens: Mutex::default(),
@@ -83,7 +83,7 @@ impl Sandbox {
         Ok(Sandbox { world, clock, stop: Some(stop) })
     }
 
-    /// Starts the seed story after `change` had its way with it, on a free port. For tests: it panics if it can't.
+    /// Starts a sandbox with a changed default config on a free port. For tests: it panics if that fails.
     pub fn with(change: impl FnOnce(&mut Config)) -> Sandbox {
         let mut config = Config::default();
         change(&mut config);
@@ -105,7 +105,8 @@ impl Sandbox {
         &self.world.request_token
     }
 
-    /// The environment of the job's login step, but for `GITHUB_OUTPUT`: `INPUT_USER` is who created the first policy.
+    /// The environment of the job's login step without `GITHUB_OUTPUT`. `INPUT_USER` is the creator of the first policy.
+    /// `RUNNER_OS` and `GITHUB_RUN_ID` are missing: they identify a real runner, which hides masked values.
     pub fn step_environment(&self) -> [(&'static str, String); 5] {
         let policies = self.policies();
         [
@@ -117,17 +118,17 @@ impl Sandbox {
         ]
     }
 
-    /// What GitLab's runner puts into the environment of a job with `id_tokens:`, one ID token for nuget.org. Where the
-    /// config has no such job, it panics.
+    /// The environment of a GitLab CI job with `id_tokens:` and one ID token for nuget.org. It panics if the config has
+    /// no such job.
     pub fn gitlab_environment(&self) -> [(&'static str, String); 2] {
         let id_token = self.gitlab_id_token(token_service::AUDIENCE, |_| {});
         [("GITLAB_CI", "true".to_owned()), ("NUGET_ID_TOKEN", id_token)]
     }
 
-    /// An ID token of GitLab's for `audience`, with the job's claims after `change` had its way with them.
+    /// GitLab's ID token for `audience` with the job's claims, changed by `change`.
     pub fn gitlab_id_token(&self, audience: &str, change: impl FnOnce(&mut Claims)) -> String {
         let gallery = self.world.gallery.lock().expect("no holder panics");
-        let job = gallery.config.gitlab_job.as_ref().expect("the config has a job of GitLab's");
+        let job = gallery.config.gitlab_job.as_ref().expect("the config has a GitLab CI job");
         let mut claims = issuer::gitlab_claims(job, audience, self.clock.now());
         change(&mut claims);
         let token = Issuer::GitLab.sign(&claims);
@@ -135,7 +136,7 @@ impl Sandbox {
         token
     }
 
-    /// The token service.
+    /// The URL of the token service.
     pub fn token_service_url(&self) -> String {
         format!("{}{}", self.world.base, paths::TOKEN_SERVICE_PATH)
     }
@@ -145,61 +146,67 @@ impl Sandbox {
         format!("{}{}", self.world.base, paths::RELEASES_PATH)
     }
 
-    /// The V3 service index, the source that a NuGet client pushes to.
+    /// The URL of the V3 service index, the source of a NuGet client.
     pub fn service_index_url(&self) -> String {
         format!("{}{}", self.world.base, paths::SERVICE_INDEX_PATH)
     }
 
-    /// The push endpoint itself.
+    /// The URL of the push endpoint for packages.
     pub fn push_url(&self) -> String {
         format!("{}{}/", self.world.base, paths::PUSH_PATH)
     }
 
-    /// Moves the sandbox's time on, or back with a negative duration.
+    /// Moves the sandbox's clock forward, or back with a negative duration.
     pub fn advance(&self, by: time::Duration) {
         self.clock.advance(by);
     }
 
-    /// Lets a fault happen to the `nth` request of a route, counted from 1.
+    /// Injects a fault into the `nth` request of a route, counted from 1.
     pub fn fault(&self, route: Route, nth: usize, fault: impl Into<Fault>) {
         self.world.script.lock().expect("no holder panics").add(route, nth, fault.into());
     }
 
-    /// Every request so far.
+    /// All requests so far.
     pub fn requests(&self) -> Vec<Request> {
         self.world.script.lock().expect("no holder panics").requests().to_vec()
     }
 
-    /// Every ID token that was issued so far.
+    /// All ID tokens that were issued so far.
     pub fn id_tokens(&self) -> Vec<String> {
         self.world.id_tokens.lock().expect("no holder panics").clone()
     }
 
-    /// Every API key that was made so far.
+    /// All API keys that were created so far.
     pub fn api_keys(&self) -> Vec<String> {
         self.world.gallery.lock().expect("no holder panics").keys().cloned().collect()
     }
 
-    /// The policies as they are now: a first use may have saved IDs in them.
+    /// The policies for GitHub Actions with their saved IDs.
     pub fn policies(&self) -> Vec<Policy> {
         let gallery = self.world.gallery.lock().expect("no holder panics");
         gallery.policies.iter().map(|(policy, _)| policy.clone()).collect()
     }
 
-    /// The policies for GitLab CI as they are now.
+    /// The policies for GitLab CI with their saved IDs.
     pub fn gitlab_policies(&self) -> Vec<GitLabPolicy> {
         let gallery = self.world.gallery.lock().expect("no holder panics");
         gallery.gitlab_policies.iter().map(|(policy, _)| policy.clone()).collect()
     }
 
-    /// Whether a version of a package was pushed.
+    /// Whether a version of a package exists.
     pub fn has_package(&self, id: &str, version: &str) -> bool {
         let gallery = self.world.gallery.lock().expect("no holder panics");
         let registration = gallery.packages.get(&id.to_ascii_lowercase());
-        registration.is_some_and(|it| it.versions.contains(&gallery::normalized(version)))
+        registration.is_some_and(|it| it.versions.contains_key(&gallery::normalized(version)))
     }
 
-    /// An ID token that GitHub's side signed, with the job's claims after `change` had its way with them.
+    /// The symbol package of a version, as it was pushed.
+    pub fn symbols(&self, id: &str, version: &str) -> Option<Vec<u8>> {
+        let gallery = self.world.gallery.lock().expect("no holder panics");
+        gallery.packages.get(&id.to_ascii_lowercase())?.versions.get(&gallery::normalized(version))?.clone()
+    }
+
+    /// GitHub's ID token for `audience` with the job's claims, changed by `change`.
     pub fn forge(&self, audience: &str, change: impl FnOnce(&mut Claims)) -> String {
         let gallery = self.world.gallery.lock().expect("no holder panics");
         let mut claims = issuer::github_claims(&gallery.config.job, audience, self.clock.now());

@@ -1,12 +1,16 @@
 //! The paths of the routes.
 
-/// Where GitHub's side issues ID tokens.
+/// GitHub's ID-token service.
 pub(crate) const ID_TOKEN_PATH: &str = "/_apis/distributedtask/jobs/oidctoken";
-/// Where nuget.org's side exchanges them.
+/// nuget.org's token service.
 pub(crate) const TOKEN_SERVICE_PATH: &str = "/api/v2/token";
-/// Where nuget.org's side takes packages.
+/// nuget.org's push endpoint for packages.
 pub(crate) const PUSH_PATH: &str = "/api/v2/package";
-/// Where GitHub's side serves release assets: `{tag}/{asset}` behind it.
+/// nuget.org's push endpoint for symbol packages.
+pub(crate) const SYMBOL_PUSH_PATH: &str = "/api/v2/symbolpackage";
+/// nuget.org's check of a key: followed by `/{id}/{version}`.
+pub(crate) const VERIFY_KEY_PATH: &str = "/api/v2/verifykey";
+/// GitHub's release assets: followed by `/{tag}/{asset}`.
 pub(crate) const RELEASES_PATH: &str = "/releases/download";
-/// Where nuget.org's side lists its services.
+/// nuget.org's service index.
 pub(crate) const SERVICE_INDEX_PATH: &str = "/v3/index.json";

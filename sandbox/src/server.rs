@@ -1,4 +1,4 @@
-//! The routes of all sides on one loopback port, and the place where faults happen.
+//! The routes of GitHub, GitLab and nuget.org on one loopback port, and the injected faults.
 
 use std::net::TcpListener as StdListener;
 use std::path::PathBuf;
@@ -21,28 +21,30 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
 use crate::faults::{Effect, Request as Noted, Route, Script};
-use crate::gallery::Gallery;
+use crate::gallery::{Gallery, Grant};
 use crate::issuer::{self, Issuer};
-use crate::paths::{ID_TOKEN_PATH, PUSH_PATH, RELEASES_PATH, SERVICE_INDEX_PATH, TOKEN_SERVICE_PATH};
-use crate::push::{Refusal, push};
+use crate::paths::{
+    ID_TOKEN_PATH, PUSH_PATH, RELEASES_PATH, SERVICE_INDEX_PATH, SYMBOL_PUSH_PATH, TOKEN_SERVICE_PATH, VERIFY_KEY_PATH,
+};
+use crate::push::{Action, Refusal, authorize, push, push_symbols, verify_key};
 use crate::token_service::{Outcome, answer};
 
-/// The largest request that is taken, in bytes.
+/// The maximum size of a request in bytes.
 const LARGEST_REQUEST: usize = 256 * 1024 * 1024;
 
-/// What the routes share.
+/// The state that the routes share.
 pub(crate) struct World {
     /// `http://127.0.0.1:port`.
     pub(crate) base: String,
-    /// The credential for asking GitHub's side.
+    /// The credential for GitHub's ID-token service.
     pub(crate) request_token: String,
-    /// nuget.org's memory.
+    /// The state of nuget.org.
     pub(crate) gallery: Mutex<Gallery>,
-    /// Every ID token that was issued.
+    /// All issued ID tokens.
     pub(crate) id_tokens: Mutex<Vec<String>>,
-    /// The folder with one folder a tag in it, and the release's assets in that.
+    /// The folder with release assets: one folder for each tag, with its assets.
     pub(crate) releases: Option<PathBuf>,
-    /// Faults and requests.
+    /// The faults to inject, and the received requests.
     pub(crate) script: Mutex<Script>,
 }
 
@@ -56,12 +58,15 @@ pub(crate) async fn serve(listener: StdListener, world: Arc<World>) {
         .route(SERVICE_INDEX_PATH, get(service_index))
         .route(PUSH_PATH, put(push_package))
         .route(&format!("{PUSH_PATH}/"), put(push_package))
+        .route(SYMBOL_PUSH_PATH, put(push_symbol_package))
+        .route(&format!("{SYMBOL_PUSH_PATH}/"), put(push_symbol_package))
+        .route(&format!("{VERIFY_KEY_PATH}/{{id}}/{{version}}"), get(verify_package_key))
         .route(&format!("{RELEASES_PATH}/{{tag}}/{{asset}}"), get(release_asset))
         .layer(DefaultBodyLimit::disable())
         .with_state(Arc::clone(&world));
     let listener = TcpListener::from_std(listener).expect("a bound, non-blocking listener");
     loop {
-        // An error here is of one connection, or passes.
+        // An error here concerns one connection, or is temporary.
         if let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(serve_connection(stream, Arc::clone(&world), router.clone()));
         }
@@ -69,17 +74,17 @@ pub(crate) async fn serve(listener: StdListener, world: Arc<World>) {
 }
 
 async fn serve_connection(stream: TcpStream, world: Arc<World>, router: Router) -> std::io::Result<()> {
-    // A second handle on the socket, for the faults that HTTP does not provide for.
+    // A second handle on the socket, for faults below HTTP.
     let stream = stream.into_std()?;
     let raw = Arc::new(stream.try_clone()?);
     let stream = TokioIo::new(TcpStream::from_std(stream)?);
     let service = service_fn(move |request| respond(request, Arc::clone(&world), router.clone(), Arc::clone(&raw)));
-    // An error is a fault that was asked for, or a client that went away.
+    // An error is an injected fault, or a client that closed the connection.
     let _ = http1::Builder::new().serve_connection(stream, service).await;
     Ok(())
 }
 
-/// Answers a request, or ends the connection with an error once a fault has done its work on the socket.
+/// Responds to a request. An error closes the connection after a fault was written to the socket.
 async fn respond(
     request: hyper::Request<hyper::body::Incoming>,
     world: Arc<World>,
@@ -108,7 +113,7 @@ async fn respond(
             while stream.write_all(&then).await.is_ok() {
                 tokio::time::sleep(pause).await;
             }
-            return Err(anyhow::anyhow!("the client had enough"));
+            return Err(anyhow::anyhow!("the client closed the connection"));
         }
         Effect::CutOff(length) => cut_off(genuine().await?, length).await?,
         Effect::Lost => {
@@ -120,10 +125,10 @@ async fn respond(
     let mut stream = TcpStream::from_std(raw.try_clone()?)?;
     stream.write_all(&written).await?;
     stream.shutdown().await?;
-    Err(anyhow::anyhow!("answered by a fault"))
+    Err(anyhow::anyhow!("the response was a fault"))
 }
 
-/// Makes the socket send a reset instead of an orderly end when it closes.
+/// Makes the socket send a reset when it is closed.
 fn reset(raw: &std::net::TcpStream) -> anyhow::Error {
     match socket2::SockRef::from(raw).set_linger(Some(std::time::Duration::ZERO)) {
         Ok(()) => anyhow::anyhow!("reset by a fault"),
@@ -131,7 +136,7 @@ fn reset(raw: &std::net::TcpStream) -> anyhow::Error {
     }
 }
 
-/// An answer as it goes over the wire, its head whole and its body cut.
+/// The bytes of a response with a complete head and a truncated body.
 async fn cut_off(response: Response, length: usize) -> anyhow::Result<Vec<u8>> {
     let (head, body) = response.into_parts();
     let body = to_bytes(body, LARGEST_REQUEST).await?;
@@ -144,7 +149,7 @@ async fn cut_off(response: Response, length: usize) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What a relying party asks an issuer for.
+/// The metadata of an issuer, which relying parties read.
 fn metadata(issuer: Issuer) -> Router<Arc<World>> {
     let configuration =
         move |State(world): State<Arc<World>>| async move { Json(issuer.openid_configuration(&world.base)) };
@@ -202,6 +207,11 @@ async fn service_index(State(world): State<Arc<World>>) -> Json<Value> {
                 "comment": "Push endpoint",
             },
             {
+                "@id": format!("{base}{SYMBOL_PUSH_PATH}"),
+                "@type": "SymbolPackagePublish/4.9.0",
+                "comment": "Push endpoint for symbol packages",
+            },
+            {
                 "@id": format!("{base}{TOKEN_SERVICE_PATH}"),
                 "@type": "TokenService/1.0.0",
                 "comment": "Token service for trusted publishing",
@@ -219,19 +229,53 @@ async fn release_asset(
     std::fs::read(folder.join(tag).join(asset)).map_err(|_| StatusCode::NOT_FOUND)
 }
 
-/// A package comes as the first part of a form, or as the body itself.
 async fn push_package(State(world): State<Arc<World>>, request: Request) -> Response {
-    let headers = request.headers().clone();
+    pushed(&world, request, push).await
+}
+
+async fn push_symbol_package(State(world): State<Arc<World>>, request: Request) -> Response {
+    pushed(&world, request, push_symbols).await
+}
+
+/// Checks the key, then reads the package and stores it.
+async fn pushed(
+    world: &World,
+    request: Request,
+    store: fn(&mut Gallery, &Grant, &[u8]) -> Result<(), Refusal>,
+) -> Response {
+    let authorized = authorize(&world.gallery.lock().expect("no holder panics"), request.headers(), Action::Push);
+    let grant = match authorized {
+        Ok(grant) => grant,
+        Err(refusal) => return refused(refusal),
+    };
     let package = match package_of(request).await {
         Ok(package) => package,
         Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     };
-    match push(&mut world.gallery.lock().expect("no holder panics"), &headers, &package) {
-        Ok(_) => StatusCode::CREATED.into_response(),
-        Err(Refusal { status, message }) => refusal(status, "ApiKey realm=\"127.0.0.1\"", &message, message.clone()),
+    match store(&mut world.gallery.lock().expect("no holder panics"), &grant, &package) {
+        Ok(()) => StatusCode::CREATED.into_response(),
+        Err(refusal) => refused(refusal),
     }
 }
 
+async fn verify_package_key(
+    State(world): State<Arc<World>>,
+    Path((id, version)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let gallery = world.gallery.lock().expect("no holder panics");
+    let verified = authorize(&gallery, &headers, Action::Verify);
+    match verified.and_then(|grant| verify_key(&gallery, &grant, &id, &version)) {
+        Ok(()) => Json(json!({})).into_response(),
+        Err(refusal) => refused(refusal),
+    }
+}
+
+fn refused(Refusal { status, message }: Refusal) -> Response {
+    refusal(status, "ApiKey realm=\"127.0.0.1\"", &message, message.clone())
+}
+
+/// The package is the first part of a form, or the body itself.
 async fn package_of(request: Request) -> anyhow::Result<Bytes> {
     let form = request.headers().get(header::CONTENT_TYPE).is_some_and(|it| it.as_bytes().starts_with(b"multipart/"));
     if !form {
@@ -242,8 +286,8 @@ async fn package_of(request: Request) -> anyhow::Result<Bytes> {
     Ok(part.bytes().await?)
 }
 
-/// A refusal of the gallery's: a challenge with a 401, and the message in the reason phrase too, for clients that show
-/// only that.
+/// An error response of nuget.org. The message is in the reason phrase too, because some clients show only that. A 401
+/// has a challenge.
 fn refusal(status: u16, challenge: &'static str, message: &str, body: impl IntoResponse) -> Response {
     let mut response = (StatusCode::from_u16(status).expect("a status"), body).into_response();
     if response.status() == StatusCode::UNAUTHORIZED {

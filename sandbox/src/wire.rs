@@ -1,17 +1,17 @@
-//! HTTP/1.1 written by hand: requests whose every byte the caller chooses, and answers with their reason phrase.
+//! A minimal HTTP/1.1 client: the caller chooses every byte of a request, and gets the reason phrase of the response.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// An answer, taken apart.
+/// A parsed response.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// The reason phrase, which client libraries hide.
+    /// The reason phrase, which HTTP libraries do not return.
     pub reason: String,
-    /// Names in lower case, and values.
+    /// The names of headers in lower case, and their values.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
@@ -25,12 +25,12 @@ impl Answer {
 
     /// The body as JSON.
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
     }
 }
 
-/// Sends `line` (`GET /path`), `headers` and `body` to the server at `base`, and reads until it closes. `Host`,
-/// `Connection` and, with a body, the length are added.
+/// Sends `line` (`GET /path`), `headers` and `body` to the server at `base`, and reads until the connection is closed.
+/// `Host`, `Connection` and the length of a body are added.
 pub fn send(base: &str, line: &str, headers: &[(&str, &[u8])], body: &[u8]) -> std::io::Result<Answer> {
     let host = base.trim_start_matches("http://");
     let mut request = format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n").into_bytes();
@@ -55,14 +55,14 @@ pub fn send(base: &str, line: &str, headers: &[(&str, &[u8])], body: &[u8]) -> s
     let code = status.next().and_then(|code| code.parse().ok());
     let headers = lines.filter_map(|line| line.split_once(": "));
     Ok(Answer {
-        status: code.ok_or_else(|| std::io::Error::other(format!("no HTTP: {answer:?}")))?,
+        status: code.ok_or_else(|| std::io::Error::other(format!("not HTTP: {answer:?}")))?,
         reason: status.next().unwrap_or_default().to_owned(),
         headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect(),
         body: body.to_owned(),
     })
 }
 
-/// Exchanges an ID token for an API key the way a client should.
+/// Exchanges an ID token for an API key with a valid request.
 pub fn exchange(base: &str, id_token: &str, user: &str) -> std::io::Result<Answer> {
     let bearer = format!("Bearer {id_token}");
     let headers: [(&str, &[u8]); 3] =
@@ -71,8 +71,24 @@ pub fn exchange(base: &str, id_token: &str, user: &str) -> std::io::Result<Answe
     send(base, &format!("POST {}", crate::paths::TOKEN_SERVICE_PATH), &headers, body.as_bytes())
 }
 
-/// Pushes a package the way NuGet clients do: a chunked form with one part.
+/// Pushes a package as NuGet clients do.
 pub fn push(base: &str, api_key: Option<&str>, package: &[u8]) -> std::io::Result<Answer> {
+    put_form(base, crate::paths::PUSH_PATH, api_key, package)
+}
+
+/// Pushes a symbol package as NuGet clients do.
+pub fn push_symbols(base: &str, api_key: Option<&str>, package: &[u8]) -> std::io::Result<Answer> {
+    put_form(base, crate::paths::SYMBOL_PUSH_PATH, api_key, package)
+}
+
+/// Asks whether a key allows a push of the ID of an existing version.
+pub fn verify_key(base: &str, api_key: Option<&str>, id: &str, version: &str) -> std::io::Result<Answer> {
+    let headers: Vec<(&str, &[u8])> = api_key.iter().map(|key| ("X-NuGet-ApiKey", key.as_bytes())).collect();
+    send(base, &format!("GET {}/{id}/{version}", crate::paths::VERIFY_KEY_PATH), &headers, b"")
+}
+
+/// Sends a chunked form with one part.
+fn put_form(base: &str, path: &str, api_key: Option<&str>, package: &[u8]) -> std::io::Result<Answer> {
     let mut form = b"--part\r\nContent-Type: application/octet-stream\r\nContent-Disposition: form-data; \
         name=package; filename=package.nupkg; filename*=utf-8''package.nupkg\r\n\r\n"
         .to_vec();
@@ -90,5 +106,5 @@ pub fn push(base: &str, api_key: Option<&str>, package: &[u8]) -> std::io::Resul
         ("X-NuGet-Session-Id", b"5d1c8a4e-7f3b-4c52-9a0e-2b6d8f1e3c70"),
     ];
     headers.extend(api_key.map(|key| ("X-NuGet-ApiKey", key.as_bytes())));
-    send(base, &format!("PUT {}/", crate::paths::PUSH_PATH), &headers, &body)
+    send(base, &format!("PUT {path}/"), &headers, &body)
 }

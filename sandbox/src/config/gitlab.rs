@@ -1,4 +1,4 @@
-//! A job of GitLab CI, and the trust policies for such.
+//! A job of GitLab CI, and trust policies for GitLab CI.
 
 use std::collections::BTreeMap;
 
@@ -13,29 +13,29 @@ use super::scope::{Scope, all, any};
 pub struct GitLabJob {
     /// `group/project`, subgroups included.
     pub project_path: String,
-    /// GitLab's number of the project.
+    /// GitLab's ID of the project.
     pub project_id: String,
-    /// GitLab's number of the group or user that it belongs to.
+    /// GitLab's ID of the project's group or user.
     pub namespace_id: String,
-    /// The branch or tag that it runs for, by its short name.
+    /// The short name of the job's branch or tag.
     pub r#ref: String,
     /// `branch` or `tag`.
     #[serde(default = "branch")]
     pub ref_type: String,
-    /// The environment that the job names.
+    /// The job's environment.
     pub environment: Option<String>,
-    /// The `iss` claim, where it is not gitlab.com's.
+    /// The `iss` claim, if it is not gitlab.com's.
     pub issuer: Option<String>,
-    /// Claims to leave out.
+    /// Claims to omit.
     #[serde(default)]
     pub omit_claims: Vec<String>,
-    /// Claims to add or to replace.
+    /// Claims to add or replace.
     #[serde(default)]
     pub claims: BTreeMap<String, Value>,
 }
 
 impl GitLabJob {
-    /// The group or user that the project belongs to.
+    /// The project's group or user.
     pub fn namespace_path(&self) -> &str {
         self.project_path.rsplit_once('/').map_or("", |(namespace, _)| namespace)
     }
@@ -49,36 +49,36 @@ fn branch() -> String {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GitLabPolicy {
-    /// Its name, which the service's messages quote.
+    /// The policy's name, which is part of the service's messages.
     pub name: String,
-    /// The user that created it.
+    /// The user who created it.
     pub created_by: String,
-    /// The package owner that it is scoped to.
+    /// The package owner.
     pub owner: String,
-    /// Namespace path.
+    /// The namespace path.
     pub namespace_path: String,
-    /// Project path, without its namespace.
+    /// The project path without its namespace.
     pub project_path: String,
-    /// Ref, a branch; empty or absent for any.
+    /// The ref, a branch; empty or absent for any.
     #[serde(default)]
     pub r#ref: String,
-    /// Environment; empty or absent for any.
+    /// The environment; empty or absent for any.
     #[serde(default)]
     pub environment: String,
-    /// What its keys may do.
+    /// The scopes of its keys.
     #[serde(default = "all")]
     pub scopes: Vec<Scope>,
-    /// Globs of package IDs that its keys may touch.
-    #[serde(default = "any")]
+    /// Globs of the package IDs that its keys allow.
+    #[serde(default = "any", alias = "globs")]
     pub packages: Vec<String>,
-    /// Days since it was created or renewed; older than 7 and never used means expired.
+    /// Days since a policy without IDs was created or renewed. After more than 7, it has expired.
     #[serde(default)]
     pub age_days: u32,
-    /// The IDs that its first use saved; absent if it was never used.
+    /// The saved IDs; absent before the first use.
     pub used_by: Option<ProjectIds>,
 }
 
-/// What pins a policy to a project from its first use on.
+/// The IDs that make a policy permanent.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProjectIds {

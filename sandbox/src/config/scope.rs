@@ -1,8 +1,8 @@
-//! What a key of a policy is for.
+//! The scopes and globs of a policy.
 
 use serde::Deserialize;
 
-/// What a key is allowed to do.
+/// A permission of an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum Scope {
     /// Everything.
@@ -11,23 +11,23 @@ pub enum Scope {
     /// Push new packages and new versions.
     #[serde(rename = "package:push")]
     Push,
-    /// Push new versions of packages that are there.
+    /// Push new versions of existing packages.
     #[serde(rename = "package:pushversion")]
     PushVersion,
     /// Unlist.
     #[serde(rename = "package:unlist")]
     Unlist,
-    /// Verify a key against a package.
+    /// Verify a key for a package.
     #[serde(rename = "package:verify")]
     Verify,
 }
 
-/// The scopes of a policy that names none.
+/// The scopes of a policy without `scopes`.
 pub(crate) fn all() -> Vec<Scope> {
     vec![Scope::All]
 }
 
-/// The package globs of a policy that names none.
+/// The globs of a policy without `packages`.
 pub(crate) fn any() -> Vec<String> {
     vec!["*".to_owned()]
 }
