@@ -2,6 +2,7 @@
 
 mod gitlab;
 mod scope;
+mod visibility;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use serde_json::Value;
 pub use gitlab::{GitLabJob, GitLabPolicy, ProjectIds};
 pub use scope::Scope;
 use scope::{all, any};
+pub use visibility::Visibility;
 
 /// The default config: user `contoso-bot`, repository `contoso/contoso-sdk`, workflow `release.yml`.
 const SEED: &str = include_str!("contoso.toml");
@@ -128,6 +130,9 @@ pub struct Job {
     pub repository_id: String,
     /// GitHub's ID of the repository owner.
     pub repository_owner_id: String,
+    /// The repository's visibility.
+    #[serde(default)]
+    pub repository_visibility: Visibility,
     /// The triggered workflow file in `.github/workflows`.
     pub workflow: String,
     /// The event that triggered it.
@@ -185,7 +190,7 @@ pub struct Policy {
     /// Days since a policy without IDs was created or renewed. After more than 7, it has expired.
     #[serde(default)]
     pub age_days: u32,
-    /// The saved IDs; absent before the first use.
+    /// The saved IDs. If absent, a policy for a public repository has them from its creation, if `age_days` is 0.
     pub used_by: Option<RepositoryIds>,
 }
 

@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::api_key;
 use crate::clock::Clock;
-use crate::config::{Account, Config, GitLabPolicy, Kind, Policy, Scope};
+use crate::config::{Account, Config, GitLabPolicy, Kind, Policy, ProjectIds, RepositoryIds, Scope, Visibility};
 
 /// A policy without IDs expires this long after it was created or renewed.
 const FIRST_USE_WITHIN: Duration = Duration::days(7);
@@ -79,9 +79,14 @@ impl Gallery {
     /// The state that `config` describes.
     pub(crate) fn new(config: Config, clock: Arc<Clock>) -> Gallery {
         let deadline = |age_days: u32| clock.now() - Duration::days(age_days.into()) + FIRST_USE_WITHIN;
-        let policies = config.policies.iter().map(|policy| (policy.clone(), deadline(policy.age_days)));
-        let gitlab_policies = config.gitlab_policies.iter();
-        let gitlab_policies = gitlab_policies.map(|policy| (policy.clone(), deadline(policy.age_days)));
+        let policies = config.policies.iter().map(|policy| {
+            let used_by = policy.used_by.clone().or_else(|| ids_at_creation(&config, policy));
+            (Policy { used_by, ..policy.clone() }, deadline(policy.age_days))
+        });
+        let gitlab_policies = config.gitlab_policies.iter().map(|policy| {
+            let used_by = policy.used_by.clone().or_else(|| gitlab_ids_at_creation(&config, policy));
+            (GitLabPolicy { used_by, ..policy.clone() }, deadline(policy.age_days))
+        });
         let packages = config.packages.iter().map(|package| {
             let versions = package.versions.iter().map(|version| (normalized(version), None)).collect();
             (package.id.to_ascii_lowercase(), Registration { owner: package.owner.clone(), versions })
@@ -126,6 +131,27 @@ impl Gallery {
     pub(crate) fn keys(&self) -> impl Iterator<Item = &String> {
         self.keys.keys()
     }
+}
+
+/// The IDs that nuget.org's page saves when a policy is created. The page looks the repository up without signing in, so
+/// that it finds public repositories only. The sandbox knows one repository: the job's. A policy with an age has no IDs.
+fn ids_at_creation(config: &Config, policy: &Policy) -> Option<RepositoryIds> {
+    let job = &config.job;
+    let repository = format!("{}/{}", policy.repository_owner, policy.repository);
+    let is_found = job.repository_visibility == Visibility::Public && repository.eq_ignore_ascii_case(&job.repository);
+    (is_found && policy.age_days == 0).then(|| RepositoryIds {
+        repository_id: job.repository_id.clone(),
+        repository_owner_id: job.repository_owner_id.clone(),
+    })
+}
+
+/// The same for a project at GitLab.
+fn gitlab_ids_at_creation(config: &Config, policy: &GitLabPolicy) -> Option<ProjectIds> {
+    let job = config.gitlab_job.as_ref()?;
+    let project = format!("{}/{}", policy.namespace_path, policy.project_path);
+    let is_found = job.project_visibility == Visibility::Public && project.eq_ignore_ascii_case(&job.project_path);
+    (is_found && policy.age_days == 0)
+        .then(|| ProjectIds { project_id: job.project_id.clone(), namespace_id: job.namespace_id.clone() })
 }
 
 /// A version in NuGet's normalized form: lower case, no build metadata, three numbers, and the fourth only if it is not 0.

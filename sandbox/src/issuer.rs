@@ -1,4 +1,4 @@
-//! The issuers of ID tokens: each has a key, its metadata, and JSON web tokens that are signed with it.
+//! The issuers of ID tokens: each has a key, metadata, and signed JSON web tokens.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -15,23 +15,23 @@ use time::{Duration, OffsetDateTime};
 
 use crate::config::{GitLabJob, Job};
 
-/// How long an ID token of GitHub's is valid.
+/// The lifetime of GitHub's ID tokens.
 const GITHUB_LIFETIME: Duration = Duration::minutes(5);
 
-/// How long one of GitLab's is: as long as the job may run (docs.gitlab.com, "ID token authentication").
+/// The lifetime of GitLab's ID tokens: the job's timeout (docs.gitlab.com, "ID token authentication").
 const GITLAB_LIFETIME: Duration = Duration::hours(1);
 
-/// Who issues ID tokens.
+/// An issuer of ID tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Issuer {
-    /// GitHub, for jobs of GitHub Actions.
+    /// GitHub, for jobs in GitHub Actions.
     GitHub,
-    /// gitlab.com, for jobs of GitLab CI.
+    /// gitlab.com, for jobs in GitLab CI.
     GitLab,
 }
 
 impl Issuer {
-    /// The one that a URL's host is of.
+    /// The issuer with that host.
     pub fn at(host: &str) -> Option<Issuer> {
         [Issuer::GitHub, Issuer::GitLab].into_iter().find(|it| it.url()["https://".len()..].eq_ignore_ascii_case(host))
     }
@@ -44,7 +44,7 @@ impl Issuer {
         }
     }
 
-    /// What its routes begin with in the sandbox, which has both issuers on one port.
+    /// The prefix of its routes in the sandbox, which has both issuers on one port.
     pub fn folder(self) -> &'static str {
         match self {
             Issuer::GitHub => "",
@@ -52,7 +52,7 @@ impl Issuer {
         }
     }
 
-    /// The key's name in the JWKS and in each token's header.
+    /// The key ID in the JWKS and in each token's header.
     fn key_id(self) -> &'static str {
         match self {
             Issuer::GitHub => "38826b17-6a30-5f9b-b169-8beb8202f723",
@@ -60,7 +60,7 @@ impl Issuer {
         }
     }
 
-    /// Made once a process: it takes a fraction of a second.
+    /// Created once for each process, because it takes a fraction of a second.
     fn private_key(self) -> &'static RsaPrivateKey {
         static GITHUB: OnceLock<RsaPrivateKey> = OnceLock::new();
         static GITLAB: OnceLock<RsaPrivateKey> = OnceLock::new();
@@ -71,7 +71,7 @@ impl Issuer {
         key.get_or_init(|| RsaPrivateKey::new(&mut rand::thread_rng(), 2048).expect("2048 bits are a valid size"))
     }
 
-    /// The OpenID Connect metadata, for a sandbox that is reached at `base`.
+    /// The OpenID Connect metadata of a sandbox at `base`.
     pub fn openid_configuration(self, base: &str) -> Value {
         json!({
             "issuer": self.url(),
@@ -83,7 +83,7 @@ impl Issuer {
         })
     }
 
-    /// The public keys, as a relying party fetches them.
+    /// The public keys.
     pub fn jwks(self) -> Value {
         let key = self.private_key().to_public_key();
         let number = |number: &BigUint| URL_SAFE_NO_PAD.encode(number.to_bytes_be());
@@ -91,7 +91,7 @@ impl Issuer {
         json!({ "keys": [{ "kty": "RSA", "alg": "RS256", "use": "sig", "kid": self.key_id(), "n": n, "e": e }] })
     }
 
-    /// A JSON web token with these claims, signed with RS256 by the key in [`Issuer::jwks`].
+    /// A JSON web token with these claims, signed with RS256 and the key in [`Issuer::jwks`].
     pub fn sign(self, claims: &Map<String, Value>) -> String {
         let header = json!({ "typ": "JWT", "alg": "RS256", "kid": self.key_id() });
         let part = |json: String| URL_SAFE_NO_PAD.encode(json);
@@ -101,7 +101,7 @@ impl Issuer {
     }
 }
 
-/// The claims of an ID token of GitHub's for `job`, issued at `now` to `audience`.
+/// The claims of GitHub's ID token for `job` and `audience`, issued at `now`.
 pub fn github_claims(job: &Job, audience: &str, now: OffsetDateTime) -> Map<String, Value> {
     let workflow_ref = format!("{}/.github/workflows/{}@{}", job.repository, job.workflow, job.r#ref);
     let subject = match &job.environment {
@@ -122,7 +122,7 @@ pub fn github_claims(job: &Job, audience: &str, now: OffsetDateTime) -> Map<Stri
         "run_id": "9128374650",
         "run_number": "42",
         "run_attempt": "1",
-        "repository_visibility": "public",
+        "repository_visibility": job.repository_visibility,
         "repository_id": job.repository_id,
         "actor_id": "583231",
         "actor": job.actor,
@@ -143,7 +143,7 @@ pub fn github_claims(job: &Job, audience: &str, now: OffsetDateTime) -> Map<Stri
     changed(claims, job.environment.as_ref(), &job.claims, &job.omit_claims)
 }
 
-/// The claims of an ID token of GitLab's for `job`, issued at `now` to `audience` (docs.gitlab.com, "ID token
+/// The claims of GitLab's ID token for `job` and `audience`, issued at `now` (docs.gitlab.com, "ID token
 /// authentication").
 pub fn gitlab_claims(job: &GitLabJob, audience: &str, now: OffsetDateTime) -> Map<String, Value> {
     let GitLabJob { project_path, project_id, namespace_id, r#ref, ref_type, .. } = job;
@@ -168,7 +168,7 @@ pub fn gitlab_claims(job: &GitLabJob, audience: &str, now: OffsetDateTime) -> Ma
         "runner_id": 12270807,
         "runner_environment": "gitlab-hosted",
         "sha": "5c3b8e1f0a4d2b7c9e6f1a0d3b5c8e7f2a4d6b9c",
-        "project_visibility": "public",
+        "project_visibility": job.project_visibility,
         "ci_config_ref_uri": format!("gitlab.com/{project_path}//.gitlab-ci.yml@refs/{refs}/{}", r#ref),
         "jti": random_uuid(),
         "iss": job.issuer.as_deref().unwrap_or(Issuer::GitLab.url()),
@@ -181,7 +181,7 @@ pub fn gitlab_claims(job: &GitLabJob, audience: &str, now: OffsetDateTime) -> Ma
     changed(claims, job.environment.as_ref(), &job.claims, &job.omit_claims)
 }
 
-/// `claims` with what a config says of them.
+/// `claims` with the changes in the config.
 fn changed(
     claims: Value,
     environment: Option<&String>,
@@ -195,7 +195,7 @@ fn changed(
     claims
 }
 
-/// Whether `token` was signed with RS256 by the key of `jwks` that its header names.
+/// Whether `token` is signed with RS256 and the key of `jwks` that its header names.
 pub fn is_signed_by(token: &crate::jwt::Jwt, jwks: &Value) -> bool {
     let verified = || {
         let kid = token.header.get("kid")?;

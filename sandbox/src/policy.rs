@@ -1,4 +1,4 @@
-//! How nuget.org evaluates trust policies (NuGet/NuGetGallery, `Authentication/Federated`).
+//! nuget.org's evaluation of trust policies (NuGet/NuGetGallery, `Authentication/Federated`).
 
 pub(crate) mod github;
 pub(crate) mod gitlab;
@@ -7,12 +7,12 @@ use time::OffsetDateTime;
 
 use crate::jwt::Jwt;
 
-/// Why a policy does not match. The service keeps some reasons to itself.
+/// The reason why a policy does not match. The service does not disclose all of them.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Mismatch {
-    /// Told to the caller.
+    /// Part of the response.
     Disclosed(String),
-    /// Not told.
+    /// Not part of the response.
     Undisclosed,
 }
 
@@ -25,7 +25,7 @@ fn required<'a>(token: &'a Jwt, claim: &str) -> Result<&'a str, Mismatch> {
     token.text(claim).ok_or_else(missing)
 }
 
-/// The first use of a policy, while there is time for it, saves the IDs that it is pinned to; later uses need the same.
+/// A policy without IDs gets them from its first use, before `first_use_until`. A policy with IDs needs the same.
 fn pin<T: PartialEq>(
     saved: &mut Option<T>,
     ids: T,

@@ -1,4 +1,4 @@
-//! nuget.org's token service: every check in its order, with its messages (NuGet/NuGetGallery, `TokenApiController.cs`,
+//! nuget.org's token service: all checks in order, with the exact messages (NuGet/NuGetGallery, `TokenApiController.cs`,
 //! `FederatedCredentialService.cs`, `FederatedCredentialPolicyEvaluator.cs`).
 
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
@@ -14,28 +14,28 @@ use crate::issuer::{self, Issuer};
 use crate::jwt::Jwt;
 use crate::policy::{Mismatch, github, gitlab};
 
-/// The audience that the service accepts.
+/// The audience that the service accepts, with or without a trailing slash.
 pub(crate) const AUDIENCE: &str = "https://www.nuget.org";
 
-/// How far the clocks may be apart, either way.
+/// The tolerated clock difference in seconds, in both directions.
 const SKEW: i64 = 5 * 60;
 
-/// How .NET writes a time that round-trips ("O").
+/// .NET's round-trip format ("O").
 const ROUND_TRIP: &[FormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:7]+00:00");
 
-/// What the service answers.
+/// A response of the service.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// 200: a key, and when it expires.
+    /// 200: a key and its expiry time.
     Created { api_key: String, expires: String },
-    /// An error in the service's own JSON.
+    /// An error as JSON.
     Refused { status: u16, message: String },
-    /// 404 without JSON: the token API is switched off.
+    /// 404 without JSON: the token API is disabled.
     SwitchedOff,
-    /// 429 from the layer in front of the service: come again after so many seconds.
+    /// 429 from the layer in front of the service, with `Retry-After`.
     TooManyRequests { seconds: u32 },
-    /// 500 from the framework, which could not read the body.
+    /// 500 from the framework, which cannot read the body.
     Unreadable,
 }
 
@@ -43,7 +43,7 @@ fn refused<T>(status: u16, message: impl Into<String>) -> Result<T, Outcome> {
     Err(Outcome::Refused { status, message: message.into() })
 }
 
-/// Answers one request.
+/// Responds to a request.
 pub(crate) fn answer(gallery: &mut Gallery, headers: &HeaderMap, body: &[u8]) -> Outcome {
     exchange(gallery, headers, body).unwrap_or_else(|outcome| outcome)
 }
@@ -128,7 +128,7 @@ fn username(headers: &HeaderMap, body: &[u8]) -> Result<String, Outcome> {
         return refused(400, "A User-Agent header is required.");
     }
     let request: Value = serde_json::from_slice(body).map_err(|_| Outcome::Unreadable)?;
-    // The framework binds names without case.
+    // The framework ignores the case of names.
     let property = |name: &str| {
         let (_, value) = request.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
         value.as_str()
@@ -147,7 +147,7 @@ fn latin1(value: &HeaderValue) -> String {
     value.as_bytes().iter().copied().map(char::from).collect()
 }
 
-/// A token that was checked as far as no policy is needed for it.
+/// A token that passed all checks before the policies.
 struct Verified {
     token: Jwt,
     /// Its `jti`.
@@ -191,7 +191,7 @@ fn verified(gallery: &Gallery, bearer: &str) -> Result<Verified, Outcome> {
     if expires < now - SKEW {
         return Err(wrong("has expired."));
     }
-    if audience != AUDIENCE {
+    if audience.strip_suffix('/').unwrap_or(audience) != AUDIENCE {
         return Err(wrong("has an incorrect audience."));
     }
     if claimed != issuer.url() {
@@ -200,8 +200,8 @@ fn verified(gallery: &Gallery, bearer: &str) -> Result<Verified, Outcome> {
     Ok(Verified { token, id, issuer })
 }
 
-/// What the oldest matching policy that `user` created grants, or the reasons that are disclosed. A policy for another
-/// issuer's jobs is none of them.
+/// The grant of the oldest matching policy that `user` created, or the disclosed reasons. Policies for another issuer are
+/// not considered.
 fn matching_policy(gallery: &mut Gallery, user: &Account, issuer: Issuer, token: &Jwt) -> Result<Grant, Vec<String>> {
     let now = gallery.clock.now();
     let mut reasons = Vec::new();
@@ -233,7 +233,7 @@ fn matching_policy(gallery: &mut Gallery, user: &Account, issuer: Issuer, token:
     Err(reasons)
 }
 
-/// Several reasons as one message: a period only where one is missing, then a blank.
+/// Joins reasons into one message: a period only where it is missing, then a blank.
 fn joined(reasons: &[String]) -> String {
     reasons.iter().fold(String::new(), |mut message, reason| {
         if !message.is_empty() {

@@ -1,6 +1,6 @@
-//! The token service for jobs of GitLab CI: the same table as for GitHub's, where it differs.
+//! The token service for jobs in GitLab CI: the differences from GitHub Actions.
 
-use sandbox::config::{Config, GitLabPolicy, ProjectIds};
+use sandbox::config::{Config, GitLabPolicy, ProjectIds, Visibility};
 use sandbox::wire::{self, Answer};
 use sandbox::{Claims, Sandbox};
 use serde_json::json;
@@ -13,7 +13,7 @@ fn exchange(sandbox: &Sandbox, token: &str) -> Answer {
     wire::exchange(sandbox.base_url(), token, "contoso-bot").unwrap()
 }
 
-/// The message for the seed job of GitLab's in a changed world, with changed claims.
+/// The message for the default GitLab CI job in a changed config, with changed claims.
 fn refusal(change: impl FnOnce(&mut Config), claims: impl FnOnce(&mut Claims)) -> String {
     let sandbox = Sandbox::with(change);
     let answer = exchange(&sandbox, &sandbox.gitlab_id_token(AUDIENCE, claims));
@@ -21,25 +21,34 @@ fn refusal(change: impl FnOnce(&mut Config), claims: impl FnOnce(&mut Claims)) -
     answer.json()["error"].as_str().unwrap().to_owned()
 }
 
+/// A private project, whose policies have no IDs at their creation.
+fn private(change: impl FnOnce(&mut Config)) -> Sandbox {
+    Sandbox::with(|config| {
+        config.gitlab_job.as_mut().unwrap().project_visibility = Visibility::Private;
+        config.job.repository_visibility = Visibility::Private;
+        change(config);
+    })
+}
+
 fn policy(config: &mut Config) -> &mut GitLabPolicy {
     &mut config.gitlab_policies[0]
 }
 
 #[test]
-fn a_matching_policy_gives_one_key_for_a_token() {
-    let sandbox = Sandbox::with(|_| {});
+fn a_matching_policy_creates_one_key_for_each_token() {
+    let sandbox = private(|_| {});
     let token = sandbox.gitlab_id_token(AUDIENCE, |_| {});
     let answer = exchange(&sandbox, &token);
     assert_eq!(answer.json()["apiKey"], json!(sandbox.api_keys()[0]));
     let ids = ProjectIds { project_id: "51290387".to_owned(), namespace_id: "7734112".to_owned() };
     assert_eq!(sandbox.gitlab_policies()[0].used_by, Some(ids));
-    assert_eq!(sandbox.policies()[0].used_by, None, "that of another issuer");
+    assert_eq!(sandbox.policies()[0].used_by, None, "the policy for another issuer");
     let again = exchange(&sandbox, &token);
     assert!(again.json()["error"].as_str().unwrap().starts_with("This bearer token has already been used."));
 }
 
 #[test]
-fn a_policy_is_for_the_jobs_of_one_issuer() {
+fn a_policy_does_not_match_jobs_of_another_issuer() {
     assert_eq!(refusal(|config| config.gitlab_policies.clear(), |_| {}), NO_POLICY);
     let sandbox = Sandbox::with(|config| config.policies.clear());
     let answer = exchange(&sandbox, &sandbox.forge(AUDIENCE, |_| {}));
@@ -47,7 +56,7 @@ fn a_policy_is_for_the_jobs_of_one_issuer() {
 }
 
 #[test]
-fn a_token_is_signed_by_the_issuer_that_it_names() {
+fn a_token_must_be_signed_by_its_issuer() {
     let sandbox = Sandbox::with(|_| {});
     let token = sandbox.forge(AUDIENCE, |claims| claims["iss"] = json!("https://gitlab.com"));
     assert_eq!(exchange(&sandbox, &token).json()["error"], "The JSON web token has an invalid signature.");
@@ -57,7 +66,7 @@ fn a_token_is_signed_by_the_issuer_that_it_names() {
 }
 
 #[test]
-fn a_required_claim_that_is_missing_is_named() {
+fn a_missing_required_claim_is_disclosed() {
     for claim in ["namespace_path", "project_path", "namespace_id", "project_id"] {
         let message = format!("The JSON Web Token is missing the required claim '{claim}'.");
         assert_eq!(refusal(|_| {}, |claims| drop(claims.remove(claim))), message);
@@ -65,7 +74,7 @@ fn a_required_claim_that_is_missing_is_named() {
 }
 
 #[test]
-fn paths_are_compared_without_case_and_not_disclosed() {
+fn different_paths_are_not_disclosed_and_case_is_ignored() {
     assert_eq!(refusal(|config| policy(config).namespace_path = "fabrikam".to_owned(), |_| {}), NO_POLICY);
     assert_eq!(refusal(|config| policy(config).project_path = "contoso-cli".to_owned(), |_| {}), NO_POLICY);
     let sandbox = Sandbox::with(|config| {
@@ -85,19 +94,34 @@ fn a_subgroup_is_part_of_the_namespace() {
 }
 
 #[test]
-fn the_first_use_is_within_seven_days_and_saves_the_ids() {
+fn a_policy_of_a_public_project_is_permanent_from_its_creation() {
+    let sandbox = Sandbox::with(|_| {});
+    let ids = ProjectIds { project_id: "51290387".to_owned(), namespace_id: "7734112".to_owned() };
+    assert_eq!(sandbox.gitlab_policies()[0].used_by, Some(ids));
+    sandbox.advance(Duration::days(300));
+    assert_eq!(exchange(&sandbox, &sandbox.gitlab_id_token(AUDIENCE, |_| {})).status, 200);
+    let again = sandbox.gitlab_id_token(AUDIENCE, |claims| claims["project_id"] = json!("51290388"));
+    assert_eq!(exchange(&sandbox, &again).json()["error"], NO_POLICY);
+}
+
+#[test]
+fn the_first_use_of_a_policy_of_a_private_project_saves_the_ids_within_seven_days() {
     let expired = "The policy 'contoso-sdk on GitLab' has expired. Sign in and renew the trust policy on the Trusted \
                    Publishing page.";
     assert_eq!(refusal(|config| policy(config).age_days = 8, |_| {}), expired);
     let other = || Some(ProjectIds { project_id: "1".to_owned(), namespace_id: "7734112".to_owned() });
     assert_eq!(refusal(|config| policy(config).used_by = other(), |_| {}), NO_POLICY);
-    let sandbox = Sandbox::with(|config| policy(config).environment = "production".to_owned());
+    let sandbox = private(|_| {});
+    sandbox.advance(Duration::days(8));
+    assert_eq!(exchange(&sandbox, &sandbox.gitlab_id_token(AUDIENCE, |_| {})).json()["error"], expired);
+    let sandbox = private(|config| policy(config).environment = "production".to_owned());
+    assert_eq!(sandbox.gitlab_policies()[0].used_by, None);
     assert_eq!(exchange(&sandbox, &sandbox.gitlab_id_token(AUDIENCE, |_| {})).status, 401);
     assert!(sandbox.gitlab_policies()[0].used_by.is_some(), "even if a later check fails");
 }
 
 #[test]
-fn a_ref_is_a_branch_and_its_case_counts() {
+fn a_ref_must_be_a_branch_and_is_case_sensitive() {
     let mismatch = |expected: &str, actual: &str| {
         format!("Ref mismatch for policy 'contoso-sdk on GitLab': expected '{expected}', actual '{actual}'")
     };
@@ -116,7 +140,7 @@ fn a_ref_is_a_branch_and_its_case_counts() {
 }
 
 #[test]
-fn an_environments_case_counts() {
+fn an_environment_is_case_sensitive() {
     let mismatch = |actual: &str| {
         format!("Environment mismatch for policy 'contoso-sdk on GitLab': expected 'production', actual '{actual}'")
     };
@@ -129,7 +153,7 @@ fn an_environments_case_counts() {
 }
 
 #[test]
-fn a_token_lives_as_long_as_its_job() {
+fn a_token_expires_after_an_hour() {
     let sandbox = Sandbox::with(|_| {});
     let token = sandbox.gitlab_id_token(AUDIENCE, |_| {});
     sandbox.advance(Duration::minutes(64));

@@ -1,8 +1,9 @@
-//! The issuers: tokens that somebody else's JWT library accepts against the metadata that a relying party fetches.
+//! The issuers: another JWT library accepts their tokens with the published metadata.
 
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use sandbox::Sandbox;
+use sandbox::config::Visibility;
 use sandbox::wire::{Answer, send};
 use serde_json::Value;
 
@@ -23,7 +24,7 @@ fn issue(sandbox: &Sandbox, query: &str) -> String {
     token
 }
 
-/// The claims, if another implementation accepts the token with the published key.
+/// The claims, if another library accepts the token with the published key.
 fn accepted(sandbox: &Sandbox, token: &str, audience: &str) -> Result<Value, jsonwebtoken::errors::Error> {
     accepted_at(sandbox, "", token, audience)
 }
@@ -46,7 +47,7 @@ fn accepted_at(
 }
 
 #[test]
-fn a_token_is_accepted_by_another_library_against_the_published_keys() {
+fn a_token_is_accepted_by_another_library_with_the_published_keys() {
     let sandbox = Sandbox::with(|_| {});
     let token = issue(&sandbox, "&audience=https%3A%2F%2Fwww.nuget.org");
     let claims = accepted(&sandbox, &token, "https://www.nuget.org").unwrap();
@@ -69,12 +70,16 @@ fn a_token_is_accepted_by_another_library_against_the_published_keys() {
     ] {
         assert_eq!(claims[claim], value, "{claim}");
     }
+    for claim in ["jti", "sha", "run_id", "workflow", "actor_id"] {
+        assert!(claims[claim].as_str().is_some_and(|value| !value.is_empty()), "{claim}");
+    }
+    assert!(claims["nbf"].as_i64().unwrap() <= claims["iat"].as_i64().unwrap());
     assert_eq!(claims.get("environment"), None);
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 300);
 }
 
 #[test]
-fn gitlabs_token_is_accepted_against_gitlabs_keys_alone() {
+fn gitlabs_token_is_accepted_only_with_gitlabs_keys() {
     let sandbox = Sandbox::with(|config| config.gitlab_job.as_mut().unwrap().environment = Some("production".into()));
     let token = sandbox.gitlab_id_token("https://www.nuget.org", |_| {});
     let claims = accepted_at(&sandbox, "/gitlab", &token, "https://www.nuget.org").unwrap();
@@ -100,7 +105,7 @@ fn gitlabs_token_is_accepted_against_gitlabs_keys_alone() {
 }
 
 #[test]
-fn a_token_that_was_tampered_with_is_refused() {
+fn a_changed_token_is_refused() {
     let sandbox = Sandbox::with(|_| {});
     let token = issue(&sandbox, "&audience=a");
     let other = issue(&sandbox, "&audience=b");
@@ -111,7 +116,7 @@ fn a_token_that_was_tampered_with_is_refused() {
 }
 
 #[test]
-fn every_token_has_an_id_of_its_own_and_the_audience_that_was_asked_for() {
+fn every_token_has_its_own_id_and_the_requested_audience() {
     let sandbox = Sandbox::with(|_| {});
     let claims = |query: &str, audience: &str| accepted(&sandbox, &issue(&sandbox, query), audience).unwrap();
     let one = claims("&audience=a%26b%20c%2B", "a&b c+");
@@ -121,13 +126,14 @@ fn every_token_has_an_id_of_its_own_and_the_audience_that_was_asked_for() {
 }
 
 #[test]
-fn the_config_decides_the_claims() {
+fn the_claims_are_configurable() {
     let sandbox = Sandbox::with(|config| {
         config.job.environment = Some("production".to_owned());
         config.job.job_workflow_ref = Some("a/b/.github/workflows/c.yml@main".to_owned());
         config.job.omit_claims = vec!["actor".to_owned()];
         config.job.claims.insert("run_id".to_owned(), "7".into());
         config.job.r#ref = "refs/heads/main".to_owned();
+        config.job.repository_visibility = Visibility::Private;
     });
     let claims = accepted(&sandbox, &issue(&sandbox, "&audience=a"), "a").unwrap();
     assert_eq!(claims["environment"], "production");
@@ -135,11 +141,12 @@ fn the_config_decides_the_claims() {
     assert_eq!(claims["job_workflow_ref"], "a/b/.github/workflows/c.yml@main");
     assert_eq!(claims["ref_type"], "branch");
     assert_eq!(claims["run_id"], "7");
+    assert_eq!(claims["repository_visibility"], "private");
     assert_eq!(claims.get("actor"), None);
 }
 
 #[test]
-fn the_request_token_is_needed() {
+fn the_request_token_is_required() {
     let sandbox = Sandbox::with(|_| {});
     let url = sandbox.id_token_request_url();
     let path = url.strip_prefix(sandbox.base_url()).unwrap();

@@ -1,6 +1,7 @@
 //! `check-only` finds out whether a policy matches, and hands nothing on.
 
 use sandbox::Sandbox;
+use sandbox::config::Visibility;
 use sandbox::faults::{Effect, Route};
 
 use crate::job::Job;
@@ -10,7 +11,7 @@ fn a_policy_that_matches_is_said_and_no_key_is_handed_on() {
     for (variable, flag) in
         [("true", None), ("TRUE", None), ("false", Some("--check-only")), ("", Some("--check-only"))]
     {
-        let sandbox = Sandbox::with(|_| {});
+        let sandbox = Sandbox::with(|config| config.job.repository_visibility = Visibility::Private);
         let step = Job::new(&sandbox).set("INPUT_CHECK_ONLY", variable).arguments(flag).run();
         assert_eq!(step.code, 0, "{}", step.log);
         assert_eq!(step.outputs.keys().collect::<Vec<_>>(), ["policy-matches"]);

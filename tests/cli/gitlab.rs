@@ -1,6 +1,7 @@
 //! A job of GitLab CI: one ID token in a variable, flags for everything, and no runner that masks.
 
 use sandbox::Sandbox;
+use sandbox::config::Visibility;
 use sandbox::faults::{Answer, Effect, Route};
 use serde_json::json;
 
@@ -9,7 +10,7 @@ use crate::job::Job;
 
 #[test]
 fn a_policy_that_matches_is_said_and_nothing_is_handed_on() {
-    let sandbox = Sandbox::with(|_| {});
+    let sandbox = Sandbox::with(|config| config.gitlab_job.as_mut().unwrap().project_visibility = Visibility::Private);
     let step = Job::gitlab(&sandbox).run();
     assert_eq!(step.code, 0, "{}", step.log);
     assert!(step.text()[0].starts_with("A trust policy that contoso-bot created at 127.0.0.1:"), "{}", step.log);
@@ -68,7 +69,10 @@ fn a_plain_login_on_gitlab_is_refused() {
 
 #[test]
 fn the_ci_system_is_told_by_two_variables_and_by_no_token() {
-    let sandbox = Sandbox::with(|_| {});
+    let sandbox = Sandbox::with(|config| {
+        config.job.repository_visibility = Visibility::Private;
+        config.gitlab_job.as_mut().unwrap().project_visibility = Visibility::Private;
+    });
     // A token of GitLab's on GitHub is not looked at, and GitHub's variables are not on GitLab.
     let (_, token) = sandbox.gitlab_environment()[1].clone();
     let step = Job::new(&sandbox).set("NUGET_ID_TOKEN", &token).run();

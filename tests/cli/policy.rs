@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use sandbox::Sandbox;
+use sandbox::config::Visibility;
 use sandbox::faults::{Effect, Route};
 use sandbox::runner::{Line, read_log};
 use tempfile::TempDir;
@@ -27,6 +28,7 @@ const OWNER: &str = "Package owner: whoever owns the packages on nuget.org: you,
 fn on_github_it_is_read_from_an_id_token_that_no_registry_accepts() {
     let sandbox = Sandbox::with(|config| {
         config.job.environment = Some("production".to_owned());
+        config.job.repository_visibility = Visibility::Private;
         let called = "contoso/contoso-sdk/.github/workflows/publish.yml@refs/heads/main";
         config.job.job_workflow_ref = Some(called.to_owned());
     });

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::scope::{Scope, all, any};
+use super::visibility::Visibility;
 
 /// A job of GitLab CI.
 #[derive(Debug, Clone, Deserialize)]
@@ -17,6 +18,9 @@ pub struct GitLabJob {
     pub project_id: String,
     /// GitLab's ID of the project's group or user.
     pub namespace_id: String,
+    /// The project's visibility.
+    #[serde(default)]
+    pub project_visibility: Visibility,
     /// The short name of the job's branch or tag.
     pub r#ref: String,
     /// `branch` or `tag`.
@@ -74,7 +78,7 @@ pub struct GitLabPolicy {
     /// Days since a policy without IDs was created or renewed. After more than 7, it has expired.
     #[serde(default)]
     pub age_days: u32,
-    /// The saved IDs; absent before the first use.
+    /// The saved IDs. If absent, a policy for a public project has them from its creation, if `age_days` is 0.
     pub used_by: Option<ProjectIds>,
 }
 

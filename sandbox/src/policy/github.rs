@@ -6,8 +6,8 @@ use super::{Mismatch, disclosed, pin, required};
 use crate::config::{Policy, RepositoryIds};
 use crate::jwt::Jwt;
 
-/// Checks a verified token against a policy, in the service's order. The first use of a policy saves the repository's
-/// IDs in it, even if a later check fails.
+/// Checks a verified token against a policy, in the service's order. The first use of a policy without IDs saves the
+/// repository's IDs in it, even if a later check fails.
 pub(crate) fn evaluate(
     policy: &mut Policy,
     first_use_until: OffsetDateTime,

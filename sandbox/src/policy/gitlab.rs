@@ -6,8 +6,8 @@ use super::{Mismatch, disclosed, pin, required};
 use crate::config::{GitLabPolicy, ProjectIds};
 use crate::jwt::Jwt;
 
-/// Checks a verified token against a policy, in the service's order. The first use of a policy saves the project's IDs
-/// in it, even if a later check fails.
+/// Checks a verified token against a policy, in the service's order. The first use of a policy without IDs saves the
+/// project's IDs in it, even if a later check fails.
 pub(crate) fn evaluate(
     policy: &mut GitLabPolicy,
     first_use_until: OffsetDateTime,
@@ -26,7 +26,7 @@ pub(crate) fn evaluate(
     let ids = ProjectIds { project_id, namespace_id };
     pin(&mut policy.used_by, ids, &policy.name, first_use_until, now)?;
 
-    // Case counts from here on: GitLab's branches and environments are told apart by it.
+    // The names of GitLab's branches and environments are case-sensitive.
     let GitLabPolicy { name, r#ref, environment, .. } = &*policy;
     let (expected, actual) = (r#ref.trim(), token.text("ref").unwrap_or_default());
     if !expected.is_empty() && actual != expected {
