@@ -12,7 +12,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 #[test]
-fn a_command_gets_the_environment_of_a_step_and_its_exit_code_is_the_end() {
+fn a_command_has_the_environment_of_a_step_and_its_exit_code_is_returned() {
     let ran =
         run("echo $GITHUB_ACTIONS $INPUT_USER; test -f $GITHUB_OUTPUT -a -f $GITHUB_STEP_SUMMARY; exit $((7 + $?))");
     assert_eq!((ran.status.code(), text(&ran.stdout)), (Some(7), "true contoso-bot\n"), "{ran:?}");
@@ -20,7 +20,7 @@ fn a_command_gets_the_environment_of_a_step_and_its_exit_code_is_the_end() {
 
 #[test]
 fn masked_values_are_hidden_on_both_streams_and_in_the_outputs() {
-    // On each stream, since the runner reads them independently.
+    // The order of the two streams is not defined, so that each has its own mask line.
     let say = "echo '::add-mask::s3cr3t-value'; echo the s3cr3t-value";
     let ran = run(&format!(
         "{say}; {{ {say}; }} >&2; echo 'key=s3cr3t-value' >> $GITHUB_OUTPUT; echo '::error::no s3cr3t-value'"
@@ -39,16 +39,28 @@ fn a_command_can_push_to_the_sandbox() {
 }
 
 #[test]
-fn nothing_is_left_behind() {
+fn the_temporary_files_are_removed() {
     let ran = run("dirname $GITHUB_OUTPUT");
     assert!(!std::path::Path::new(text(&ran.stdout).trim()).exists(), "{ran:?}");
 }
 
 #[test]
+fn a_command_has_no_variables_that_identify_a_real_runner() {
+    let ran = Command::new(env!("CARGO_BIN_EXE_sandbox"))
+        .args(["run", "--", "env"])
+        .envs([("RUNNER_OS", "Linux"), ("GITHUB_RUN_ID", "1"), ("OTHER", "kept")])
+        .output()
+        .unwrap();
+    let environment = text(&ran.stdout);
+    assert!(environment.lines().any(|line| line == "OTHER=kept"), "{ran:?}");
+    assert!(!environment.contains("RUNNER_OS=") && !environment.contains("GITHUB_RUN_ID="), "{environment}");
+}
+
+#[test]
 fn a_command_that_does_not_exist_is_an_error() {
-    let ran = Command::new(env!("CARGO_BIN_EXE_sandbox")).args(["run", "--", "/nowhere/command"]).output().unwrap();
+    let ran = Command::new(env!("CARGO_BIN_EXE_sandbox")).args(["run", "--", "/missing/command"]).output().unwrap();
     assert!(
-        !ran.status.success() && text(&ran.stderr).contains("the command '/nowhere/command' cannot be run"),
+        !ran.status.success() && text(&ran.stderr).contains("the command '/missing/command' cannot be run"),
         "{ran:?}"
     );
 }

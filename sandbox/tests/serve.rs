@@ -1,4 +1,4 @@
-//! The program: what it prints is what a shell needs, and it serves what its config says.
+//! `sandbox serve`: its exports, its routes and its config.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use sandbox::wire::send;
 
-/// Stops the program when a test ends, however it ends.
+/// Stops the program at the end of a test.
 struct Served(Child);
 
 impl Drop for Served {
@@ -16,7 +16,7 @@ impl Drop for Served {
     }
 }
 
-/// The program and the six exports that it prints when it is ready.
+/// The program and its six exports, which it prints when it is ready.
 fn served(arguments: &[&str]) -> (Served, HashMap<String, String>) {
     serving(arguments, 6)
 }
@@ -35,8 +35,22 @@ fn serving(arguments: &[&str], exports: usize) -> (Served, HashMap<String, Strin
 }
 
 #[test]
-fn the_exports_lead_to_a_world_that_serves() {
+fn the_exports_are_those_of_a_login_step_and_the_urls_serve() {
     let (_served, exports) = served(&[]);
+    // Not RUNNER_OS and GITHUB_RUN_ID, which identify a real runner.
+    let mut names: Vec<_> = exports.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            "GITHUB_ACTIONS",
+            "GITHUB_OUTPUT",
+            "INPUT_TOKEN_SERVICE_URL",
+            "INPUT_USER",
+        ]
+    );
     assert_eq!(exports["GITHUB_ACTIONS"], "true");
     assert_eq!(exports["INPUT_USER"], "contoso-bot");
     assert_eq!(std::fs::read_to_string(&exports["GITHUB_OUTPUT"]).unwrap(), "");
@@ -49,7 +63,7 @@ fn the_exports_lead_to_a_world_that_serves() {
 }
 
 #[test]
-fn a_job_of_gitlabs_has_its_token_in_a_variable() {
+fn a_gitlab_ci_job_has_its_token_in_a_variable() {
     let (_served, exports) = serving(&["--gitlab"], 3);
     assert_eq!(exports["GITLAB_CI"], "true");
     let base = exports["TOKEN_SERVICE_URL"].strip_suffix("/api/v2/token").unwrap();
@@ -58,7 +72,7 @@ fn a_job_of_gitlabs_has_its_token_in_a_variable() {
 }
 
 #[test]
-fn release_assets_are_served_from_a_folder_and_from_nowhere_else() {
+fn release_assets_are_served_only_from_the_folder() {
     let folder = std::env::temp_dir().join(format!("sandbox-releases-{}", std::process::id()));
     std::fs::create_dir_all(folder.join("v1.0.0")).unwrap();
     std::fs::write(folder.join("v1.0.0/asset"), "bytes").unwrap();
@@ -75,7 +89,7 @@ fn release_assets_are_served_from_a_folder_and_from_nowhere_else() {
 }
 
 #[test]
-fn a_config_file_replaces_the_seed_world() {
+fn a_config_file_replaces_the_default_config() {
     let file = std::env::temp_dir().join(format!("sandbox-config-{}.toml", std::process::id()));
     let seed = include_str!("../src/contoso.toml");
     std::fs::write(&file, seed.replace("contoso-bot", "fabrikam-bot")).unwrap();
@@ -88,4 +102,21 @@ fn a_config_file_replaces_the_seed_world() {
     let error = String::from_utf8(failed.stderr).unwrap();
     assert!(!failed.status.success() && error.contains("is not a valid config"), "{error}");
     std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
+fn the_help_lists_the_routes_and_fits_into_100_columns() {
+    let help = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_sandbox")).args(arguments).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.lines().all(|line| line.len() <= 100), "{text}");
+        text
+    };
+    for arguments in [&["--help"][..], &["run", "--help"], &["run", "-h"], &["serve", "-h"]] {
+        assert!(help(arguments).contains("Usage: sandbox"));
+    }
+    let text = help(&["serve", "--help"]);
+    for route in ["POST /api/v2/token", "PUT  /api/v2/symbolpackage", "GET  /api/v2/verifykey/{id}/{version}"] {
+        assert!(text.contains(route), "{text}");
+    }
 }
