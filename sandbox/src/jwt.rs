@@ -1,4 +1,4 @@
-//! A JSON web token taken apart, nothing of it verified.
+//! A parsed JSON web token, not verified.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,14 +11,14 @@ pub struct Jwt {
     pub header: Map<String, Value>,
     /// The claims.
     pub claims: Map<String, Value>,
-    /// What the signature is of.
+    /// The signed text.
     pub signed: String,
     /// The signature's bytes.
     pub signature: Vec<u8>,
 }
 
 impl Jwt {
-    /// Takes `header.claims.signature`; `None` if it is anything else.
+    /// Parses `header.claims.signature`; `None` for any other text.
     pub fn parse(token: &str) -> Option<Jwt> {
         let (signed, signature) = token.rsplit_once('.')?;
         let (header, claims) = signed.split_once('.')?;
@@ -31,12 +31,12 @@ impl Jwt {
         })
     }
 
-    /// The value of a claim, if it is a string that is not blank.
+    /// The value of a claim, if it is a non-blank string.
     pub fn text(&self, claim: &str) -> Option<&str> {
         self.claims.get(claim)?.as_str().filter(|value| !value.trim().is_empty())
     }
 
-    /// The value of a claim that is a time in whole seconds since 1970.
+    /// The value of a claim, if it is a time in whole seconds since 1970.
     pub fn seconds(&self, claim: &str) -> Option<i64> {
         self.claims.get(claim)?.as_i64()
     }

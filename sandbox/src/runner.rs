@@ -1,12 +1,12 @@
-//! GitHub's runner as a step meets it: it reads commands out of the log, hides what is masked, and reads the file of
-//! outputs (actions/runner, `ActionCommand.cs`, `FileCommandManager.cs`).
+//! GitHub's runner: it reads commands in the log, hides masked values, and reads the output file
+//! (actions/runner, `ActionCommand.cs`, `FileCommandManager.cs`).
 
-/// A line of a step's log, as the runner understands it.
+/// A line of a step's log, parsed as the runner does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
     /// Text.
     Text(String),
-    /// `::add-mask::`: the value is hidden from here on.
+    /// `::add-mask::`: the value is hidden in all later lines.
     Mask(String),
     /// `::error::`, `::warning::` or `::notice::`.
     Annotation {
@@ -17,17 +17,17 @@ pub enum Line {
         /// The text.
         message: String,
     },
-    /// `::group::`: a title under which the lines up to `::endgroup::` are folded.
+    /// `::group::`: the title of a folded group, which ends with `::endgroup::`.
     Group(String),
     /// `::endgroup::`.
     EndGroup,
-    /// `::debug::`, shown where somebody asked for it.
+    /// `::debug::`, shown if debug logging is enabled.
     Debug(String),
-    /// Any other command, as it stands.
+    /// Any other command, unchanged.
     Command(String),
 }
 
-/// Reads a log.
+/// Parses a log.
 pub fn read_log(log: &str) -> Vec<Line> {
     log.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).map(read_line).collect()
 }
@@ -35,7 +35,7 @@ pub fn read_log(log: &str) -> Vec<Line> {
 fn read_line(line: &str) -> Line {
     let command = line.trim().strip_prefix("::").and_then(|rest| rest.split_once("::"));
     let Some((head, data)) = command else {
-        // The older form is a command wherever it stands in the line.
+        // The older form is a command at any position in the line.
         let older = line.find("##[").is_some_and(|at| line[at..].contains(']'));
         return if older { Line::Command(line.to_owned()) } else { Line::Text(line.to_owned()) };
     };
@@ -59,20 +59,20 @@ fn unescape(text: &str) -> String {
     text.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
 }
 
-/// The log as GitHub shows it: masked values hidden, mask lines gone, annotations as such.
+/// The log as GitHub shows it: without masked values and mask lines, with annotations.
 pub fn render(log: &str) -> Vec<String> {
     let mut renderer = Renderer::default();
     log.trim_end_matches('\n').split('\n').flat_map(|line| renderer.line(line)).collect()
 }
 
-/// Shows a log line by line as GitHub does.
+/// Renders a log line by line as GitHub does.
 #[derive(Debug, Default)]
 pub struct Renderer {
     masks: Vec<String>,
 }
 
 impl Renderer {
-    /// The lines that are shown for the next line of the log.
+    /// Renders the next line of the log.
     pub fn line(&mut self, line: &str) -> Vec<String> {
         let text = match read_line(line.strip_suffix('\r').unwrap_or(line)) {
             Line::Mask(value) => {
@@ -93,7 +93,7 @@ impl Renderer {
     }
 }
 
-/// Names and values in a file of outputs. An error is what the runner fails the step with.
+/// The names and values in an output file. The error is the runner's message.
 pub fn read_outputs(file: &str) -> Result<Vec<(String, String)>, String> {
     let mut outputs = Vec::new();
     let mut lines = file.split_inclusive('\n');
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_found_where_the_runner_finds_them() {
+    fn commands_are_found_at_the_runners_positions() {
         let log = "plain\n  ::error title=a%3A b,line=1::x%0Ay%25\nnot ::error::\nx ##[error]y\n::add-mask::s%0D\n::group::g\n::endgroup::\n::debug::d\n::set-env name=x::y";
         let annotation =
             Line::Annotation { level: "error".to_owned(), title: Some("a: b".to_owned()), message: "x\ny%".to_owned() };
@@ -151,13 +151,13 @@ mod tests {
     }
 
     #[test]
-    fn a_log_is_shown_with_its_masks_from_the_mask_on() {
+    fn a_value_is_hidden_after_its_mask_line() {
         let log = "key\n::add-mask::key\na key\n::error title=t::the key%0Anext\n";
         assert_eq!(render(log), ["key", "a ***", "Error: the ***", "next"]);
     }
 
     #[test]
-    fn outputs_are_read_by_the_runners_rules() {
+    fn outputs_are_parsed_by_the_runners_rules() {
         let file = "a=1=2\n\nb<<end\nx\ny<<z\nend\nc=<<\nd<<e\ne\n";
         let pairs = [("a", "1=2"), ("b", "x\ny<<z"), ("c", "<<"), ("d", "")];
         assert_eq!(read_outputs(file).unwrap(), pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));

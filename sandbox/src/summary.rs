@@ -1,12 +1,12 @@
-//! A step summary, read by a parser of GitHub's dialect of Markdown: is it what the program meant to write?
+//! A check of step summaries with a parser of GitHub's Markdown: untrusted input must not add elements.
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag};
 
-/// The one link of a summary.
+/// The only link of a summary.
 const LINK: &str = "https://www.nuget.org/account/trustedpublishing";
 
-/// The first thing in a summary that text from outside must have brought in: anything but one heading, paragraphs, code,
-/// the table of a policy and the link to nuget.org's page. None in an empty one.
+/// The first element of a summary that the program does not write: anything but one heading, paragraphs, code, the table
+/// of a policy and the link to nuget.org's page. An empty summary has no elements.
 pub fn unmeant(markdown: &str) -> Option<String> {
     let (mut headings, mut columns, mut cells) = (0, Vec::new(), 0);
     for event in Parser::new_ext(markdown, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH) {
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_summary_must_not_hold_is_found() {
+    fn an_unexpected_element_is_found() {
         let table = "| a | b |\n|---|---|".to_owned() + &"\n| x | `y` |".repeat(5);
         let meant = format!("### It failed\n\n**Why**\n\n{table}\n\n[here]({LINK}), `code <b>`\n");
         assert_eq!(unmeant(&meant), None);

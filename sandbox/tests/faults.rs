@@ -1,4 +1,4 @@
-//! Scripted faults do to a request what they say, and only to that request.
+//! Injected faults affect only the selected request.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use sandbox::Sandbox;
 use sandbox::faults::{Answer, Effect, Fault, Route};
 use sandbox::wire::send;
 
-/// Everything that comes back for a request to the index, byte by byte.
+/// All bytes of the response.
 fn raw(sandbox: &Sandbox, path: &str) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(sandbox.base_url().trim_start_matches("http://"))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
@@ -18,7 +18,7 @@ fn raw(sandbox: &Sandbox, path: &str) -> std::io::Result<Vec<u8>> {
 }
 
 #[test]
-fn an_answer_can_be_anything() {
+fn a_response_can_be_replaced() {
     let sandbox = Sandbox::with(|_| {});
     let answer = Answer::new(503, "text/html", "<h1>busy</h1>").with("Retry-After", "7");
     sandbox.fault(Route::Other, 2, Effect::Instead(answer));
@@ -31,14 +31,14 @@ fn an_answer_can_be_anything() {
 }
 
 #[test]
-fn bytes_need_not_be_http() {
+fn a_response_can_be_any_bytes() {
     let sandbox = Sandbox::with(|_| {});
     sandbox.fault(Route::Other, 1, Effect::Bytes(b"SSH-2.0-what\r\n".to_vec()));
     assert_eq!(raw(&sandbox, "/v3/index.json").unwrap(), b"SSH-2.0-what\r\n");
 }
 
 #[test]
-fn a_body_can_be_cut_off() {
+fn a_body_can_be_truncated() {
     let sandbox = Sandbox::with(|_| {});
     let whole = String::from_utf8(raw(&sandbox, "/v3/index.json").unwrap()).unwrap();
     let (_, body) = whole.split_once("\r\n\r\n").unwrap();
@@ -50,7 +50,7 @@ fn a_body_can_be_cut_off() {
 }
 
 #[test]
-fn a_connection_can_be_reset_before_and_after_the_work_is_done() {
+fn a_connection_can_be_reset_before_and_after_the_request_is_processed() {
     let sandbox = Sandbox::with(|_| {});
     let url = sandbox.id_token_request_url();
     let ask = || {
@@ -68,7 +68,7 @@ fn a_connection_can_be_reset_before_and_after_the_work_is_done() {
 }
 
 #[test]
-fn an_answer_can_be_late() {
+fn a_response_can_be_delayed() {
     let sandbox = Sandbox::with(|_| {});
     sandbox.fault(Route::Other, 1, Fault { delay: Duration::from_millis(80), effect: Effect::Answered });
     let start = Instant::now();
@@ -77,10 +77,10 @@ fn an_answer_can_be_late() {
 }
 
 #[test]
-fn requests_are_noted_in_order() {
+fn requests_are_recorded_in_order() {
     let sandbox = Sandbox::with(|_| {});
     send(sandbox.base_url(), "POST /api/v2/token?x=1", &[("X-Some", b"y")], b"body").unwrap();
-    send(sandbox.base_url(), "GET /nowhere", &[], b"").unwrap();
+    send(sandbox.base_url(), "GET /unknown", &[], b"").unwrap();
     let requests = sandbox.requests();
     assert_eq!((requests[0].route, requests[1].route), (Route::TokenService, Route::Other));
     assert_eq!((requests[0].method.as_str(), requests[0].target.as_str()), ("POST", "/api/v2/token?x=1"));

@@ -1,5 +1,5 @@
-//! The token service under attack: tokens that somebody made up, each refused with the right message. The attacker knows
-//! everything that is public: the issuers' keys, a good token's claims, and the policies.
+//! Forged tokens: each is refused with the right message. The attacker knows all public information: the issuers' public
+//! keys, a valid token's claims, and the policies.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,7 +22,7 @@ fn part(json: &Value) -> String {
     URL_SAFE_NO_PAD.encode(json.to_string())
 }
 
-/// The message for a token; it never buys a key.
+/// The message for a token. No key is created.
 #[track_caller]
 fn refusal(sandbox: &Sandbox, token: &str) -> String {
     let before = sandbox.api_keys().len();
@@ -31,8 +31,8 @@ fn refusal(sandbox: &Sandbox, token: &str) -> String {
     answer.json()["error"].as_str().unwrap().to_owned()
 }
 
-/// The claims and the key's name of a good token.
-fn good(sandbox: &Sandbox) -> (Map<String, Value>, String) {
+/// The claims and the key ID of a valid token.
+fn valid(sandbox: &Sandbox) -> (Map<String, Value>, String) {
     let token = Jwt::parse(&sandbox.forge(AUDIENCE, |_| {})).unwrap();
     (token.claims, token.header["kid"].as_str().unwrap().to_owned())
 }
@@ -47,22 +47,22 @@ fn public_key(sandbox: &Sandbox) -> rsa::RsaPublicKey {
 }
 
 #[test]
-fn without_a_signature() {
+fn a_token_without_a_signature_is_refused() {
     let sandbox = Sandbox::with(|_| {});
-    let (claims, kid) = good(&sandbox);
+    let (claims, kid) = valid(&sandbox);
     for alg in ["none", "None", "NONE", "nOnE", ""] {
         let signed = format!("{}.{}", part(&json!({ "alg": alg, "kid": kid })), part(&Value::Object(claims.clone())));
         assert_eq!(refusal(&sandbox, &format!("{signed}.")), SIGNATURE, "{alg}");
         assert_eq!(refusal(&sandbox, &format!("{signed}.AAAA")), SIGNATURE, "{alg}");
     }
     let signed = format!("{}.{}", part(&json!({ "kid": kid })), part(&Value::Object(claims)));
-    assert_eq!(refusal(&sandbox, &format!("{signed}.")), SIGNATURE, "no alg at all");
+    assert_eq!(refusal(&sandbox, &format!("{signed}.")), SIGNATURE, "without alg");
 }
 
 #[test]
-fn signed_with_the_public_key_as_a_shared_secret() {
+fn a_token_signed_with_the_public_key_as_a_shared_secret_is_refused() {
     let sandbox = Sandbox::with(|_| {});
-    let (claims, kid) = good(&sandbox);
+    let (claims, kid) = valid(&sandbox);
     let key = public_key(&sandbox);
     let secrets = [
         key.to_public_key_pem(rsa::pkcs8::LineEnding::LF).unwrap().into_bytes(),
@@ -80,9 +80,9 @@ fn signed_with_the_public_key_as_a_shared_secret() {
 }
 
 #[test]
-fn signed_with_another_key() {
+fn a_token_signed_with_another_key_is_refused() {
     let sandbox = Sandbox::with(|_| {});
-    let (claims, kid) = good(&sandbox);
+    let (claims, kid) = valid(&sandbox);
     let theirs = RsaPrivateKey::new(&mut rand::thread_rng(), 2048).unwrap();
     let number = |number: &rsa::BigUint| URL_SAFE_NO_PAD.encode(number.to_bytes_be());
     let jwk = json!({ "kty": "RSA", "kid": "theirs", "n": number(theirs.n()), "e": number(theirs.e()) });
@@ -101,7 +101,7 @@ fn signed_with_another_key() {
 }
 
 #[test]
-fn a_good_signature_below_other_claims() {
+fn a_valid_signature_of_other_claims_is_refused() {
     let sandbox = Sandbox::with(|_| {});
     let token = sandbox.forge(AUDIENCE, |_| {});
     let [header, claims, signature] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
@@ -109,11 +109,11 @@ fn a_good_signature_below_other_claims() {
     changed["jti"] = json!("another");
     assert_eq!(refusal(&sandbox, &format!("{header}.{}.{signature}", part(&Value::Object(changed)))), SIGNATURE);
     assert_eq!(refusal(&sandbox, &format!("{header}.{claims}.AAAA{}", &signature[4..])), SIGNATURE);
-    assert_eq!(exchange(sandbox.base_url(), &token, "contoso-bot").unwrap().status, 200, "as it was");
+    assert_eq!(exchange(sandbox.base_url(), &token, "contoso-bot").unwrap().status, 200, "unchanged");
 }
 
 #[test]
-fn of_another_issuer() {
+fn a_token_of_another_issuer_is_refused() {
     let sandbox = Sandbox::with(|_| {});
     let refused = |issuer: &str| refusal(&sandbox, &sandbox.forge(AUDIENCE, |claims| claims["iss"] = json!(issuer)));
     assert_eq!(refused("https://evil.example"), "The JSON web token iss claim is not supported.");
@@ -121,15 +121,15 @@ fn of_another_issuer() {
     for issuer in look_alikes {
         assert_eq!(refused(issuer), "The JSON web token iss claim is not supported.");
     }
-    assert_eq!(refused("https://gitlab.com"), SIGNATURE, "GitHub's key is not GitLab's");
+    assert_eq!(refused("https://gitlab.com"), SIGNATURE, "signed by GitHub");
     let token = sandbox.gitlab_id_token(AUDIENCE, |claims| {
         claims["iss"] = json!("https://token.actions.githubusercontent.com");
     });
-    assert_eq!(refusal(&sandbox, &token), SIGNATURE, "nor the other way round");
+    assert_eq!(refusal(&sandbox, &token), SIGNATURE, "signed by GitLab");
 }
 
 #[test]
-fn for_another_audience() {
+fn a_token_for_another_audience_is_refused() {
     let sandbox = Sandbox::with(|_| {});
     let refused = |audience: Value| refusal(&sandbox, &sandbox.forge("", |claims| claims["aud"] = audience));
     for audience in ["https://vault.example", "https://www.nuget.org.evil.example", "HTTPS://WWW.NUGET.ORG"] {
@@ -141,7 +141,7 @@ fn for_another_audience() {
 }
 
 #[test]
-fn of_the_future_and_of_the_past() {
+fn a_future_or_expired_token_is_refused() {
     let sandbox = Sandbox::with(|_| {});
     let refused = |nbf: i64, exp: i64| {
         let times = |claims: &mut Map<String, Value>| (claims["nbf"], claims["exp"]) = (json!(nbf), json!(exp));
@@ -152,7 +152,7 @@ fn of_the_future_and_of_the_past() {
 }
 
 #[test]
-fn used_a_second_time() {
+fn a_used_token_is_refused_by_its_id() {
     let sandbox = Sandbox::with(|_| {});
     let used = "This bearer token has already been used. A new bearer token must be used for each request.";
     let token = sandbox.forge(AUDIENCE, |claims| claims["jti"] = json!("seen"));
@@ -162,5 +162,5 @@ fn used_a_second_time() {
         claims["jti"] = json!("seen");
         claims["run_id"] = json!("another run");
     });
-    assert_eq!(refusal(&sandbox, &other), used, "its ID counts, not its bytes");
+    assert_eq!(refusal(&sandbox, &other), used, "the same ID in another token");
 }
