@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::explain::Context;
 use crate::explain::trust_policy::TrustPolicy;
 use crate::github_actions::event::fork_of;
-use crate::github_actions::log::Log;
+use crate::github_actions::log::{Line, Log};
 use crate::http::error::ResponseHead;
 use crate::http::response::Response;
 use crate::report_failure;
@@ -51,7 +51,7 @@ fn reported(error: &Error, context: &Context, masked: Option<&Secret>, folder: &
     let environment = |name: &str| (name == "GITHUB_STEP_SUMMARY").then(|| summary.clone().into_os_string());
     let log = logged(|log| {
         masked.map(|secret| log.mask(secret)).transpose()?;
-        report_failure(error, context, &Environment::new(&environment), log);
+        report_failure("title", error, context, &Environment::new(&environment), log);
         Ok(())
     });
     let summary = fs::read_to_string(&summary).expect("the summary is text");
@@ -70,7 +70,7 @@ pub fn claims(id_token: &str, folder: &Path) -> Seen {
     let Some(id_token) = secret(id_token) else { return Seen::default() };
     let claims = Claims::of(&id_token, &Redactor::default());
     let _ = (claims.all().count(), claims.audiences().len());
-    let lines = TrustPolicy::of_claims(&claims).map(|policy| policy.lines()).unwrap_or_default();
+    let lines = TrustPolicy::of_claims(&claims).map(|policy| policy.lines(&[])).unwrap_or_default();
     let message = br#"{"error":"Workflow mismatch for policy 'p': expected 'x.yml', actual 'y.yml'"}"#;
     let mut seen = answered(401, message, claims, &id_token, folder);
     let mut answer = Vec::new();
@@ -98,7 +98,7 @@ fn answered(status: u16, body: &[u8], claims: Claims, id_token: &Secret, folder:
             let _ = api_key.expires.left(UNIX_EPOCH);
             let log = logged(|log| {
                 log.mask(&api_key.key)?;
-                log.info(&api_key.expires.in_words())
+                log.info(&api_key.expires.text().to_string())
             });
             let outputs = fs::read_to_string(&path).expect("outputs are text");
             Seen { log, outputs, api_key: Some(api_key.key.reveal().to_owned()), ..Seen::default() }
@@ -152,7 +152,7 @@ pub fn printed(text: &str, title: &str) -> Seen {
         log.info(text)?;
         log.debug(text)?;
         log.warning(title, text)?;
-        log.group(title, &[text.to_owned()])?;
+        log.report(title, &[Line::new("error", text)], &[Line::new("note", text)])?;
         log.error(title, text)
     });
     Seen { log, ..Seen::default() }

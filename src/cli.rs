@@ -24,14 +24,15 @@ impl CommandLine {
     }
 }
 
-/// Get a short-lived NuGet API key for this CI job: no stored secret, just its ID token
+/// Log in to a NuGet registry from a CI job, without a stored secret
 ///
-/// Asks GitHub for the job's OIDC ID token, exchanges it at the registry's token service for a
-/// temporary API key (nuget.org's lives about an hour), masks the key in the log and writes it to
-/// the step's outputs. In GitLab CI `exec` gives the key to a command.
+/// nuget-login requests the job's OIDC ID token from GitHub, exchanges it at the registry's token
+/// service for a temporary API key (at nuget.org it is valid for about one hour), masks the key in
+/// the log and writes it to the step's outputs. In GitLab CI, `exec` passes the key to a command.
 #[derive(Debug, clap::Parser)]
 #[command(version, bin_name = "nuget-login", verbatim_doc_comment, after_long_help = include_str!("help.txt").trim_end())]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+#[command(after_help = concat!("Documentation: ", env!("CARGO_PKG_REPOSITORY")))]
 pub struct Arguments {
     /// What to do instead.
     #[command(subcommand)]
@@ -41,15 +42,22 @@ pub struct Arguments {
     #[command(flatten)]
     pub options: Options,
 
-    /// Only find out whether a trust policy matches: do the whole exchange, and throw the key away
+    /// Test the trust policy: log in and discard the API key
     ///
-    /// A new policy becomes permanent by this, as by any login.
+    /// Like any login, this makes a new policy permanent.
     #[arg(long, verbatim_doc_comment)]
     pub check_only: bool,
 
-    /// Hand the key to all later steps of the job too, as the variable NUGET_API_KEY
+    /// With --check-only: also test whether a push of this package is allowed
     ///
-    /// NuGet 7.6 and later read it by themselves; so can everything else that runs in them.
+    /// ID@VERSION of an existing version, such as Contoso.Sdk@1.2.3. For nuget.org only.
+    #[arg(long, value_name = "PACKAGE", verbatim_doc_comment)]
+    pub package: Option<String>,
+
+    /// Also set NUGET_API_KEY for all later steps of the job
+    ///
+    /// NuGet 7.6 and later read it by themselves. Every other program in these steps can read it
+    /// too.
     #[arg(long, verbatim_doc_comment)]
     pub export_env: bool,
 }
@@ -70,34 +78,35 @@ impl Arguments {
 #[derive(Debug, clap::Args)]
 #[allow(rustdoc::bare_urls, reason = "these comments are the text of `--help`")]
 pub struct Options {
-    /// nuget.org profile name of the person who created the trust policy (required)
+    /// nuget.org profile name of the trust policy's creator (required)
     ///
-    /// Not an organization, not the package owner, not an e-mail address.
+    /// The person who created the policy: not an organization, and not an e-mail address.
     #[arg(long, value_name = "NAME", verbatim_doc_comment)]
     pub user: Option<String>,
 
-    /// URL of the token service [default: https://www.nuget.org/api/v2/token]
+    /// Token service [default: https://www.nuget.org/api/v2/token]
     ///
     /// https, or http to a loopback host.
     #[arg(long, value_name = "URL", verbatim_doc_comment)]
     pub token_service_url: Option<String>,
 
-    /// V3 service index of the registry, which names its token service; instead of the URL above
+    /// V3 service index, instead of --token-service-url
     ///
-    /// https, or http to a loopback host. Needs an --audience of its own, except at nuget.org.
+    /// The index must list a TokenService/1.0.0. https, or http to a loopback host. Requires
+    /// --audience, except for nuget.org.
     #[arg(long, value_name = "URL", verbatim_doc_comment)]
     pub source: Option<String>,
 
-    /// Audience of the ID token, as the token service expects it [default: https://www.nuget.org]
+    /// Audience of the ID token [default: https://www.nuget.org]
     ///
-    /// A token service other than nuget.org's should have an audience of its own: with nuget.org's
-    /// it could redeem the ID token at nuget.org.
+    /// Use the audience that the token service expects. A registry that receives an ID token with
+    /// nuget.org's audience could redeem it at nuget.org.
     #[arg(long, value_name = "AUDIENCE", verbatim_doc_comment)]
     pub audience: Option<String>,
 
-    /// Time for everything, retries included, in whole seconds [default: 120]
+    /// Time limit of the login, in whole seconds [default: 120]
     ///
-    /// What is temporary (a busy server, a lost connection) is tried again until then.
+    /// Temporary failures (a busy server, a lost connection) are retried until then.
     #[arg(long, value_name = "SECONDS", verbatim_doc_comment)]
     pub timeout_seconds: Option<String>,
 
@@ -109,44 +118,45 @@ pub struct Options {
 /// What only jobs of GitLab CI need.
 #[derive(Debug, clap::Args)]
 pub struct GitLabOptions {
-    /// GitLab CI: the variable that holds the job's ID token [default: NUGET_ID_TOKEN]
+    /// GitLab CI: variable with the ID token [default: NUGET_ID_TOKEN]
     ///
-    /// Its name below `id_tokens:`, not its value. Elsewhere it is not read.
-    #[arg(long, value_name = "VARIABLE", verbatim_doc_comment)]
+    /// Its name below `id_tokens:`, not its value. Ignored outside GitLab CI.
+    #[arg(long, value_name = "NAME", verbatim_doc_comment)]
     pub id_token_variable: Option<String>,
 }
 
 /// What the program can do besides a login for the next step.
 #[derive(Debug, clap::Subcommand)]
 pub enum Subcommand {
-    /// Log in right before a command, and give it the key as NUGET_API_KEY
+    /// Log in and run a command with the API key in NUGET_API_KEY
     ///
-    /// The key is in the command's environment and nowhere else: arguments would show it to other
-    /// processes. To put it there anyway, let a shell do it:
+    /// The key is only in the command's environment: arguments are visible to other processes. For
+    /// a program that needs it as an argument, use a shell:
     ///   nuget-login exec --user NAME -- sh -c 'push --key "$NUGET_API_KEY"'
-    /// Before the login the command is found as a shell finds it: on PATH, on Windows with PATHEXT.
-    /// Output, signals and exit code are the command's; the words of the login go to standard error.
-    /// In a job of GitHub Actions leave standard error alone: the runner reads the mask for the key
-    /// there. GitLab masks nothing: see that the command does not print its environment.
-    /// Only flags count here, no INPUT_ variables: an earlier step could have set those. Works in jobs
-    /// of GitHub Actions and GitLab CI; outside of a job against a sandbox on loopback.
-    /// Exit codes: the command's; 126 if it cannot be run; 127 if it was not found; 1 and 2 if there is
-    /// no key.
+    /// The command is looked up before the login: on PATH, and on Windows with PATHEXT.
+    /// Output, signals and exit code are the command's. Messages of the login go to standard error.
+    /// In GitHub Actions, do not redirect standard error: the runner reads the mask for the key there.
+    /// GitLab does not mask the key: the command must not print its environment.
+    /// Only flags are read here, not INPUT_ variables: an earlier step could have set them. Works in
+    /// GitHub Actions and GitLab CI, and elsewhere with a sandbox on a loopback host.
+    /// Exit codes: the command's; 126 if it cannot be run; 127 if it was not found; 1 or 2 if the
+    /// login failed.
     #[command(verbatim_doc_comment)]
     Exec {
         /// What a login needs to know.
         #[command(flatten)]
         options: Options,
 
-        /// The command and its arguments
+        /// Command and arguments
         #[arg(last = true, required = true, value_name = "COMMAND")]
         command: Vec<OsString>,
     },
-    /// Print the trust policy that this job needs, field by field; log in nowhere
+    /// Print the trust policy that this job needs, without a login
     ///
-    /// In a job it is read from the job's ID token, which goes to no token service, or from the
-    /// runner's variables where there is none. Elsewhere it is guessed from the git repository that
-    /// you stand in: its remote `origin`, and for GitHub the workflow files that name a login step.
+    /// In a job, the policy is read from the job's ID token, which is not sent to a token service,
+    /// or from the runner's variables if the job has no ID token. Elsewhere it is derived from the
+    /// git repository in the current folder: its remote `origin`, and on GitHub its workflow files
+    /// that have a login step. Exits with 1 if no trust policy can match the job.
     #[command(verbatim_doc_comment)]
     Policy {
         /// Where the ID token is.

@@ -1,32 +1,49 @@
-//! Where a credential may be sent.
+//! Where a credential can be sent.
 
 use rustls::pki_types::ServerName;
 use url::{Host, ParseError, Url};
 
 use crate::sanitize::sanitize_line;
+use crate::text::{Text, Words, text};
 
 /// Longest URL that is sent, in bytes. Servers take about as much.
 const LONGEST_URL: usize = 8 * 1024;
 
-/// A URL that a credential may be sent to: https, or http to loopback; without credentials of its own.
+/// A URL that a credential can be sent to: https, or http to loopback; without credentials of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint(Url);
 
-/// Why a URL is no [`Endpoint`]. Reads on from the name of the input.
-#[derive(Debug, thiserror::Error)]
+/// Why a URL is not an [`Endpoint`]. Reads on from the name of the input.
+#[derive(Debug)]
 pub(crate) enum EndpointError {
-    /// It can't be parsed as an absolute URL.
-    #[error("is not a URL: '{shown}' ({cause}); give an absolute https URL")]
+    /// It cannot be parsed as an absolute URL.
     Malformed { shown: String, cause: String },
     /// It is clear text, or not HTTP at all.
-    #[error(
-        "is '{shown}', but credentials are sent over https only: give an https URL (http is for loopback hosts such \
-         as 127.0.0.1)"
-    )]
     NotHttps { shown: String },
     /// It holds a user name or a password, which no token service asks for and which logs would show.
-    #[error("holds a user name or a password before its host ({host}): leave them out")]
     Credentials { host: String },
+}
+
+impl EndpointError {
+    pub(crate) fn fact(&self) -> Text {
+        match self {
+            EndpointError::Malformed { shown, cause } => {
+                text!("is not an absolute URL: `{}` ({})", shown, Words(cause))
+            }
+            EndpointError::NotHttps { shown } => text!("is not an https URL: `{}`", shown),
+            EndpointError::Credentials { host } => text!("contains a user name or a password for {}", host),
+        }
+    }
+
+    pub(crate) fn fix(&self) -> Text {
+        match self {
+            EndpointError::Malformed { .. } => text!("set it to an absolute https URL"),
+            EndpointError::NotHttps { .. } => {
+                text!("set it to an https URL; plain http is allowed only for loopback hosts such as 127.0.0.1")
+            }
+            EndpointError::Credentials { .. } => text!("remove the user name and the password from the URL"),
+        }
+    }
 }
 
 impl Endpoint {
@@ -67,7 +84,7 @@ impl Endpoint {
         authority(&self.0)
     }
 
-    /// The URL without its query, which may hold more than is to be shown.
+    /// The URL without its query, which can hold more than is to be shown.
     pub(crate) fn without_query(&self) -> String {
         sanitize_line(without_query(self.0.as_str()))
     }
@@ -93,6 +110,15 @@ impl Endpoint {
         name == "nuget.org" || name.ends_with(".nuget.org")
     }
 
+    /// The URL of another path on the same host, without a query.
+    pub(crate) fn at_path(&self, path: &str) -> Endpoint {
+        let mut url = self.0.clone();
+        url.set_path(path);
+        url.set_query(None);
+        url.set_fragment(None);
+        Endpoint(url)
+    }
+
     /// The same URL with `name=value` behind its query. The value is percent-encoded so that nothing is left to
     /// interpretation: a blank is `%20`, as GitHub's own toolkit sends it.
     pub(crate) fn with_query(&self, name: &str, value: &str) -> Endpoint {
@@ -106,7 +132,7 @@ impl Endpoint {
     }
 }
 
-/// A URL, or what was given as one, without its query and its fragment, which may hold a secret.
+/// A URL, or what was given as one, without its query and its fragment, which can hold a secret.
 pub(crate) fn without_query(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or_default()
 }
@@ -123,11 +149,11 @@ pub(crate) fn shown(value: &str) -> String {
     }
 }
 
-/// Why a text is no URL.
+/// Why a text is not a URL.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotAUrl {
     /// A host in another script.
-    #[error("a host outside ASCII must be given in its `xn--` form")]
+    #[error("a host outside ASCII must be given in its xn-- form")]
     Script,
     /// A host with `%`, or a port.
     #[error("host and port must not be percent-encoded")]
@@ -178,8 +204,8 @@ mod tests {
     #[test]
     fn a_host_is_ascii() {
         assert_eq!(Endpoint::parse("https://xn--bcher-kva.example/").unwrap().host(), "xn--bcher-kva.example");
-        let refused = Endpoint::parse("https://b\u{fc}cher.example/").unwrap_err().to_string();
-        assert!(refused.contains("a host outside ASCII must be given in its `xn--` form"), "{refused}");
+        let refused = Endpoint::parse("https://b\u{fc}cher.example/").unwrap_err().fact().to_string();
+        assert!(refused.contains("a host outside ASCII must be given in its xn-- form"), "{refused}");
     }
 
     #[test]

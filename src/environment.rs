@@ -4,14 +4,20 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::sanitize::sanitize_line;
+use crate::text::{Text, text};
 
 /// The variables that the program was started with.
 pub struct Environment<'a>(&'a dyn Fn(&str) -> Option<OsString>);
 
-/// A variable whose value is not Unicode. The value is not shown: it may be a secret.
-#[derive(Debug, thiserror::Error)]
-#[error("the environment variable {0} is not valid UTF-8")]
+/// A variable whose value is not Unicode. The value is not shown: it can be a secret.
+#[derive(Debug)]
 pub struct NotUnicode(pub String);
+
+impl NotUnicode {
+    pub(crate) fn fact(&self) -> Text {
+        text!("the environment variable {} is not valid UTF-8", self.0)
+    }
+}
 
 impl<'a> Environment<'a> {
     /// `look_up` is `std::env::var_os` outside tests.
@@ -45,6 +51,22 @@ impl<'a> Environment<'a> {
     /// Whether the variables of both GitHub Actions and GitLab CI are set.
     pub fn is_of_both(&self) -> bool {
         self.is("GITHUB_ACTIONS", "true") && self.is("GITLAB_CI", "true")
+    }
+
+    /// Whether a runner started this job, and not a person with a sandbox: runners set both of these in every step.
+    pub fn has_runner(&self) -> bool {
+        ["RUNNER_OS", "GITHUB_RUN_ID"].into_iter().any(|variable| (self.0)(variable).is_some())
+    }
+
+    /// A CI system that nuget.org has no trust policy for, by a variable that it sets.
+    pub(crate) fn other_ci(&self) -> Option<&'static str> {
+        const OTHERS: [(&str, &str); 4] = [
+            ("TF_BUILD", "Azure DevOps"),
+            ("APPVEYOR", "AppVeyor"),
+            ("CIRCLECI", "CircleCI"),
+            ("JENKINS_URL", "Jenkins"),
+        ];
+        OTHERS.into_iter().find(|(variable, _)| self.path(variable).is_some()).map(|(_, name)| name)
     }
 
     /// The CI system, by `GITHUB_ACTIONS` and `GITLAB_CI` only: anything can export the token variables. GitHub wins, since

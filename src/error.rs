@@ -7,48 +7,64 @@ use crate::github_actions::output_file::OutputFileError;
 use crate::http::SetupError;
 use crate::repository::RepositoryError;
 use crate::settings::UsageError;
+use crate::text::{Text, Words, text};
 use crate::trusted_publishing::id_token::IdTokenSourceError;
 use crate::trusted_publishing::login::LoginError;
+use crate::trusted_publishing::obstacle::Obstacle;
+use crate::trusted_publishing::verify_key::PushError;
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(crate) enum Error {
-    #[error(transparent)]
-    Usage(#[from] UsageError),
+    Usage(UsageError),
     /// The job has no ID token and cannot request one.
-    #[error(transparent)]
-    IdTokenSource(#[from] IdTokenSourceError),
+    IdTokenSource(IdTokenSourceError),
     /// The HTTP client cannot be set up.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    #[error(transparent)]
-    OutputFile(#[from] OutputFileError),
-    #[error(transparent)]
-    Login(#[from] LoginError),
-    /// The command of `exec` cannot be run. Its arguments are not shown: they may contain anything.
-    #[error("the command '{program}' cannot be run: {cause}")]
-    Command { program: String, cause: String, exit_code: u8 },
+    Setup(SetupError),
+    OutputFile(OutputFileError),
+    Login(LoginError),
+    /// The API key of a check cannot push the package.
+    Push(PushError),
+    /// The command of `exec` cannot be run. Its arguments are not shown: they can contain a secret.
+    Command {
+        program: String,
+        cause: String,
+        exit_code: u8,
+    },
     /// A credential cannot be masked.
-    #[error("{NOT_MASKED}: {0}")]
     NotMasked(io::Error),
-    /// Nothing tells which policy a job needs; `known_by` reads on from `job`.
-    #[error(
-        "nothing is known of {job}, {known_by}. Give it an ID token: in GitHub Actions by `permissions: id-token: \
-         write`, in GitLab CI by `id_tokens:`"
-    )]
-    UnknownJob { job: String, known_by: String },
-    #[error(transparent)]
-    Repository(#[from] RepositoryError),
+    /// No trust policy can match the job.
+    Obstacle(Obstacle),
+    /// The repository of a job is not known, for this reason.
+    UnknownJob(Text),
+    Repository(RepositoryError),
     /// The repository is on a host that trusted publishing does not support.
-    #[error(
-        "the remote `origin` is at {host}: nuget.org knows jobs of github.com and gitlab.com only (an alias in the \
-         configuration of ssh is not looked up)"
-    )]
-    UnknownHost { host: String },
-    #[error("the answer can't be printed: {0}")]
+    UnknownHost {
+        host: String,
+    },
     NotPrinted(io::Error),
 }
 
 impl Error {
+    pub(crate) fn fact(&self) -> Text {
+        match self {
+            Error::Usage(error) => error.fact(),
+            Error::IdTokenSource(error) => error.fact(),
+            Error::Setup(error) => error.fact(),
+            Error::OutputFile(error) => error.fact(),
+            Error::Login(error) => error.cause.fact(),
+            Error::Push(error) => error.fact(),
+            Error::Command { program, cause, .. } => text!("the command `{}` cannot be run: {}", program, cause),
+            Error::NotMasked(error) => text!("{}: {}", Words(NOT_MASKED), error.to_string()),
+            Error::Obstacle(obstacle) => obstacle.fact(),
+            Error::UnknownJob(why) => text!("the repository of this job is unknown: {}", why),
+            Error::Repository(error) => error.fact(),
+            Error::UnknownHost { host } => {
+                text!("the remote `origin` is on {}, for which nuget.org has no trust policy", host)
+            }
+            Error::NotPrinted(error) => text!("the output cannot be printed: {}", error.to_string()),
+        }
+    }
+
     /// The exit code: 1 for a failure, 2 for wrong usage, a shell's own for a command that cannot be run.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
@@ -57,4 +73,25 @@ impl Error {
             _ => 1,
         }
     }
+}
+
+/// `?` for the errors that are a variant of [`Error`] as they are.
+macro_rules! from {
+    ($($variant:ident($error:ty)),* $(,)?) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Error {
+                Error::$variant(error)
+            }
+        }
+    )*};
+}
+
+from! {
+    Usage(UsageError),
+    IdTokenSource(IdTokenSourceError),
+    Setup(SetupError),
+    OutputFile(OutputFileError),
+    Login(LoginError),
+    Push(PushError),
+    Repository(RepositoryError),
 }

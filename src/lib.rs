@@ -15,13 +15,16 @@ mod endpoint;
 mod error;
 mod explain;
 mod http;
+mod package;
 mod random;
 mod repository;
 mod retry;
 mod sanitize;
 mod secret;
 mod settings;
+mod text;
 mod trusted_publishing;
+mod yaml;
 
 use std::io::Write;
 
@@ -53,14 +56,16 @@ pub fn run(
     let mut context = Context::of_ci(environment.ci());
     let purpose = match command_line.arguments {
         Ok(Arguments { command: Some(Subcommand::Policy { gitlab }), .. }) => {
-            let answered = command::policy::run(gitlab, environment, clock, log, answers);
-            return answered.map_or_else(|error| report_without_login(&error, log), |()| 0);
+            let answered = command::policy::run(gitlab, environment, clock, log, answers, &mut context);
+            let Err(error) = answered else { return 0 };
+            report_failure("No trust policy to show", &error, &context, environment, log);
+            return error.exit_code();
         }
         Ok(Arguments { command: Some(Subcommand::Exec { options, command }), .. }) => {
             Ok((options, Purpose::Exec(command)))
         }
-        Ok(Arguments { command: None, options, check_only, export_env }) => {
-            Ok((options, Purpose::Login { check_only, export_env }))
+        Ok(Arguments { command: None, options, check_only, package, export_env }) => {
+            Ok((options, Purpose::Login { check_only, package, export_env }))
         }
         Err(error) => Err(UsageError::from(error)),
     };
@@ -74,29 +79,22 @@ pub fn run(
         Error::Login(error) => error.claims().into_iter().for_each(|claims| context.add_claims(claims)),
         _ => {}
     }
-    report_failure(&error, &context, environment, log);
+    report_failure(LOGIN_FAILED, &error, &context, environment, log);
     error.exit_code()
 }
 
-/// Reports a failed login in the log and in the summary.
-fn report_failure(error: &Error, context: &Context, environment: &Environment<'_>, log: &mut Log<'_>) {
+/// Reports a failure in the log and in the summary.
+fn report_failure(title: &str, error: &Error, context: &Context, environment: &Environment<'_>, log: &mut Log<'_>) {
     let explanation = explain(error, context);
     // If even this cannot be printed, only the exit code remains.
-    let _ = log.error(LOGIN_FAILED, &report::annotation(&explanation));
-    let _ = log.group("What it means, and what to do", &report::log(&explanation, context));
-    let _ = log.summarize(environment, &report::summary(&explanation, context));
+    let _ = log.report(title, &report::annotation(&explanation), &report::details(&explanation, context));
+    let _ = log.summarize(environment, &report::summary(title, &explanation, context));
 }
 
-fn report_without_login(error: &Error, log: &mut Log<'_>) -> u8 {
-    let _ = log.error("No policy to show", &error.to_string());
-    error.exit_code()
-}
-
-/// What users read, for the tests that hold the texts of this program to it: the snapshots of failed steps, and the README.
+/// The snapshots of failed steps, for the tests that hold the program's texts to them.
 #[cfg(test)]
-fn snapshots_and_readme() -> (Vec<String>, String) {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap();
-    let entries = std::fs::read_dir(root.join("tests/cli/snapshots")).unwrap();
-    (entries.map(|entry| read(entry.unwrap().path())).collect(), read(root.join("README.md")))
+fn snapshots() -> Vec<String> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/snapshots");
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect()
 }

@@ -1,7 +1,6 @@
 //! `nuget-login`: trusted publishing to NuGet registries from CI. See the README, and `--help` for its usage.
 
 use std::env;
-use std::io;
 use std::process::ExitCode;
 
 use nuget_login::cli::CommandLine;
@@ -23,8 +22,8 @@ fn main() -> ExitCode {
         }
     };
     let log = match environment.ci() {
-        Ci::GitHubActions => Log::of_this_step(command_line.stdout_is_log),
-        Ci::GitLab | Ci::None => Some(Log::plain(io::stderr())),
+        Ci::GitHubActions => Log::of_this_step(command_line.stdout_is_log, &environment),
+        Ci::GitLab | Ci::None => Some(Log::on_standard_error(&environment)),
     };
     let Some(mut log) = log else { return ExitCode::FAILURE };
     ExitCode::from(nuget_login::run(command_line, &environment, &SystemClock, &mut log, &mut standard_output()))

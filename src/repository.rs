@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::endpoint::parse_url;
 use crate::sanitize::sanitize_line;
+use crate::text::{Text, text};
 
 /// Longest workflow file that is read, in bytes. GitHub takes none of more than 512 KiB.
 const LONGEST_WORKFLOW: u64 = 1024 * 1024;
@@ -21,23 +22,34 @@ pub(crate) struct Remote {
 }
 
 /// Nothing is known of the repository.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(crate) enum RepositoryError {
-    #[error("{NO_REPOSITORY}: git can't be run: {0}")]
     NoGit(io::Error),
     /// git's own message.
-    #[error("{NO_REPOSITORY}: git knows nothing of this repository: {0}")]
     Refused(String),
-    #[error("{NO_REPOSITORY}: the repository's folder has a name that is not UTF-8")]
     NotUnicode,
-    /// The remote is not shown: it may contain a password.
-    #[error("{NO_REPOSITORY}: the remote `origin` is no repository on a host")]
+    /// The remote is not shown: it can contain a password.
     NoHost,
-    #[error("the folder .github/workflows can't be read: {0}")]
     Unreadable(io::Error),
 }
 
-const NO_REPOSITORY: &str = "this is no job, and no repository to read a policy from";
+impl RepositoryError {
+    pub(crate) fn fact(&self) -> Text {
+        match self {
+            RepositoryError::NoGit(error) => {
+                text!("this is not a CI job, and git cannot be run: {}", error.to_string())
+            }
+            RepositoryError::Refused(message) => {
+                text!("this is not a CI job, and git cannot read the remote `origin` of this folder: {}", message)
+            }
+            RepositoryError::NotUnicode => text!("the name of the repository's folder is not valid UTF-8"),
+            RepositoryError::NoHost => text!("the remote `origin` is not a repository on a host"),
+            RepositoryError::Unreadable(error) => {
+                text!("the folder .github/workflows cannot be read: {}", error.to_string())
+            }
+        }
+    }
+}
 
 /// The remote `origin` of the current folder's repository.
 pub(crate) fn origin() -> Result<Remote, RepositoryError> {
@@ -100,7 +112,7 @@ pub(crate) fn workflows(folder: &Path) -> Result<Vec<Workflow>, RepositoryError>
     };
     for path in entries.flatten().map(|entry| entry.path()) {
         let is_yaml = path.extension().is_some_and(|it| it == "yml" || it == "yaml");
-        // A link may lead to what never ends; and git keeps workflows as files.
+        // A link can lead to what never ends; and git keeps workflows as files.
         if !is_yaml || !fs::symlink_metadata(&path).is_ok_and(|it| it.is_file()) {
             continue;
         }

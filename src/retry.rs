@@ -12,8 +12,8 @@ const FIRST_SPAN: Duration = Duration::from_millis(500);
 const LONGEST_SPAN: Duration = Duration::from_secs(15);
 /// The least time for an attempt: a shorter one would only time out, and its error would replace a better one.
 const SHORTEST: Duration = Duration::from_millis(500);
-/// Number of exchanges whose response can be lost: each may have created an API key that stays valid unused.
-const RESPONSES_LOST: u32 = 3;
+/// Number of exchanges whose response can be lost: each can have created an API key that stays valid unused.
+pub(crate) const RESPONSES_LOST: u32 = 3;
 
 /// A longer `Retry-After` counts as this.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -131,20 +131,15 @@ pub(crate) enum StopReason {
 impl fmt::Display for StopReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StopReason::Permanent => formatter.write_str("another attempt would end the same way"),
-            StopReason::TokenConsumed => {
-                formatter.write_str("the job's only ID token was sent, and each is good for one exchange")
-            }
+            StopReason::Permanent => formatter.write_str("another attempt would fail in the same way"),
+            StopReason::TokenConsumed => formatter.write_str("the job has only one ID token, and it was already sent"),
             StopReason::Deadline { wait, timeout } => write!(
                 formatter,
-                "the next one, {} from now, would come too late for the deadline of {} (timeout-seconds)",
+                "no time was left for another one, {} later (timeout-seconds: {})",
                 Seconds(*wait),
-                Seconds(*timeout)
+                timeout.as_secs()
             ),
-            StopReason::ResponsesLost => write!(
-                formatter,
-                "{RESPONSES_LOST} exchanges stayed without an answer, and each may have made an API key that nobody holds"
-            ),
+            StopReason::ResponsesLost => write!(formatter, "{RESPONSES_LOST} exchanges had no response"),
         }
     }
 }

@@ -23,7 +23,7 @@ const REMEMBERED: usize = 16;
 /// A credential: the request token, an ID token, an API key.
 ///
 /// It is visible ASCII without white space, so that it fits a request header, a mask and an output record alike and
-/// can't break out of any of them.
+/// cannot break out of any of them.
 #[derive(Clone)]
 pub(crate) struct Secret(String);
 
@@ -32,18 +32,20 @@ pub(crate) struct Secret(String);
 pub(crate) enum InvalidSecret {
     #[error("is empty")]
     Empty,
-    #[error("holds characters that no credential has (white space, control characters or non-ASCII)")]
+    #[error(
+        "contains characters that a credential cannot have (white space, control characters, backticks or non-ASCII)"
+    )]
     Character,
-    #[error("is {0} characters long, which no credential of this kind is")]
+    #[error("is {0} characters long, which is not a valid length")]
     Length(usize),
 }
 
 impl Secret {
-    /// Takes `value` if it is visible ASCII and its length in characters lies in `length`.
+    /// Takes `value` if it is visible ASCII without backticks, which Markdown fences text with, and its length in characters lies in `length`.
     pub(crate) fn new(value: String, length: RangeInclusive<usize>) -> Result<Secret, InvalidSecret> {
         if value.is_empty() {
             Err(InvalidSecret::Empty)
-        } else if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        } else if !value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'`') {
             Err(InvalidSecret::Character)
         } else if !length.contains(&value.len()) {
             Err(InvalidSecret::Length(value.len()))
@@ -65,7 +67,7 @@ impl Secret {
 pub(crate) struct Redactor(Rc<RefCell<Vec<Secret>>>);
 
 impl Redactor {
-    /// Remembers a secret: the first one, and the last ones of a run that may have hundreds.
+    /// Remembers a secret: the first one, and the last ones of a run that can have hundreds.
     pub(crate) fn add(&self, secret: &Secret) {
         let mut secrets = self.0.borrow_mut();
         if secrets.iter().any(|known| known.0 == secret.0) {

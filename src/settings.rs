@@ -8,6 +8,8 @@ use clap::error::{ContextKind, ContextValue};
 use crate::cli::{GitLabOptions, Options};
 use crate::endpoint::{Endpoint, EndpointError, shown, without_query};
 use crate::environment::{Ci, Environment, NotUnicode, given};
+use crate::package::Package;
+use crate::text::{self, Text, Words, text};
 
 /// The token service of nuget.org, as NuGet/login names it.
 pub(crate) const NUGET_ORG_TOKEN_SERVICE: &str = "https://www.nuget.org/api/v2/token";
@@ -15,12 +17,18 @@ pub(crate) const NUGET_ORG_TOKEN_SERVICE: &str = "https://www.nuget.org/api/v2/t
 pub(crate) const NUGET_ORG_AUDIENCE: &str = "https://www.nuget.org";
 /// The usual variable with GitLab's ID token.
 pub(crate) const ID_TOKEN_VARIABLE: &str = "NUGET_ID_TOKEN";
+/// The variable from which NuGet 7.6 and later take an API key.
+pub(crate) const API_KEY_VARIABLE: &str = "NUGET_API_KEY";
+/// The variable that wins over every other key where NuGet pushes symbol packages.
+pub(crate) const SYMBOL_API_KEY_VARIABLE: &str = "NUGET_SYMBOL_API_KEY";
 /// Time for everything by default.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Longest timeout, in seconds: a day, four times what a hosted job has.
-const LONGEST_TIMEOUT: u64 = 24 * 60 * 60;
+pub(crate) const LONGEST_TIMEOUT: u64 = 24 * 60 * 60;
+/// Longest name of a user on nuget.org, in characters.
+const LONGEST_USER: usize = 64;
 /// Longest audience, in bytes: a URL contains it, percent-encoded.
-const LONGEST_AUDIENCE: usize = 1_000;
+pub(crate) const LONGEST_AUDIENCE: usize = 1_000;
 
 /// Validated settings.
 #[derive(Debug)]
@@ -59,7 +67,7 @@ impl Service {
 /// What a login is for.
 pub(crate) enum Purpose {
     /// The outputs of a step; with the flags of the command line.
-    Login { check_only: bool, export_env: bool },
+    Login { check_only: bool, package: Option<String>, export_env: bool },
     /// A command and its arguments.
     Exec(Vec<OsString>),
 }
@@ -69,8 +77,8 @@ pub(crate) enum Purpose {
 pub(crate) enum Delivery {
     /// Only a command gets it.
     Command(Vec<OsString>),
-    /// It is discarded: the question is whether a policy matches.
-    CheckOnly,
+    /// It is discarded: the question is whether a policy matches, and whether it allows a push of this package.
+    CheckOnly(Option<Package>),
     /// The step's outputs.
     Outputs,
     /// The step's outputs, and the environment of all later steps.
@@ -78,82 +86,116 @@ pub(crate) enum Delivery {
 }
 
 /// An argument, an input or a CI system that the program cannot work with.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(crate) enum UsageError {
-    /// clap's own message.
-    #[error("{0}")]
+    /// clap's own message, without its usage lines.
     Arguments(String),
-    #[error(
-        "this is not a GitHub Actions job (GITHUB_ACTIONS is not `true`): nothing here would mask the API key in the \
-         log, so none is made"
-    )]
     NotGitHubActions,
+    /// A CI system that nuget.org has no trust policy for.
+    OtherCi(&'static str),
     /// The host that is not a sandbox's.
-    #[error(
-        "this is no job (neither GITHUB_ACTIONS nor GITLAB_CI is `true`), and {0} is not on loopback: outside of a job \
-         `exec` works against a sandbox only, with its --token-service-url or --source"
-    )]
     NoSandbox(String),
     /// The host that is not the sandbox's.
-    #[error(
-        "ACTIONS_ID_TOKEN_REQUEST_URL is on loopback, so it is a sandbox's, but {0} is not on loopback: add the sandbox's \
-         --token-service-url or --source"
-    )]
     SandboxElsewhere(String),
-    #[error(
-        "GITHUB_ACTIONS and GITLAB_CI are both `true`, and no job is of both: unset the one that does not belong here"
-    )]
     BothCis,
     /// The variable that a sandbox sets.
-    #[error("this is no job (neither GITHUB_ACTIONS nor GITLAB_CI is `true`), and no sandbox: {0} is not set")]
     NoJob(&'static str),
-    #[error(
-        "this is a GitLab CI job, which has no step outputs to put an API key into: give it to the command that needs \
-         it, with `nuget-login exec --user … -- command`, or add --check-only"
-    )]
     NoOutputsOnGitLab,
     /// The value is not shown: it can be the ID token.
-    #[error(
-        "the flag --id-token-variable is not the name of a variable: give its name (NUGET_ID_TOKEN), not its value"
-    )]
     IdTokenVariable,
-    #[error("the command behind `--` is empty")]
     EmptyCommand,
-    /// Where `user` is read.
-    #[error("the input `user` ({0}) is empty")]
-    NoUser(&'static str),
-    /// Names on nuget.org have letters, digits, `.`, `_` and `-`.
-    #[error("the input `user` is '{0}', but there is no @ in the user names of nuget.org")]
+    /// Whether it can be an input, or only a flag.
+    NoUser {
+        is_input: bool,
+    },
+    /// Not the form of a nuget.org profile name; with the name that it contains, if it does.
+    NotAProfileName {
+        given: String,
+        name: Option<String>,
+    },
     EmailAddress(String),
-    #[error("the input `token-service-url` {0}")]
+    /// The value is not shown.
+    CredentialAsUser,
     TokenServiceUrl(EndpointError),
-    #[error("the input `source` {0}")]
     Source(EndpointError),
-    #[error("the inputs `source` and `token-service-url` exclude each other: give one of them")]
     SourceAndTokenService,
     /// The ID token would have nuget.org's audience, and be sent to this host.
-    #[error(
-        "the input `source` is of {0}, which could redeem an ID token for nuget.org there: set the input `audience` to \
-         what its token service expects"
-    )]
     SourceAudience(String),
     /// The same for GitLab's only ID token, which could be redeemed for as long as the job runs.
-    #[error(
-        "the flag --token-service-url is of {0}, which could redeem the job's ID token at nuget.org: set `aud:` below \
-         `id_tokens:`, and --audience, to what its token service expects"
-    )]
     TokenServiceAudience(String),
-    /// A URL must hold the audience.
-    #[error("the input `audience` is {0} bytes long; give one of at most {LONGEST_AUDIENCE}")]
+    /// Its length in bytes. A URL must hold the audience.
     LongAudience(usize),
-    #[error("the input `timeout-seconds` is '{0}'; give whole seconds from 1 to {LONGEST_TIMEOUT}")]
     TimeoutSeconds(String),
-    #[error("the input `{0}` is '{1}'; give true or false")]
     Boolean(&'static str, String),
-    #[error("the inputs `check-only` and `export-env` exclude each other: a check throws its key away")]
     CheckOnlyExports,
-    #[error(transparent)]
-    NotUnicode(#[from] NotUnicode),
+    Package(String),
+    PackageWithoutCheck,
+    /// The host of the token service.
+    PackageElsewhere(String),
+    NotUnicode(NotUnicode),
+}
+
+impl UsageError {
+    pub(crate) fn fact(&self) -> Text {
+        match self {
+            UsageError::Arguments(message) => text!("{}", message),
+            UsageError::NotGitHubActions => text!(
+                "this is not a GitHub Actions job (GITHUB_ACTIONS is not `true`), so the API key could not be masked"
+            ),
+            UsageError::OtherCi(name) => {
+                text!("this is a job of {}, for which nuget.org has no trust policy", Words(name))
+            }
+            UsageError::NoSandbox(host) => text!("this is not a CI job, and {} is not a loopback host", host),
+            UsageError::SandboxElsewhere(host) => {
+                text!(
+                    "the ID tokens come from a sandbox (ACTIONS_ID_TOKEN_REQUEST_URL is a loopback URL), but {} is not \
+                       a loopback host",
+                    host
+                )
+            }
+            UsageError::BothCis => text!("GITHUB_ACTIONS and GITLAB_CI are both `true`"),
+            UsageError::NoJob(variable) => text!("this is not a CI job, and {} is unset", Words(variable)),
+            UsageError::NoOutputsOnGitLab => text!("GitLab CI has no step outputs for the API key"),
+            UsageError::IdTokenVariable => {
+                text!("the flag `--id-token-variable` is not the name of an environment variable")
+            }
+            UsageError::EmptyCommand => text!("the command after `--` is empty"),
+            UsageError::NoUser { is_input: true } => text!("the input `user` is empty"),
+            UsageError::NoUser { is_input: false } => text!("the flag `--user` is missing or empty"),
+            UsageError::NotAProfileName { given, .. } => {
+                text!("the input `user` is `{}`, which is not a nuget.org profile name", given)
+            }
+            UsageError::EmailAddress(given) => text!("the input `user` is `{}`, an e-mail address", given),
+            UsageError::CredentialAsUser => {
+                text!("the input `user` is not a profile name: it has the form of a credential")
+            }
+            UsageError::TokenServiceUrl(problem) => text!("the input `token-service-url` {}", problem.fact()),
+            UsageError::Source(problem) => text!("the input `source` {}", problem.fact()),
+            UsageError::SourceAndTokenService => text!("the inputs `source` and `token-service-url` are both set"),
+            UsageError::SourceAudience(host) => {
+                text!("the ID token would be issued for nuget.org, and {} could redeem it there", host)
+            }
+            UsageError::TokenServiceAudience(host) => {
+                text!("the job's ID token is issued for nuget.org, and {} could redeem it there", host)
+            }
+            UsageError::LongAudience(length) => text!("the input `audience` is {} bytes long", Words(length)),
+            UsageError::TimeoutSeconds(given) => text!("the input `timeout-seconds` is `{}`", given),
+            UsageError::Boolean(name, given) => text!("the input `{}` is `{}`", name, given),
+            UsageError::CheckOnlyExports => text!("the inputs `check-only` and `export-env` are both true"),
+            UsageError::Package(given) => text!("the input `package` is `{}`, which is not an ID and a version", given),
+            UsageError::PackageWithoutCheck => text!("the input `package` is set without `check-only`"),
+            UsageError::PackageElsewhere(host) => text!("the input `package` is set, but {} is not nuget.org", host),
+            UsageError::NotUnicode(error) => error.fact(),
+        }
+    }
+}
+
+text::errors!(UsageError);
+
+impl From<NotUnicode> for UsageError {
+    fn from(error: NotUnicode) -> UsageError {
+        UsageError::NotUnicode(error)
+    }
 }
 
 impl From<clap::Error> for UsageError {
@@ -167,20 +209,21 @@ impl From<clap::Error> for UsageError {
         // A suggestion repeats the argument.
         error.remove(ContextKind::Suggested);
         let text = error.to_string();
-        UsageError::Arguments(text.trim_start_matches("error: ").trim_end().to_owned())
+        // What follows the first empty line is the usage, which the help has.
+        let message = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
+        UsageError::Arguments(message.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 }
 
 impl Settings {
     /// A warning about settings that work, but reveal more than necessary.
-    pub(crate) fn warning(&self) -> Option<String> {
+    pub(crate) fn warning(&self) -> Option<Text> {
         let Service::At(token_service) = &self.service else { return None };
         lends_nuget_org_audience(&self.audience, token_service).then(|| {
-            format!(
-                "The ID token for {} is made out to nuget.org (audience {}): whoever runs that host could redeem it at \
-                 nuget.org. Set the input `audience` to one of its own.",
+            text!(
+                "The ID token for {} is issued for nuget.org, and that host could redeem it there. Set the input \
+                 `audience` to the audience of that token service.",
                 token_service.host(),
-                self.audience,
             )
         })
     }
@@ -195,11 +238,13 @@ impl Settings {
         if environment.is_of_both() {
             return Err(UsageError::BothCis);
         }
-        let (command, check_only, export_env) = match purpose {
-            Purpose::Login { .. } if ci == Ci::None => return Err(UsageError::NotGitHubActions),
-            Purpose::Login { check_only, export_env } => (None, check_only, export_env),
+        let (command, check_only, package, export_env) = match purpose {
+            Purpose::Login { .. } if ci == Ci::None => {
+                return Err(environment.other_ci().map_or(UsageError::NotGitHubActions, UsageError::OtherCi));
+            }
+            Purpose::Login { check_only, package, export_env } => (None, check_only, package, export_env),
             Purpose::Exec(command) if command[0].is_empty() => return Err(UsageError::EmptyCommand),
-            Purpose::Exec(command) => (Some(command), false, false),
+            Purpose::Exec(command) => (Some(command), false, None, false),
         };
         // On GitLab, everybody who can start a pipeline can set variables.
         let from_variables = command.is_none() && ci == Ci::GitHubActions;
@@ -212,10 +257,7 @@ impl Settings {
         };
         let where_to = |flag, variable| either(flag, variable, from_variables && !named);
         let input = |flag, variable| either(flag, variable, from_variables);
-        let user = input(options.user, "INPUT_USER")?.ok_or(UsageError::NoUser(match from_variables {
-            true => "flag --user, variable INPUT_USER",
-            false => "flag --user; no variable is read here",
-        }))?;
+        let user = input(options.user, "INPUT_USER")?.ok_or(UsageError::NoUser { is_input: from_variables })?;
         let token_service = where_to(options.token_service_url, "INPUT_TOKEN_SERVICE_URL")?;
         let service = match (where_to(options.source, "INPUT_SOURCE")?, token_service) {
             (Some(_), Some(_)) => return Err(UsageError::SourceAndTokenService),
@@ -225,8 +267,11 @@ impl Settings {
                 Service::At(Endpoint::parse(&url).map_err(UsageError::TokenServiceUrl)?)
             }
         };
-        if service.configured_endpoint().is_nuget_org() && user.contains('@') {
-            return Err(UsageError::EmailAddress(shown(&user)));
+        if is_credential(bare_name(&user)) {
+            return Err(UsageError::CredentialAsUser);
+        }
+        if service.configured_endpoint().is_nuget_org() {
+            check_profile_name(&user)?;
         }
         let audience = input(options.audience, "INPUT_AUDIENCE")?.unwrap_or_else(|| NUGET_ORG_AUDIENCE.to_owned());
         if audience.len() > LONGEST_AUDIENCE {
@@ -255,9 +300,14 @@ impl Settings {
             None => {
                 let check_only = is(check_only, "check-only", "INPUT_CHECK_ONLY")?;
                 let export_env = is(export_env, "export-env", "INPUT_EXPORT_ENV")?;
+                let package = match input(package, "INPUT_PACKAGE")? {
+                    Some(_) if !check_only => return Err(UsageError::PackageWithoutCheck),
+                    Some(given) => Some(package_of(&given, service.configured_endpoint())?),
+                    None => None,
+                };
                 match (check_only, export_env) {
                     (true, true) => return Err(UsageError::CheckOnlyExports),
-                    (true, false) => Delivery::CheckOnly,
+                    (true, false) => Delivery::CheckOnly(package),
                     (false, true) => Delivery::OutputsAndEnvironment,
                     (false, false) => Delivery::Outputs,
                 }
@@ -269,6 +319,49 @@ impl Settings {
         let id_token_variable = id_token_variable(options.gitlab, ci)?;
         Ok(Settings { user, service, audience, timeout, delivery, ci, id_token_variable })
     }
+}
+
+/// The package to check. Only nuget.org's route for that is known, and the sandbox has it too.
+fn package_of(given: &str, service: &Endpoint) -> Result<Package, UsageError> {
+    if !service.is_nuget_org() && !service.is_loopback() {
+        return Err(UsageError::PackageElsewhere(service.host()));
+    }
+    Package::parse(given).ok_or_else(|| UsageError::Package(shown(given)))
+}
+
+/// The name in what was given as one: without quotes, a leading `@` and the URL of a profile.
+fn bare_name(user: &str) -> &str {
+    let bare = user.trim_matches(['"', '\'', '`', ' ', '/']).trim_start_matches('@');
+    let name = bare.rsplit_once("nuget.org/profiles/").map_or(bare, |(_, name)| name);
+    name.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/')
+}
+
+/// Whether something has the form of a credential: an API key of nuget.org (before 2026 `oy2` and 43 characters of base32,
+/// since then 84 characters with a mark), or a JSON web token.
+fn is_credential(text: &str) -> bool {
+    let is_word = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_key = is_word && (text.len() == 46 && text.starts_with("oy2") || text.contains("JQQJ99"));
+    is_key || text.starts_with("eyJ") && text.matches('.').count() == 2
+}
+
+/// Checks the form of a profile name on nuget.org: ASCII letters, digits, `.`, `_` and `-`.
+fn check_profile_name(user: &str) -> Result<(), UsageError> {
+    let is_name = |name: &str| {
+        (1..=LONGEST_USER).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    };
+    if is_name(user) {
+        return Ok(());
+    }
+    let name = bare_name(user);
+    if name.len() > LONGEST_USER {
+        return Err(UsageError::CredentialAsUser);
+    }
+    if name.contains('@') {
+        return Err(UsageError::EmailAddress(shown(user)));
+    }
+    let name = is_name(name).then(|| name.to_owned());
+    Err(UsageError::NotAProfileName { given: shown(user), name })
 }
 
 /// The variable with a GitLab job's ID token. It is not read elsewhere.

@@ -9,6 +9,7 @@ use std::process::Command;
 use crate::error::Error;
 use crate::sanitize::sanitize_line;
 use crate::secret::Secret;
+use crate::settings::{API_KEY_VARIABLE, SYMBOL_API_KEY_VARIABLE};
 
 /// Where commands are without a PATH, as in musl.
 const DEFAULT_PATH: &str = if cfg!(unix) { "/usr/local/bin:/bin:/usr/bin" } else { "" };
@@ -101,7 +102,8 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 pub(crate) fn exec(program: &Path, command: &[OsString], api_key: &Secret) -> Error {
     let (name, arguments) = command.split_first().expect("clap asks for one at least");
     let with_key = |mut command: Command, name| {
-        command.args(arguments).env("NUGET_API_KEY", api_key.reveal());
+        // An old key for symbol packages would win over the new one.
+        command.args(arguments).env(API_KEY_VARIABLE, api_key.reveal()).env_remove(SYMBOL_API_KEY_VARIABLE);
         run(command, name)
     };
     let cause = with_key(Command::new(program), name);

@@ -7,29 +7,30 @@ use crate::cli::GitLabOptions;
 use crate::clock::Clock;
 use crate::environment::{Ci, Environment};
 use crate::error::Error;
-use crate::explain::trust_policy::{Field, NO_ENVIRONMENT, Run, TRUSTED_PUBLISHING, TrustPolicy, UNKNOWN};
+use crate::explain::Context;
+use crate::explain::trust_policy::{Field, Run, TRUSTED_PUBLISHING, TrustPolicy};
 use crate::github_actions::log::Log;
 use crate::http::client::Http;
 use crate::repository::{self, Remote};
 use crate::sanitize::sanitize_line;
 use crate::secret::Secret;
 use crate::settings::id_token_variable;
+use crate::text::{Text, capitalized, text};
 use crate::trusted_publishing::claims::{Claims, workflow_file};
 use crate::trusted_publishing::id_token::{GitHub, GitLab, IdTokenSourceError};
+use crate::trusted_publishing::obstacle::Obstacle;
 
 /// The audience of an ID token that is only read: no registry accepts it.
 const NO_REGISTRY: &str = "urn:nuget-login:policy";
 
-/// The hint for the environment where only the job's definition tells it.
-const ENVIRONMENT_OF_JOB: &str = "the one that the job names, else empty";
-
-/// A job, and how it is known. `known_by` reads on from "The policy that … needs".
+/// A job, and how it is known.
 struct Job {
-    name: String,
-    known_by: String,
+    /// Reads on from "Trust policy for".
+    name: Text,
     /// None if its repository is not known.
     policy: Option<TrustPolicy>,
     run: Run,
+    obstacle: Option<Obstacle>,
 }
 
 /// Prints the policies of this job, or of this repository, to `answers`.
@@ -39,6 +40,7 @@ pub(crate) fn run(
     clock: &dyn Clock,
     log: &mut Log<'_>,
     answers: &mut dyn Write,
+    context: &mut Context,
 ) -> Result<(), Error> {
     let variable = id_token_variable(options, environment.ci())?;
     let jobs = match environment.ci() {
@@ -47,30 +49,36 @@ pub(crate) fn run(
         Ci::None => jobs_of_repository()?,
     };
     let mut lines = Vec::new();
-    for Job { name, known_by, policy, run } in jobs {
-        let Some(policy) = policy else { return Err(Error::UnknownJob { job: name, known_by }) };
-        lines.push(format!("The trust policy that {name} needs, {known_by}:"));
-        lines.extend(policy.lines());
-        lines.extend(policy.remarks(&run, UNKNOWN));
+    for Job { name, policy, run, obstacle } in jobs {
+        if let Some(obstacle) = obstacle {
+            (context.policy, context.run) = (policy, run);
+            return Err(Error::Obstacle(obstacle));
+        }
+        let Some(policy) = policy else { return Err(Error::UnknownJob(name)) };
+        lines.push(format!("Trust policy for {name}:"));
+        lines.extend(policy.lines(&[]));
+        lines.extend(run.text().map(|run| capitalized(&format!("{run}."))));
         lines.push(String::new());
     }
-    lines.push(format!("Create it at {TRUSTED_PUBLISHING}"));
-    lines.push("The login's `user` is the nuget.org profile name of the person who does.".to_owned());
+    lines.push(format!("Create it at {TRUSTED_PUBLISHING}."));
+    lines.push("Set \"user\" of the login to the nuget.org profile name of the account that creates it.".to_owned());
     log.answer(&lines, answers).map_err(Error::NotPrinted)
 }
 
 fn job_of_claims(claims: &Claims) -> Job {
     Job {
-        name: "this job".to_owned(),
-        known_by: "by its ID token".to_owned(),
+        name: text!("this job (from its ID token)"),
         policy: TrustPolicy::of_claims(claims),
         run: Run::of_claims(claims),
+        obstacle: Obstacle::of_claims(claims),
     }
 }
 
-/// A job without an ID token, which its runner's variables describe.
-fn job_of_variables(why: &str, policy: Option<TrustPolicy>, run: Run) -> Job {
-    Job { name: "this job".to_owned(), known_by: format!("by its runner's variables ({why})"), policy, run }
+/// A job without an ID token, which its runner's variables describe. `server` is where it runs, if nuget.org does not
+/// accept that.
+fn job_of_variables(why: &Text, policy: Option<TrustPolicy>, run: Run, server: Option<String>) -> Job {
+    let obstacle = server.map(Obstacle::Issuer).or_else(|| Obstacle::of_event(run.event.clone()));
+    Job { name: text!("this job (from the runner's variables, because {})", why), policy, run, obstacle }
 }
 
 /// The claims of a masked ID token.
@@ -86,23 +94,23 @@ fn github_job(environment: &Environment<'_>, clock: &dyn Clock, log: &mut Log<'_
             let http = Http::from_environment(environment, clock, log.redactor())?;
             match github.id_token(&http, NO_REGISTRY, Duration::MAX) {
                 Ok(id_token) => return Ok(job_of_claims(&claims_of(&id_token, log)?)),
-                Err(error) => format!("no ID token from GitHub: {error}"),
+                Err(error) => error.http.fact(),
             }
         }
-        Err(error @ IdTokenSourceError::NotPermitted(_)) => error.to_string(),
+        Err(error @ IdTokenSourceError::NotPermitted(_)) => error.fact(),
         Err(error) => return Err(error.into()),
     };
     let text = |name| environment.shown(name);
     let repository = text("GITHUB_REPOSITORY").unwrap_or_default();
     let policy = repository.split_once('/').map(|(owner, name)| TrustPolicy::GitHub {
-        repository_owner: owner.to_owned(),
-        repository: Some(name.to_owned()),
-        workflow_file: Field::of_job(text("GITHUB_WORKFLOW_REF").and_then(|it| workflow_file(&it)), UNKNOWN),
-        environment: Field::hint("the one that the job names (`environment:`), else empty"),
+        repository_owner: Field::value(owner),
+        repository: Field::value(name),
+        workflow_file: Field::of_job(text("GITHUB_WORKFLOW_REF").and_then(|it| workflow_file(&it))),
+        environment: Field::hint(environment_of_job()),
     });
-    let issuer = text("GITHUB_SERVER_URL").filter(|server| server != "https://github.com");
-    let run = Run { event: text("GITHUB_EVENT_NAME"), r#ref: text("GITHUB_REF"), issuer };
-    Ok(job_of_variables(&why, policy, run))
+    let server = text("GITHUB_SERVER_URL").filter(|server| server != "https://github.com");
+    let run = Run { event: text("GITHUB_EVENT_NAME"), r#ref: text("GITHUB_REF"), issuer: None };
+    Ok(job_of_variables(&why, policy, run, server))
 }
 
 fn gitlab_job(variable: &str, environment: &Environment<'_>, log: &mut Log<'_>) -> Result<Job, Error> {
@@ -112,67 +120,72 @@ fn gitlab_job(variable: &str, environment: &Environment<'_>, log: &mut Log<'_>) 
             if matches!(job.policy, Some(TrustPolicy::GitLab { .. })) {
                 return Ok(job);
             }
-            format!("{} holds something else than GitLab's ID token", sanitize_line(variable))
+            text!("{} does not contain an ID token from GitLab", sanitize_line(variable))
         }
-        Err(error) => error.to_string(),
+        Err(error) => error.fact(),
     };
     let text = |name| environment.shown(name);
     let kind = if text("CI_COMMIT_TAG").is_some() { "tag" } else { "branch" };
     let r#ref = text("CI_COMMIT_REF_NAME");
     let project = text("CI_PROJECT_PATH").unwrap_or_default();
     let policy = project.rsplit_once('/').map(|(namespace, project)| TrustPolicy::GitLab {
-        namespace_path: Some(namespace.to_owned()),
-        project_path: project.to_owned(),
+        namespace_path: Field::value(namespace),
+        project_path: Field::value(project),
         r#ref: Field::of_ref(r#ref.is_some().then_some(kind), r#ref.clone()),
-        environment: Field::of_job(text("CI_ENVIRONMENT_NAME"), NO_ENVIRONMENT),
+        environment: Field::of_environment(text("CI_ENVIRONMENT_NAME")),
     });
-    let issuer = text("CI_SERVER_URL").filter(|server| server != "https://gitlab.com");
-    Ok(job_of_variables(&why, policy, Run { event: None, r#ref, issuer }))
+    let server = text("CI_SERVER_URL").filter(|server| server != "https://gitlab.com");
+    Ok(job_of_variables(&why, policy, Run { event: None, r#ref, issuer: None }, server))
+}
+
+/// The hint for the environment where only the job's definition has it.
+fn environment_of_job() -> Text {
+    text!("the `environment:` of the job, or leave empty if it has none")
 }
 
 /// A job for each workflow file of the repository that logs in.
 fn jobs_of_repository() -> Result<Vec<Job>, Error> {
     let Remote { host, path } = repository::origin()?;
-    let known_by = format!("by this repository (`origin` is {path} at {host})");
     let (namespace, repository) = path.rsplit_once('/').unwrap_or_default();
-    let job = |name: &str, policy| Job {
-        name: name.to_owned(),
-        known_by: known_by.clone(),
+    let job = |what: Text, policy| Job {
+        name: text!("{} (from the remote `origin`, {} at {})", what, &path, &host),
         policy: Some(policy),
         run: Run::default(),
+        obstacle: None,
     };
-    let publishing = "the job that publishes";
+    let publishing = || text!("the job that publishes");
     match host.as_str() {
         "github.com" => {
-            let policy = |workflow_file, environment: String| TrustPolicy::GitHub {
-                repository_owner: namespace.to_owned(),
-                repository: Some(repository.to_owned()),
+            let policy = |workflow_file, environment: Text| TrustPolicy::GitHub {
+                repository_owner: Field::value(namespace),
+                repository: Field::value(repository),
                 workflow_file,
                 environment: Field::hint(environment),
             };
             let workflows = repository::workflows(&repository::folder()?)?;
             if workflows.is_empty() {
-                let hint = "the one that logs in: none in .github/workflows names a login step yet";
-                return Ok(vec![job(publishing, policy(Field::hint(hint), ENVIRONMENT_OF_JOB.to_owned()))]);
+                let hint =
+                    text!("the file of the job that logs in (no file in .github/workflows has a login step yet)");
+                return Ok(vec![job(publishing(), policy(Field::hint(hint), environment_of_job()))]);
             }
             let environment = |names: &[String]| match names {
-                [] => "leave empty: none was found in the file".to_owned(),
-                names if names.iter().any(|name| name.contains("${{")) => ENVIRONMENT_OF_JOB.to_owned(),
-                names => format!("{}, if the job that logs in names it, else empty", names.join(" or ")),
+                [] => text!("leave empty"),
+                names if names.iter().any(|name| name.contains("${{")) => environment_of_job(),
+                names => text!("{}, if the job that logs in has it, or leave empty", names.join(" or ")),
             };
             let of_file = |it: repository::Workflow| {
                 let environment = environment(&it.environments);
-                job(&it.file, policy(Field::of_job(Some(it.file.clone()), ""), environment))
+                job(text!("{}", &it.file), policy(Field::value(it.file.clone()), environment))
             };
             Ok(workflows.into_iter().map(of_file).collect())
         }
         "gitlab.com" => Ok(vec![job(
-            publishing,
+            publishing(),
             TrustPolicy::GitLab {
-                namespace_path: Some(namespace.to_owned()),
-                project_path: repository.to_owned(),
+                namespace_path: Field::value(namespace),
+                project_path: Field::value(repository),
                 r#ref: Field::of_ref(None, None),
-                environment: Field::hint(ENVIRONMENT_OF_JOB),
+                environment: Field::hint(environment_of_job()),
             },
         )]),
         _ => Err(Error::UnknownHost { host }),

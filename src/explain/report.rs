@@ -1,81 +1,86 @@
-//! How a failure is shown: a short annotation, the whole of it in the log, and the same in the step summary.
+//! How an explanation is shown: as an annotation with the fact and the fixes, in the log with all of it, and in the step
+//! summary as Markdown.
 
-use crate::explain::markdown::Code;
-use crate::explain::trust_policy::{TRUSTED_PUBLISHING, TrustPolicy};
-use crate::explain::{Context, Explanation, ShownPolicy};
-use crate::github_actions::log::LOGIN_FAILED;
-use crate::sanitize::neutralize;
+use crate::explain::context::Context;
+use crate::explain::explanation::{Explanation, Fix};
+use crate::explain::trust_policy::{ShownPolicy, TRUSTED_PUBLISHING};
+use crate::github_actions::log::Line;
+use crate::text::{Text, capitalized, text};
 
-/// Number of causes in the annotation.
-const ANNOTATED: usize = 3;
+/// The documentation of this version.
+const TROUBLESHOOTING: &str =
+    concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/v", env!("CARGO_PKG_VERSION"), "/docs/troubleshooting.md");
 
-/// The annotation: what it means, and what happened.
-pub(crate) fn annotation(explanation: &Explanation) -> String {
-    let causes = explanation.causes.iter().take(ANNOTATED).map(|it| it.cause.as_str());
-    causes.chain([explanation.error.as_str()]).collect::<Vec<_>>().join("\n")
-}
-
-/// The lines of the log behind the annotation; none if that says all we know.
-pub(crate) fn log(explanation: &Explanation, context: &Context) -> Vec<String> {
-    let mut lines = Vec::from_iter(several(explanation));
-    for cause in &explanation.causes {
-        lines.extend([cause.cause.clone(), cause.fix.clone()]);
+/// The fact and the fixes.
+pub(crate) fn annotation(explanation: &Explanation) -> Vec<Line> {
+    let mut lines = vec![Line::new("error", explanation.fact.to_string())];
+    for Fix { text, lines: to_paste } in &explanation.fixes {
+        let end = if to_paste.is_empty() { "" } else { ":" };
+        lines.push(Line::new("fix", format!("{text}{end}")));
+        lines.extend(to_paste.lines().map(|line| Line::new("", format!("  {line}"))));
     }
-    if let Some((heading, policy)) = policy(explanation, context) {
-        lines.push(format!("{heading}:"));
-        lines.extend(policy.lines());
-        lines.extend(remarks(policy, context));
-        lines.push(format!("Policies are at {TRUSTED_PUBLISHING}"));
-    }
-    lines.retain(|line| !line.is_empty());
     lines
 }
 
-/// The same for the step summary, in Markdown.
-pub(crate) fn summary(explanation: &Explanation, context: &Context) -> String {
-    let mut paragraphs = vec![format!("### {LOGIN_FAILED}")];
-    paragraphs.extend(several(explanation));
-    for cause in &explanation.causes {
-        paragraphs.extend([format!("**{}**", cause.cause), cause.fix.clone()]);
+/// What the log has besides the annotation: the policy, the evidence and the link.
+pub(crate) fn details(explanation: &Explanation, context: &Context) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if let (Some(shown), Some(policy)) = (&explanation.policy, &context.policy) {
+        // Not twice.
+        let has_address = explanation.fixes.iter().any(|fix| fix.text.to_string().contains(TRUSTED_PUBLISHING));
+        let mut policy = shown.lines(policy, !has_address).into_iter();
+        lines.extend(policy.next().map(|heading| Line::new("policy", heading)));
+        lines.extend(policy.map(|line| Line::new("", line)));
     }
-    if let Some((heading, policy)) = policy(explanation, context) {
-        paragraphs.push(format!("{heading} ([Trusted Publishing]({TRUSTED_PUBLISHING})):"));
-        paragraphs.push(policy.table());
-        paragraphs.extend(remarks(policy, context));
+    lines.extend(notes(explanation, context).iter().map(|note| Line::new("note", note.to_string())));
+    lines.push(Line::new("docs", docs(explanation.topic)));
+    lines
+}
+
+/// All of it, as Markdown.
+pub(crate) fn summary(title: &str, explanation: &Explanation, context: &Context) -> String {
+    let mut paragraphs = vec![format!("### {title}"), format!("**{}**", capitalized(&explanation.fact.markdown()))];
+    paragraphs.push(fixes(&explanation.fixes, |text| text.markdown()));
+    if let (Some(shown), Some(policy)) = (&explanation.policy, &context.policy) {
+        paragraphs.push(shown.markdown(policy));
     }
-    let happened = explanation.error.lines().filter(|line| !line.trim().is_empty()).map(|line| Code(neutralize(line)));
-    paragraphs.push("What happened:".to_owned());
-    paragraphs.push(happened.map(|line| format!("> {line}")).collect::<Vec<_>>().join("\\\n"));
-    paragraphs.retain(|paragraph| !paragraph.is_empty());
+    paragraphs.extend(notes(explanation, context).iter().map(|note| format!("> {}", capitalized(&note.markdown()))));
+    paragraphs.push(format!("More help: [{}]({})", explanation.topic, docs(explanation.topic)));
     paragraphs.join("\n\n")
 }
 
-fn several(explanation: &Explanation) -> Option<String> {
-    let more = match explanation.more {
-        0 if explanation.causes.len() < 2 => return None,
-        0 => String::new(),
-        more => format!(" ({more} more are not shown.)"),
-    };
-    let several = match explanation.policy {
-        ShownPolicy::None => "The token service gives several reasons.",
-        _ => {
-            "The token service compared several policies, and none matches. Find the one that is meant for this job, and \
-             fix that one only."
+/// A list of fixes in Markdown, with fenced lines to paste.
+pub(crate) fn fixes(fixes: &[Fix], markdown: impl Fn(&Text) -> String) -> String {
+    let item = |(number, Fix { text, lines }): (usize, &Fix)| {
+        let text = capitalized(&markdown(text));
+        if lines.is_empty() {
+            return format!("{number}. {text}.");
         }
+        let language = if lines.contains(":\n") { "yaml" } else { "sh" };
+        let lines = lines.lines().map(|line| format!("\n   {line}")).collect::<String>();
+        format!("{number}. {text}:\n\n   ```{language}{lines}\n   ```")
     };
-    Some(format!("{several}{more}"))
+    (1..).zip(fixes).map(item).collect::<Vec<_>>().join("\n")
 }
 
-/// The policy to show, and its heading; none that could not be the cause.
-fn policy<'a>(explanation: &Explanation, context: &'a Context) -> Option<(&'static str, &'a TrustPolicy)> {
-    let heading = match explanation.policy {
-        ShownPolicy::None => return None,
-        ShownPolicy::AsItIs => "The policy that the job needs as it is now (change the policy or the job, not both)",
-        ShownPolicy::OnceMoved => "The policy that the job needs once it is moved",
-    };
-    Some((heading, context.policy.as_ref()?))
+/// The anchor of a heading, as GitHub makes it.
+pub(crate) fn anchor(topic: &str) -> String {
+    topic.to_lowercase().replace(' ', "-").replace(['.', ',', '\'', '/'], "")
 }
 
-fn remarks(policy: &TrustPolicy, context: &Context) -> Vec<String> {
-    policy.remarks(&context.run, &context.user)
+fn docs(topic: &str) -> String {
+    format!("{TROUBLESHOOTING}#{}", anchor(topic))
+}
+
+fn notes(explanation: &Explanation, context: &Context) -> Vec<Text> {
+    let mut notes = explanation.notes.clone();
+    if let (Some(ShownPolicy { .. }), Some(policy)) = (&explanation.policy, &context.policy) {
+        notes.extend(context.run.text());
+        if policy.contains(&context.user) {
+            notes.push(text!(
+                "if a value reads ***, GitHub hides it because `user` is stored in a secret: store it in a variable"
+            ));
+        }
+    }
+    notes
 }

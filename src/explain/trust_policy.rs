@@ -1,6 +1,6 @@
 //! The trust policy that a job needs, with the fields of nuget.org's form.
 
-use crate::explain::markdown::{Code, cell};
+use crate::text::{Text, Words, capitalized, cell, text};
 use crate::trusted_publishing::claims::Claims;
 
 /// Shown for what is not known.
@@ -9,91 +9,127 @@ pub(crate) const UNKNOWN: &str = "?";
 /// nuget.org's page for policies.
 pub(crate) const TRUSTED_PUBLISHING: &str = "https://www.nuget.org/account/trustedpublishing";
 
-/// The hint for the environment of a job that names none.
-pub(crate) const NO_ENVIRONMENT: &str = "leave empty: the job names none";
+// Labels of the form (NuGet gallery, `TrustedPublishing.cshtml`, August 2026).
+pub(crate) const REPOSITORY_OWNER: &str = "Repository Owner";
+pub(crate) const REPOSITORY: &str = "Repository";
+pub(crate) const WORKFLOW_FILE: &str = "Workflow File";
+pub(crate) const NAMESPACE_PATH: &str = "Namespace Path";
+pub(crate) const PROJECT_PATH: &str = "Project Path";
+pub(crate) const REF: &str = "Ref";
+pub(crate) const ENVIRONMENT: &str = "Environment";
 
-/// A policy (NuGet gallery, `TrustedPublishing.cshtml`, August 2026).
+/// A policy.
 pub(crate) enum TrustPolicy {
-    GitHub { repository_owner: String, repository: Option<String>, workflow_file: Field, environment: Field },
-    GitLab { namespace_path: Option<String>, project_path: String, r#ref: Field, environment: Field },
+    GitHub { repository_owner: Field, repository: Field, workflow_file: Field, environment: Field },
+    GitLab { namespace_path: Field, project_path: Field, r#ref: Field, environment: Field },
 }
 
 /// The content of a field: the job's value, and a hint for the user.
 #[derive(Clone)]
 pub(crate) struct Field {
     job: Option<String>,
-    hint: String,
+    hint: Text,
 }
 
 impl Field {
-    pub(crate) fn hint(hint: impl Into<String>) -> Field {
-        Field { job: None, hint: hint.into() }
+    pub(crate) fn hint(hint: Text) -> Field {
+        Field { job: None, hint }
     }
 
-    /// The job's value; the hint where it has none.
-    pub(crate) fn of_job(job: Option<String>, hint: &str) -> Field {
+    pub(crate) fn value(job: impl Into<String>) -> Field {
+        Field { job: Some(job.into()), hint: Text::default() }
+    }
+
+    /// The job's value, if it is known.
+    pub(crate) fn of_job(job: Option<String>) -> Field {
+        job.map_or(Field::hint(text!("{}", Words(UNKNOWN))), Field::value)
+    }
+
+    /// The job's value, with the ID that nuget.org saves with it.
+    fn with_id(job: Option<String>, id: Option<String>) -> Field {
+        let id = id.filter(|id| id.bytes().all(|byte| byte.is_ascii_digit()));
+        let hint = id.map(|id| text!("(#{})", Words(id)));
         match job {
-            Some(job) => Field { job: Some(job), hint: String::new() },
-            None => Field::hint(hint),
+            Some(job) => Field { job: Some(job), hint: hint.unwrap_or_default() },
+            None => Field::of_job(None),
         }
+    }
+
+    /// The environment of a job that is known.
+    pub(crate) fn of_environment(environment: Option<String>) -> Field {
+        environment.map_or(Field::hint(text!("(empty)")), Field::value)
     }
 
     /// The ref of a policy for a GitLab job that runs for this ref.
     pub(crate) fn of_ref(kind: Option<&str>, r#ref: Option<String>) -> Field {
         match kind {
-            Some("branch") => Field { job: r#ref, hint: "(or empty, for any)".to_owned() },
-            Some(_) => Field::hint("leave empty: the job runs for a tag, and a policy's ref is a branch"),
-            None => Field::hint("the branch that publishes (`main`); empty for any, and for tags"),
+            Some("branch") => Field { job: r#ref, hint: text!("(or empty, for any branch)") },
+            Some(_) => Field::hint(text!("(empty: this job runs for a tag, and a policy cannot name a tag)")),
+            None => Field::hint(text!("the branch that publishes (`main`), or empty for tags and any branch")),
         }
     }
 
-    fn text(&self, show: impl Fn(&str) -> String) -> String {
-        let parts = [self.job.as_deref().map(show).unwrap_or_default(), self.hint.clone()];
-        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    fn text(&self) -> Text {
+        match &self.job {
+            Some(job) if self.hint == Text::default() => text!("{}", job),
+            Some(job) => text!("{} {}", job, self.hint),
+            None => self.hint.clone(),
+        }
     }
 }
 
 impl TrustPolicy {
     /// The policy for the job of an ID token; none if the claims do not name the repository.
     pub(crate) fn of_claims(claims: &Claims) -> Option<TrustPolicy> {
-        let environment = Field::of_job(claims.text("environment"), NO_ENVIRONMENT);
+        let environment = Field::of_environment(claims.text("environment"));
         let project = claims.text("project_path").unwrap_or_default();
         if let Some((_, project_path)) = project.rsplit_once('/') {
             return Some(TrustPolicy::GitLab {
-                namespace_path: claims.text("namespace_path"),
-                project_path: project_path.to_owned(),
+                namespace_path: Field::with_id(claims.text("namespace_path"), claims.text("namespace_id")),
+                project_path: Field::with_id(Some(project_path.to_owned()), claims.text("project_id")),
                 r#ref: Field::of_ref(claims.text("ref_type").as_deref(), claims.text("ref")),
                 environment,
             });
         }
         let repository = claims.text("repository").unwrap_or_default();
+        let repository = repository.split_once('/').map(|(_, name)| name.to_owned());
         Some(TrustPolicy::GitHub {
-            repository_owner: claims.text("repository_owner")?,
-            repository: repository.split_once('/').map(|(_, name)| name.to_owned()),
-            workflow_file: Field::of_job(claims.workflow(), UNKNOWN),
+            repository_owner: Field::with_id(
+                Some(claims.text("repository_owner")?),
+                claims.text("repository_owner_id"),
+            ),
+            repository: Field::with_id(repository, claims.text("repository_id")),
+            workflow_file: Field::of_job(claims.workflow()),
             environment,
         })
     }
 
     fn fields(&self) -> Vec<(&'static str, Field)> {
-        let package_owner = Field::hint("whoever owns the packages on nuget.org: you, or your organization");
-        let known = |value: &Option<String>| Field::of_job(value.clone(), UNKNOWN);
+        let provider = |name: &str| ("CI/CD Provider", Field::hint(text!("{}", Words(name))));
+        let mut fields = vec![(
+            "Package Owner",
+            Field::hint(text!("the account that owns the packages: you, or your organization")),
+        )];
         match self {
-            TrustPolicy::GitHub { repository_owner, repository, workflow_file, environment } => vec![
-                ("Package owner", package_owner),
-                ("Repository owner", known(&Some(repository_owner.clone()))),
-                ("Repository", known(repository)),
-                ("Workflow file", workflow_file.clone()),
-                ("Environment", environment.clone()),
-            ],
-            TrustPolicy::GitLab { namespace_path, project_path, r#ref, environment } => vec![
-                ("Package owner", package_owner),
-                ("Namespace path", known(namespace_path)),
-                ("Project path", known(&Some(project_path.clone()))),
-                ("Ref", r#ref.clone()),
-                ("Environment", environment.clone()),
-            ],
+            TrustPolicy::GitHub { repository_owner, repository, workflow_file, environment } => fields.extend([
+                provider("GitHub Actions"),
+                (REPOSITORY_OWNER, repository_owner.clone()),
+                (REPOSITORY, repository.clone()),
+                (WORKFLOW_FILE, workflow_file.clone()),
+                (ENVIRONMENT, environment.clone()),
+            ]),
+            TrustPolicy::GitLab { namespace_path, project_path, r#ref, environment } => fields.extend([
+                provider("GitLab CI/CD"),
+                (NAMESPACE_PATH, namespace_path.clone()),
+                (PROJECT_PATH, project_path.clone()),
+                (REF, r#ref.clone()),
+                (ENVIRONMENT, environment.clone()),
+            ]),
         }
+        let scope = text!("`Push new packages and package versions`");
+        let glob = text!("the IDs of the packages, or {} for all", "*");
+        fields.extend([("Select Scopes", Field::hint(scope)), ("Glob Patterns and Packages", Field::hint(glob))]);
+        fields
     }
 
     /// The workflow file that defines the job.
@@ -104,57 +140,95 @@ impl TrustPolicy {
         }
     }
 
+    /// The repository's owner on GitHub.
+    pub(crate) fn repository_owner(&self) -> Option<&str> {
+        match self {
+            TrustPolicy::GitHub { repository_owner, .. } => repository_owner.job.as_deref(),
+            TrustPolicy::GitLab { .. } => None,
+        }
+    }
+
+    /// `owner/repository`, or GitLab's path of the project.
+    pub(crate) fn path(&self) -> String {
+        let (TrustPolicy::GitHub { repository_owner: owner, repository: name, .. }
+        | TrustPolicy::GitLab { namespace_path: owner, project_path: name, .. }) = self;
+        let [owner, name] = [owner, name].map(|field| field.job.as_deref().unwrap_or(UNKNOWN));
+        format!("{owner}/{name}")
+    }
+
     /// The fields as lines of text.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self, marks: &[Mark]) -> Vec<String> {
         let fields = self.fields();
         let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 1;
-        let line =
-            |(name, field): &(&str, Field)| format!("    {:width$} {}", format!("{name}:"), field.text(str::to_owned));
+        let line = |(name, field): &(&str, Field)| {
+            let mark = mark_of(name, marks).map(|mark| format!("  \u{2190} {}", mark.text)).unwrap_or_default();
+            format!("  {:width$} {}{mark}", format!("{name}:"), field.text())
+        };
         fields.iter().map(line).collect()
     }
 
     /// The fields as a Markdown table.
-    pub(crate) fn table(&self) -> String {
-        let row = |(name, field): (&str, Field)| format!("\n| {name} | {} |", field.text(cell));
+    fn table(&self, marks: &[Mark]) -> String {
+        let row = |(name, field): (&str, Field)| match mark_of(name, marks) {
+            Some(mark) => format!("\n| **{name}** | {} \u{2190} **{}** |", cell(&field.text()), cell(&mark.text)),
+            None => format!("\n| {name} | {} |", cell(&field.text())),
+        };
         let rows = self.fields().into_iter().map(row).collect::<String>();
-        format!("| Field on nuget.org | Value |\n|---|---|{rows}")
-    }
-
-    /// What else is known, in Markdown that reads well as plain text too. `user` is the user of the login.
-    pub(crate) fn remarks(&self, run: &Run, user: &str) -> Vec<String> {
-        let mut remarks = Vec::new();
-        let known = [("event", &run.event), ("ref", &run.r#ref), ("issuer", &run.issuer)];
-        let known = known.iter().filter_map(|(name, value)| Some(format!("{name} {}", Code(value.as_ref()?))));
-        let known = known.collect::<Vec<_>>().join(", ");
-        if !known.is_empty() {
-            remarks.push(format!("This run: {known}."));
-        }
-        if let Some(issuer) = run.issuer.as_ref().filter(|issuer| !ISSUERS.contains(&issuer.as_str())) {
-            remarks.push(format!(
-                "nuget.org accepts no ID tokens of {}: only those of github.com and gitlab.com.",
-                Code(issuer)
-            ));
-        }
-        match self {
-            TrustPolicy::GitLab { .. } => remarks.push("The policy's publisher is GitLab.".to_owned()),
-            TrustPolicy::GitHub { .. } if self.contains(user) => remarks.push(
-                "If a field reads ***, `user` is kept in a secret, which hides the word wherever it stands: use a variable."
-                    .to_owned(),
-            ),
-            TrustPolicy::GitHub { .. } => {}
-        }
-        remarks
+        format!("| Field | Value |\n|---|---|{rows}")
     }
 
     /// Whether a value of the job contains the user's name, which a secret of that name hides.
-    fn contains(&self, user: &str) -> bool {
+    pub(crate) fn contains(&self, user: &str) -> bool {
         let user = user.to_lowercase();
         self.fields().iter().filter_map(|(_, field)| field.job.as_ref()).any(|job| job.to_lowercase().contains(&user))
     }
 }
 
-/// The issuers of the ID tokens that nuget.org accepts.
-const ISSUERS: [&str; 2] = ["https://token.actions.githubusercontent.com", "https://gitlab.com"];
+/// A field in which the policy and the job differ.
+#[derive(Debug, Clone)]
+pub(crate) struct Mark {
+    pub(crate) field: &'static str,
+    /// What the policy has.
+    pub(crate) text: Text,
+}
+
+fn mark_of<'a>(field: &str, marks: &'a [Mark]) -> Option<&'a Mark> {
+    marks.iter().find(|mark| mark.field == field)
+}
+
+/// A policy that is shown with an explanation.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ShownPolicy {
+    /// Whether it is for the job once it is moved to a workflow file of its own repository.
+    pub(crate) is_moved: bool,
+    /// The fields that fail.
+    pub(crate) marks: Vec<Mark>,
+}
+
+impl ShownPolicy {
+    /// With a field in which the policy has this.
+    pub(crate) fn marked(field: &'static str, text: Text) -> ShownPolicy {
+        ShownPolicy { marks: vec![Mark { field, text }], ..ShownPolicy::default() }
+    }
+
+    fn heading(&self) -> &'static str {
+        match self.is_moved {
+            true => "trust policy for the new job",
+            false => "trust policy that fits this job without a change of the workflow file",
+        }
+    }
+
+    /// With the address of the form, if `has_address`.
+    pub(crate) fn lines(&self, policy: &TrustPolicy, has_address: bool) -> Vec<String> {
+        let address = if has_address { format!(", at {TRUSTED_PUBLISHING}") } else { String::new() };
+        let heading = format!("{}{address}:", self.heading());
+        [heading].into_iter().chain(policy.lines(&self.marks)).collect()
+    }
+
+    pub(crate) fn markdown(&self, policy: &TrustPolicy) -> String {
+        format!("{} ([nuget.org]({TRUSTED_PUBLISHING})):\n\n{}", capitalized(self.heading()), policy.table(&self.marks))
+    }
+}
 
 /// What is known of a run besides its policy.
 #[derive(Default)]
@@ -167,5 +241,13 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn of_claims(claims: &Claims) -> Run {
         Run { event: claims.text("event_name"), r#ref: claims.text("ref"), issuer: claims.text("iss") }
+    }
+
+    /// What is known, in one line; nothing if that is nothing.
+    pub(crate) fn text(&self) -> Option<Text> {
+        let known = [("event", &self.event), ("ref", &self.r#ref), ("issuer", &self.issuer)];
+        let known = known.iter().filter_map(|(name, value)| Some(text!("{} {}", Words(*name), value.as_ref()?)));
+        let known = known.reduce(|all, next| text!("{}, {}", all, next))?;
+        Some(text!("this run: {}", known))
     }
 }

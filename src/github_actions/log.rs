@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::endpoint::Endpoint;
 use crate::environment::Environment;
 use crate::github_actions::output_file::append;
 use crate::sanitize::{neutralize, truncate};
@@ -13,9 +14,11 @@ use crate::secret::{Redactor, Secret};
 
 /// The title of the annotation of a failed login.
 pub const LOGIN_FAILED: &str = "NuGet login failed";
+/// The title of a warning.
+pub(crate) const LOGIN: &str = "NuGet login";
 
 /// What an error of the log means where something is to be masked.
-pub(crate) const NOT_MASKED: &str = "the log can't be written, so nothing can be masked in it";
+pub(crate) const NOT_MASKED: &str = "the log cannot be written, so no secret can be masked in it";
 
 /// The runner cuts the text of an annotation at 4,096 characters (actions/runner, `ExecutionContext.cs`).
 const LONGEST_ANNOTATION: usize = 4_000;
@@ -23,13 +26,34 @@ const LONGEST_ANNOTATION: usize = 4_000;
 /// Time for a pipe that is full.
 const FULL_PIPE: Duration = Duration::from_secs(5);
 
-/// The log. Secrets are redacted in everything that it prints: a service may echo what it was sent by an earlier attempt,
+/// A line of a report: what it is, and its text. A line without a label continues the one before it.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    label: &'static str,
+    text: String,
+}
+
+impl Line {
+    pub(crate) fn new(label: &'static str, text: impl Into<String>) -> Line {
+        Line { label, text: text.into() }
+    }
+
+    /// `fix: text`; `paint` shows the label.
+    fn shown(&self, paint: impl Fn(&str) -> String) -> String {
+        let text = neutralize(&self.text);
+        if self.label.is_empty() { format!("  {text}") } else { format!("{} {text}", paint(self.label)) }
+    }
+}
+
+/// The log. Secrets are redacted in everything that it prints: a service can echo what it was sent by an earlier attempt,
 /// and a mask is only a line of a log that others can write to.
 pub struct Log<'a> {
     stream: Box<dyn Write + 'a>,
     /// Gets the masks as well, where the runner does not read the first.
     other: Option<Box<dyn Write + 'a>>,
     prints_commands: bool,
+    /// Whether labels are coloured, for a person at a terminal.
+    is_coloured: bool,
     debug: bool,
     redactor: Redactor,
 }
@@ -43,13 +67,23 @@ impl<'a> Log<'a> {
     /// A log without workflow commands: nothing would obey them.
     pub fn plain(stream: impl Write + 'a) -> Log<'a> {
         let stream = Box::new(stream);
-        Log { stream, other: None, prints_commands: false, debug: false, redactor: Redactor::default() }
+        let redactor = Redactor::default();
+        Log { stream, other: None, prints_commands: false, is_coloured: false, debug: false, redactor }
+    }
+
+    /// A log on standard error for no runner: for a person, or for the log of GitLab CI.
+    pub fn on_standard_error(environment: &Environment<'_>) -> Log<'a> {
+        Log { is_coloured: io::stderr().is_terminal() && takes_colours(environment), ..Log::plain(io::stderr()) }
     }
 
     /// The log of the step that this process runs in. GitHub's runner reads commands from both streams, so that the other
     /// one serves where the first does not reach it. Standard output is not the log where a command or an answer has it,
     /// which must have no masks in it. `None` means that nothing could be masked; an annotation says so.
-    pub fn of_this_step(stdout_is_log: bool) -> Option<Self> {
+    ///
+    /// A person's terminal gets no workflow commands: it would show a mask instead of obeying it. It is one where a sandbox
+    /// issues ID tokens, and no runner has set its variables. (act has a terminal for each step.)
+    pub fn of_this_step(stdout_is_log: bool, environment: &Environment<'_>) -> Option<Self> {
+        let is_terminal = if stdout_is_log { io::stdout().is_terminal() } else { io::stderr().is_terminal() };
         let (stdout, stderr) = (unbuffered(&io::stdout()), unbuffered(&io::stderr()));
         let (into, beside) = (Stream::of(&stdout), Stream::of(&stderr));
         let (stdout, stderr) = (writer(stdout), writer(stderr));
@@ -60,10 +94,17 @@ impl<'a> Log<'a> {
             false => ("error", beside, stderr, stdout),
         };
         if leads_to == Stream::Nowhere {
-            let text =
-                format!("standard {name} is closed or discarded, so nothing could be masked: leave it to the runner");
+            let text = format!(
+                "standard {name} is closed or discarded, so no secret could be masked\nfix: do not redirect standard \
+                 {name} of the login step"
+            );
             let _ = Log::github(other).error(LOGIN_FAILED, &text);
             return None;
+        }
+        let is_sandbox = environment.text("ACTIONS_ID_TOKEN_REQUEST_URL").ok().flatten();
+        let is_sandbox = is_sandbox.and_then(|url| Endpoint::parse(&url).ok()).is_some_and(|url| url.is_loopback());
+        if is_terminal && is_sandbox && !environment.has_runner() {
+            return Some(Log { is_coloured: takes_colours(environment), ..Log::plain(stream) });
         }
         let mut log = Log::github(stream);
         if leads_to == Stream::File && stdout_is_log {
@@ -78,13 +119,13 @@ impl<'a> Log<'a> {
     }
 
     /// Makes the runner replace `secret` by `***` in everything that is printed from now on. An error means that the mask
-    /// may not have arrived: `secret` must not be handed on.
+    /// is possibly not printed: `secret` must not be used.
     pub(crate) fn mask(&mut self, secret: &Secret) -> io::Result<()> {
         self.redactor.add(secret);
         if !self.prints_commands {
             return Ok(());
         }
-        // A command counts at the start of a line only, and another process may have left its line unfinished.
+        // A command counts at the start of a line only, and another process can have left its line unfinished.
         let line = format!("\n::add-mask::{}", escape_data(secret.reveal()));
         print_line(&mut self.stream, &line)?;
         self.other.as_mut().map_or(Ok(()), |other| print_line(other, &line))
@@ -116,25 +157,10 @@ impl<'a> Log<'a> {
         self.redactor.redact(text).lines().try_for_each(|line| print_line(&mut self.stream, &neutralize(line)))
     }
 
-    /// Prints what was asked for to `answers`, which may be a pipe or a file: as safe as a log, without masks.
+    /// Prints what was asked for to `answers`, which can be a pipe or a file: as safe as a log, without masks.
     pub(crate) fn answer(&self, lines: &[String], answers: &mut dyn Write) -> io::Result<()> {
         let text = self.redactor.redact(&lines.join("\n"));
         text.lines().try_for_each(|line| print_line(answers, &neutralize(line)))
-    }
-
-    /// Prints plain lines that are folded under a title; nothing, if there are none.
-    pub(crate) fn group(&mut self, title: &str, lines: &[String]) -> io::Result<()> {
-        if lines.is_empty() {
-            return Ok(());
-        }
-        if self.prints_commands {
-            print_line(&mut self.stream, &format!("::group::{}", escape_data(title)))?;
-        }
-        self.info(&lines.join("\n"))?;
-        if self.prints_commands {
-            print_line(&mut self.stream, "::endgroup::")?;
-        }
-        Ok(())
     }
 
     /// Adds Markdown to the step summary, where the runner has a file for it.
@@ -142,6 +168,39 @@ impl<'a> Log<'a> {
         let path = environment.path("GITHUB_STEP_SUMMARY").filter(|path| self.prints_commands && path.is_file());
         let Some(path) = path else { return Ok(()) };
         append(&path, "\n\n", &format!("{}\n\n", self.redactor.redact(markdown))).map(drop)
+    }
+
+    /// Reports an error: `annotated` annotates the run, and `details` follow in the log.
+    pub(crate) fn report(&mut self, title: &str, annotated: &[Line], details: &[Line]) -> io::Result<()> {
+        if !self.prints_commands {
+            let lines = annotated.iter().chain(details).enumerate();
+            return lines.map(|(at, line)| (if at == 0 { "" } else { "  " }, line)).try_for_each(|(indent, line)| {
+                let line = self.redacted(line).shown(|label| self.label(label));
+                print_line(&mut self.stream, &format!("{indent}{line}"))
+            });
+        }
+        let annotated = annotated.iter().map(|line| self.redacted(line)).enumerate();
+        // The level of the annotation is the label of its first line.
+        let annotated = annotated.map(|(at, line)| if at == 0 { line.text } else { line.shown(|it| format!("{it}:")) });
+        self.annotate("error", title, &annotated.collect::<Vec<_>>().join("\n"))?;
+        details.iter().try_for_each(|line| {
+            let line = self.redacted(line).shown(|label| format!("{label}:"));
+            print_line(&mut self.stream, &neutralize(&line))
+        })
+    }
+
+    fn redacted(&self, line: &Line) -> Line {
+        Line { label: line.label, text: self.redactor.redact(&line.text) }
+    }
+
+    fn label(&self, label: &str) -> String {
+        // Select Graphic Rendition (ECMA-48): bold, and red, green or cyan.
+        let colour = match label {
+            "error" => "1;31",
+            "fix" => "1;32",
+            _ => "1;36",
+        };
+        if self.is_coloured { format!("\x1b[{colour}m{label}:\x1b[0m") } else { format!("{label}:") }
     }
 
     /// Annotates the run with an error.
@@ -167,6 +226,11 @@ impl<'a> Log<'a> {
             (printed, _) => printed,
         }
     }
+}
+
+/// Whether a terminal takes colours (no-color.org). A Windows console would have to be switched to them.
+fn takes_colours(environment: &Environment<'_>) -> bool {
+    cfg!(unix) && !environment.is("TERM", "dumb") && environment.path("NO_COLOR").is_none()
 }
 
 /// Prints a line in one write. The runner reads a step's streams line by line, and other processes of the step write to
@@ -341,16 +405,16 @@ mod tests {
         log.mask(&secret).unwrap();
         log.debug("debug").unwrap();
         log.warning("title", "two\nlines").unwrap();
-        log.group("title", &["line".to_owned()]).unwrap();
+        log.report("title", &[Line::new("error", "fact"), Line::new("fix", "do")], &[Line::new("note", "line")])
+            .unwrap();
         let mut answer = Writes(Vec::new());
         log.answer(&["a".to_owned(), "b".to_owned()], &mut answer).unwrap();
         drop(log);
         let lines = [
             "::debug::debug\n",
             "::warning title=title::two%0Alines\n",
-            "::group::title\n",
-            "line\n",
-            "::endgroup::\n",
+            "::error title=title::fact%0Afix: do\n",
+            "note: line\n",
         ];
         assert_eq!(writes.0[0], format!("\n::add-mask::{}\n", "s".repeat(4_000)));
         assert_eq!(writes.0[1..], lines);

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
 use crate::random::random;
+use crate::sanitize::sanitize_line;
+use crate::text::{Text, Words, text};
 
 /// A file of the runner's that takes names and values: GITHUB_OUTPUT or GITHUB_ENV. Tried before anything is sent.
 pub(crate) struct OutputFile {
@@ -14,25 +16,33 @@ pub(crate) struct OutputFile {
 }
 
 /// The API key cannot be written for later steps. `variable` names the file.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(crate) enum OutputFileError {
     /// The variable is unset, empty or blank.
-    #[error("{variable} is not set, so the API key could not be handed on")]
     Unset { variable: &'static str },
     /// The file cannot be opened, or is not a regular file (a key written to a terminal or a pipe would be shown).
-    #[error("the file in {variable} can't take the API key: {}: {cause}", path.display())]
     Unusable { variable: &'static str, path: PathBuf, cause: io::Error },
     /// It could not be written.
-    #[error("the file in {variable} can't take the API key: {cause}")]
     Unwritten { variable: &'static str, cause: io::Error },
 }
 
 impl OutputFileError {
-    pub(crate) fn variable(&self) -> &'static str {
+    pub(crate) fn fact(&self) -> Text {
         match self {
-            OutputFileError::Unset { variable }
-            | OutputFileError::Unusable { variable, .. }
-            | OutputFileError::Unwritten { variable, .. } => variable,
+            OutputFileError::Unset { variable } => {
+                text!("the API key cannot be passed to later steps: {} is unset", Words(variable))
+            }
+            OutputFileError::Unusable { variable, path, cause } => text!(
+                "the API key cannot be passed to later steps: the file {} (set in {}) cannot be written: {}",
+                sanitize_line(&path.to_string_lossy()),
+                Words(variable),
+                cause.to_string()
+            ),
+            OutputFileError::Unwritten { variable, cause } => text!(
+                "the API key cannot be passed to later steps: the file in {} cannot be written: {}",
+                Words(variable),
+                cause.to_string()
+            ),
         }
     }
 }
@@ -79,7 +89,7 @@ pub(crate) fn append(path: &Path, separator: &str, text: &str) -> io::Result<App
     match file.write_all(format!("{start}{text}").as_bytes()) {
         Ok(()) => Ok(appended),
         Err(error) => {
-            // Half of it may be there, where a disk is full.
+            // Half of it can be there, where a disk is full.
             appended.undo();
             Err(error)
         }

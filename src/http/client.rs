@@ -8,13 +8,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, RequestBuilder, StatusCode, redirect, retry};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, StatusCode, redirect, retry};
 use rustls::ClientConfig;
 
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::environment::Environment;
 use crate::http::SetupError;
+use crate::http::ahead::ConnectAhead;
 use crate::http::error::{HttpError, LONGEST_BODY, NoResponse, ResponseHead};
 use crate::http::proxy::Proxy;
 use crate::http::response::Response;
@@ -41,7 +42,7 @@ const PROXY_CLOSED: &str = "tunnel error: unexpected end of file";
 /// hyper's message for a proxy's 407.
 const PROXY_AUTHENTICATION: &str = "tunnel error: proxy authorization required";
 
-/// The client. It follows no redirect, repeats nothing by itself, and keeps no connection (a kept one may be closed, and
+/// The client. It follows no redirect, repeats nothing by itself, and keeps no connection (a kept one can be closed, and
 /// hyper would then silently send again).
 pub(crate) struct Http<'a> {
     tls: ClientConfig,
@@ -50,6 +51,9 @@ pub(crate) struct Http<'a> {
     redactor: Redactor,
     network: NetworkThread,
 }
+
+/// A client with a connection that was started for its first request.
+pub(crate) struct ConnectedAhead(Client);
 
 impl<'a> Http<'a> {
     /// Sets the client up, with the proxy and the certificates that the environment names; connects to nothing.
@@ -64,34 +68,60 @@ impl<'a> Http<'a> {
 
     /// `GET`, with a bearer token if there is one. `limit` is for everything, from the connection to the end of the body.
     pub(crate) fn get(&self, from: &Endpoint, bearer: Option<&Secret>, limit: Duration) -> Result<Response, HttpError> {
-        self.send(from, bearer, limit, |client| client.get(from.url()))
+        self.send(from, None, bearer, limit, |client| client.get(from.url()))
     }
 
-    /// `POST` of a JSON body with a bearer token; `limit` as in [`Http::get`].
+    /// Starts a connection to `to` for the next [`Http::post_json`] to it, and does not wait for it. It is closed with what
+    /// is returned. An error is no error yet: the request will meet it.
+    pub(crate) fn connect_ahead(&self, to: &Endpoint, limit: Duration) -> Option<ConnectedAhead> {
+        let ahead = ConnectAhead::default();
+        let client = self.builder(limit).connector_layer(ahead.clone()).build().ok()?;
+        let url = to.url();
+        self.network.spawn(ahead.start(client.clone(), move |client| client.post(url)));
+        Some(ConnectedAhead(client))
+    }
+
+    /// `GET` with an API key in the header that NuGet has for it; `limit` as in [`Http::get`].
+    pub(crate) fn get_with_api_key(
+        &self,
+        from: &Endpoint,
+        api_key: &Secret,
+        limit: Duration,
+    ) -> Result<Response, HttpError> {
+        let mut value = HeaderValue::from_str(api_key.reveal()).expect("a secret is visible ASCII");
+        value.set_sensitive(true);
+        self.send(from, None, None, limit, |client| client.get(from.url()).header("X-NuGet-ApiKey", value))
+    }
+
+    /// `POST` of a JSON body with a bearer token, on the connection that was started for it, if there is one; `limit` as in
+    /// [`Http::get`].
     pub(crate) fn post_json(
         &self,
         to: &Endpoint,
+        ahead: Option<ConnectedAhead>,
         bearer: &Secret,
         json: String,
         limit: Duration,
     ) -> Result<Response, HttpError> {
         let post = |client: Client| client.post(to.url()).header(CONTENT_TYPE, "application/json").body(json);
-        self.send(to, Some(bearer), limit, post)
+        self.send(to, ahead, Some(bearer), limit, post)
     }
 
     fn send(
         &self,
         endpoint: &Endpoint,
+        ahead: Option<ConnectedAhead>,
         bearer: Option<&Secret>,
         limit: Duration,
         request: impl FnOnce(Client) -> RequestBuilder,
     ) -> Result<Response, HttpError> {
         let host = endpoint.host();
         let began = self.clock.now();
-        let client = self.client(limit).map_err(|error| HttpError::NotConnected {
-            host: host.clone(),
-            problem: format!("the client can't be set up: {}", self.innermost(&error)),
-        })?;
+        let client =
+            ahead.map_or_else(|| self.client(limit), |ahead| Ok(ahead.0)).map_err(|error| HttpError::NotConnected {
+                host: host.clone(),
+                problem: format!("the client cannot be set up: {}", self.innermost(&error)),
+            })?;
         let mut request = request(client);
         if let Some(bearer) = bearer {
             request = request.bearer_auth(bearer.reveal());
@@ -125,7 +155,11 @@ impl<'a> Http<'a> {
 
     /// A client for one request: its limit for a connection depends on that of the request.
     fn client(&self, limit: Duration) -> reqwest::Result<Client> {
-        let mut client = Client::builder()
+        self.builder(limit).build()
+    }
+
+    fn builder(&self, limit: Duration) -> ClientBuilder {
+        let client = Client::builder()
             .tls_backend_preconfigured(self.tls.clone())
             .redirect(redirect::Policy::none())
             .retry(retry::never())
@@ -135,10 +169,10 @@ impl<'a> Http<'a> {
             .resolve_to_addrs("localhost", &LOOPBACK)
             .user_agent(concat!("nuget-login/", env!("CARGO_PKG_VERSION")))
             .no_proxy();
-        if let Some(proxy) = self.proxy.clone() {
-            client = client.proxy(reqwest::Proxy::custom(move |url| proxy.serves(url).then(|| proxy.url())));
+        match self.proxy.clone() {
+            Some(proxy) => client.proxy(reqwest::Proxy::custom(move |url| proxy.serves(url).then(|| proxy.url()))),
+            None => client,
         }
-        client.build()
     }
 
     /// Classifies an error of the client before there was a response. `left` is the time left of `limit`.
@@ -201,7 +235,7 @@ impl<'a> Http<'a> {
     }
 }
 
-/// Whether the server's TLS reports a problem of its own (RFC 8446, section 6), which may pass. Others will not.
+/// Whether the server's TLS reports a problem of its own (RFC 8446, section 6), which can pass. Others will not.
 fn is_temporary(error: &rustls::Error) -> bool {
     use rustls::AlertDescription::{CloseNotify, InternalError, UserCanceled};
     matches!(error, rustls::Error::AlertReceived(CloseNotify | InternalError | UserCanceled))

@@ -9,6 +9,7 @@ use crate::http::tls::CertificateError;
 use crate::retry::{Retry, Seconds};
 use crate::sanitize::{LONGEST, truncate};
 use crate::secret::InvalidSecret;
+use crate::text::{self, Text, Words, text};
 
 /// Longest body that is read, in bytes. Real ones take a few kilobytes. (hyper bounds the head.)
 pub(crate) const LONGEST_BODY: usize = 1024 * 1024;
@@ -17,48 +18,59 @@ pub(crate) const LONGEST_BODY: usize = 1024 * 1024;
 const TRANSIENT_STATUSES: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
 
 /// Why a request gave no usable response. `host` is the host that was asked, `proxy` the proxy on the way.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(crate) enum HttpError {
     /// No connection: name resolution or TCP. Nothing was sent.
-    #[error("cannot connect to {host}: {problem}")]
     NotConnected { host: String, problem: String },
     /// No connection through the proxy; `head` is of the proxy's response, if it gave one. Nothing was sent.
-    #[error("the proxy {proxy} {}gives no connection to {host}: {}", match head {
-        Some(head) if head.is_temporary() => "temporarily ",
-        _ => "",
-    }, match head {
-        Some(head) => format!("it answered {head}"),
-        None => problem.clone(),
-    })]
     Proxy { proxy: ProxyName, host: String, head: Option<ResponseHead>, problem: String },
     /// The certificate of the server is refused, or that of the https proxy. Nothing was sent.
-    #[error("{}{error}", match proxy {
-        Some(proxy) => format!("the proxy {proxy} gives no connection to {host}: "),
-        None => format!("cannot connect to {host}: "),
-    })]
     Certificate { host: String, proxy: Option<ProxyName>, error: CertificateError },
     /// TLS fails otherwise; `temporary` if the server reports a problem of its own. Nothing was sent.
-    #[error("cannot connect to {host}: TLS {}{}: {problem}", if *temporary { "breaks off" } else { "fails" }, match proxy {
-        Some(proxy) => format!(" behind the proxy {proxy}"),
-        None => String::new(),
-    })]
     Tls { host: String, proxy: Option<ProxyName>, problem: String, temporary: bool },
     /// The connection ended or was silent before the response was complete, or the response is not HTTP.
-    #[error("the answer of {host}{} {reason}", head.as_ref().map(|head| format!(" ({head})")).unwrap_or_default())]
     NoResponse { host: String, head: Option<ResponseHead>, reason: NoResponse },
     /// The response is larger than any real one; without `head`, its head is.
-    #[error("{host} answered {}", match head {
-        Some(head) => format!("{head} with more than {LONGEST_BODY} bytes"),
-        None => "a head that is too long".to_owned(),
-    })]
     TooLong { host: String, head: Option<ResponseHead> },
     /// Another status than 200.
-    #[error(transparent)]
     Rejected(Rejection),
     /// A 200 without what was asked for.
-    #[error("{host} answered HTTP 200, but {reason}")]
     Unusable { host: String, reason: Unusable },
 }
+
+impl HttpError {
+    pub(crate) fn fact(&self) -> Text {
+        let through = |proxy: &Option<ProxyName>| match proxy {
+            Some(proxy) => text!(" through the proxy {}", proxy.fact()),
+            None => Text::default(),
+        };
+        match self {
+            HttpError::NotConnected { host, problem } => text!("cannot connect to {}: {}", host, problem),
+            HttpError::Proxy { proxy, host, head, problem } => {
+                let answer = head.map_or(text!("{}", problem), |head| text!("it answered {}", Words(head)));
+                text!("cannot connect to {} through the proxy {}: {}", host, proxy.fact(), answer)
+            }
+            HttpError::Certificate { host, proxy, error } => {
+                text!("cannot connect to {}{}: {}", host, through(proxy), error.fact())
+            }
+            HttpError::Tls { host, proxy, problem, .. } => {
+                text!("cannot connect to {}{}: the TLS handshake failed: {}", host, through(proxy), problem)
+            }
+            HttpError::NoResponse { host, head, reason } => {
+                let status = head.map(|head| format!(" ({head})")).unwrap_or_default();
+                text!("the response from {}{} {}", host, Words(status), reason.fact())
+            }
+            HttpError::TooLong { host, head: Some(head) } => {
+                text!("the response from {} ({}) is larger than {} bytes", host, Words(head), Words(LONGEST_BODY))
+            }
+            HttpError::TooLong { host, head: None } => text!("the response from {} has a head that is too large", host),
+            HttpError::Rejected(rejection) => rejection.fact(),
+            HttpError::Unusable { host, reason } => text!("{} answered HTTP 200, but {}", host, Words(reason)),
+        }
+    }
+}
+
+text::errors!(HttpError);
 
 /// A proxy, as messages name it: without user and password.
 #[derive(Debug, Clone)]
@@ -69,35 +81,42 @@ pub(crate) struct ProxyName {
     pub(crate) variable: &'static str,
 }
 
-impl fmt::Display for ProxyName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} in {}", self.address, self.variable)
+impl ProxyName {
+    fn fact(&self) -> Text {
+        text!("{} (set in {})", self.address, Words(self.variable))
     }
 }
 
-/// Why there is no complete response.
-#[derive(Debug, thiserror::Error)]
+/// Why there is no complete response. Reads on from "the response".
+#[derive(Debug)]
 pub(crate) enum NoResponse {
-    #[error("did not come completely within {}", Seconds(*.0))]
     TimedOut(Duration),
-    #[error("could not be read: {0}")]
     Unreadable(String),
-    #[error("ends in the middle of its JSON")]
     Incomplete,
 }
 
-/// Why a 200 is of no use. Reads on from "answered HTTP 200, but".
+impl NoResponse {
+    fn fact(&self) -> Text {
+        match self {
+            NoResponse::TimedOut(limit) => text!("was not complete within {}", Words(Seconds(*limit))),
+            NoResponse::Unreadable(problem) => text!("cannot be read: {}", problem),
+            NoResponse::Incomplete => text!("ends before its JSON is complete"),
+        }
+    }
+}
+
+/// Why a 200 cannot be used. Reads on from "answered HTTP 200, but".
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unusable {
-    #[error("with a web page instead of JSON with {wanted}")]
+    #[error("with HTML instead of JSON with {wanted}")]
     Page { wanted: &'static str },
-    #[error("the answer is not JSON with {wanted}")]
+    #[error("the response is not JSON with {wanted}")]
     NotJson { wanted: &'static str },
-    #[error("the `{field}` in its answer {problem}")]
+    #[error("the {field} in its response {problem}")]
     InvalidSecret { field: &'static str, problem: InvalidSecret },
-    #[error("the `value` in its answer is not a JSON web token")]
+    #[error("the value in its response is not a JSON web token")]
     NotAJsonWebToken,
-    #[error("the `value` in its answer is one that was used before")]
+    #[error("the value in its response is an ID token that it issued before")]
     RepeatedIdToken,
 }
 
@@ -118,7 +137,7 @@ impl HttpError {
         }
     }
 
-    /// Whether the request may have arrived: there was a connection.
+    /// Whether the request can have arrived: there was a connection.
     pub(crate) fn was_sent(&self) -> bool {
         match self {
             HttpError::NotConnected { .. }
@@ -137,9 +156,9 @@ impl HttpError {
         match self {
             HttpError::NotConnected { .. } | HttpError::Tls { temporary: true, .. } => Retry::After(None),
             HttpError::Proxy { head, .. } => head.map_or(Retry::After(None), |head| head.retry()),
-            // One server of several may be set up wrongly.
+            // One server of several can be set up wrongly.
             HttpError::Tls { .. } => Retry::Once(None),
-            // An incomplete rejection created nothing, and may be complete the next time.
+            // An incomplete rejection created nothing, and can be complete the next time.
             HttpError::NoResponse { head: Some(head), .. } if !head.status.is_success() => {
                 Retry::After(head.retry_after)
             }
@@ -195,17 +214,18 @@ pub(crate) enum Body {
     Other,
 }
 
-impl fmt::Display for Rejection {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Rejection {
+    fn fact(&self) -> Text {
         let Rejection { host, head, body } = self;
-        write!(formatter, "{host} answered {head}")?;
         match body {
-            Body::Message(message) => write!(formatter, ": {}", truncate(message.clone(), LONGEST)),
-            _ if head.status.is_redirection() => formatter.write_str(", a redirect, which is never followed"),
-            Body::Page => formatter.write_str(" with a web page instead of a message"),
-            Body::Other => formatter.write_str(" without a message of its own"),
+            Body::Message(message) => {
+                text!("{} answered {}: {}", host, Words(head), truncate(message.clone(), LONGEST))
+            }
+            _ if head.status.is_redirection() => {
+                text!("{} answered {}, a redirect, which nuget-login does not follow", host, Words(head))
+            }
+            Body::Page => text!("{} answered {} with HTML instead of JSON", host, Words(head)),
+            Body::Other => text!("{} answered {} without a message", host, Words(head)),
         }
     }
 }
-
-impl std::error::Error for Rejection {}

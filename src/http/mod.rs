@@ -1,5 +1,6 @@
 //! HTTP: the one client, its proxy, its certificates, and what can go wrong between a request and its response.
 
+mod ahead;
 pub(crate) mod client;
 pub(crate) mod error;
 pub(crate) mod proxy;
@@ -10,13 +11,35 @@ pub(crate) mod tls;
 use proxy::ProxyError;
 use tls::TrustError;
 
+use crate::text::{Text, text};
+
 /// The client cannot be set up.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(crate) enum SetupError {
-    #[error(transparent)]
-    Trust(#[from] TrustError),
-    #[error(transparent)]
-    Proxy(#[from] ProxyError),
-    #[error("{0:#}")]
+    Trust(TrustError),
+    Proxy(ProxyError),
+    /// The thread that owns the sockets cannot be started.
     Thread(anyhow::Error),
+}
+
+impl SetupError {
+    pub(crate) fn fact(&self) -> Text {
+        match self {
+            SetupError::Trust(error) => error.fact(),
+            SetupError::Proxy(error) => error.fact(),
+            SetupError::Thread(error) => text!("{}", format!("{error:#}")),
+        }
+    }
+}
+
+impl From<TrustError> for SetupError {
+    fn from(error: TrustError) -> SetupError {
+        SetupError::Trust(error)
+    }
+}
+
+impl From<ProxyError> for SetupError {
+    fn from(error: ProxyError) -> SetupError {
+        SetupError::Proxy(error)
+    }
 }

@@ -9,6 +9,7 @@ use url::Url;
 use crate::endpoint::{authority, is_host, parse_url};
 use crate::environment::{Environment, NotUnicode};
 use crate::http::error;
+use crate::text::{Text, Words, text};
 
 /// Hosts that never go through a proxy: this machine.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1,::ffff:127.0.0.0/104";
@@ -22,15 +23,29 @@ pub(crate) struct Proxy {
     served: Arc<Matcher>,
 }
 
-/// A proxy variable that can't be used. Its value is not shown: it may hold a password.
-#[derive(Debug, thiserror::Error)]
+/// A proxy variable that cannot be used. Its value is not shown: it can contain a password.
+#[derive(Debug)]
 pub(crate) enum ProxyError {
     /// It is not the URL of a proxy.
-    #[error("the environment variable {0} is not the URL of an HTTP proxy; give one such as http://proxy.example:8080")]
     Malformed(&'static str),
-    /// It is not Unicode.
-    #[error(transparent)]
-    NotUnicode(#[from] NotUnicode),
+    NotUnicode(NotUnicode),
+}
+
+impl ProxyError {
+    pub(crate) fn fact(&self) -> Text {
+        match self {
+            ProxyError::Malformed(variable) => {
+                text!("the environment variable {} is not the URL of an HTTP proxy", Words(variable))
+            }
+            ProxyError::NotUnicode(error) => error.fact(),
+        }
+    }
+}
+
+impl From<NotUnicode> for ProxyError {
+    fn from(error: NotUnicode) -> ProxyError {
+        ProxyError::NotUnicode(error)
+    }
 }
 
 impl Proxy {
@@ -77,7 +92,7 @@ impl Proxy {
     }
 }
 
-/// The URL of an HTTP proxy; `http://` may be left out.
+/// The URL of an HTTP proxy; `http://` can be left out.
 fn parse(value: &str) -> Option<Url> {
     let value = if value.contains("://") { value } else { &format!("http://{value}") };
     let url = parse_url(value).ok()?;

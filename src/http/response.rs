@@ -22,20 +22,37 @@ pub(crate) struct Response {
 }
 
 impl Response {
+    /// A 200 without a body or with an empty JSON object. Any other status is a [`Rejection`].
+    pub(crate) fn nothing(self) -> Result<(), HttpError> {
+        let response = self.ok()?;
+        match response.body.trim_ascii() {
+            b"" | b"{}" => Ok(()),
+            _ => {
+                Err(HttpError::Unusable { host: response.host, reason: Unusable::NotJson { wanted: "nothing in it" } })
+            }
+        }
+    }
+
+    /// A 200, whatever its body. Any other status is a [`Rejection`].
+    fn ok(self) -> Result<Response, HttpError> {
+        let Response { host, head, body, redactor } = self;
+        if head.status == StatusCode::OK {
+            return Ok(Response { host, head, body, redactor });
+        }
+        let body = match message(&body) {
+            Some(message) => Body::Message(sanitize_text(&redactor.redact(&truncate(message, LONGEST_MESSAGE)))),
+            None if is_page(&body) => Body::Page,
+            None => Body::Other,
+        };
+        Err(HttpError::Rejected(Rejection { host, head, body }))
+    }
+
     /// The JSON object of a 200; `wanted` names its content for the error. Any other status is a [`Rejection`].
     pub(crate) fn json<T: DeserializeOwned>(self, wanted: &'static str) -> Result<T, HttpError> {
-        let Response { host, head, body, redactor } = self;
-        if head.status != StatusCode::OK {
-            let body = match message(&body) {
-                Some(message) => Body::Message(sanitize_text(&redactor.redact(&truncate(message, LONGEST_MESSAGE)))),
-                None if is_page(&body) => Body::Page,
-                None => Body::Other,
-            };
-            return Err(HttpError::Rejected(Rejection { host, head, body }));
-        }
-        // A static file may begin with a byte order mark.
+        let Response { host, head, body, .. } = self.ok()?;
+        // A static file can begin with a byte order mark.
         let json = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
-        // serde's own message would quote what it found, which may be a credential.
+        // serde's own message would quote what it found, which can be a credential.
         object(json).map_err(|error| match error.is_eof() {
             true => HttpError::NoResponse { host, head: Some(head), reason: NoResponse::Incomplete },
             false if is_page(&body) => HttpError::Unusable { host, reason: Unusable::Page { wanted } },

@@ -24,7 +24,7 @@ pub(crate) struct NetworkThread {
 impl NetworkThread {
     pub(crate) fn start() -> anyhow::Result<NetworkThread> {
         let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.context("the network's runtime can't be set up")?;
+        let runtime = runtime.context("the network runtime cannot be set up")?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
@@ -32,8 +32,13 @@ impl NetworkThread {
             // Without waiting for anything.
             runtime.shutdown_background();
         };
-        thread::Builder::new().spawn(serve).context("the network's thread can't be started")?;
+        thread::Builder::new().spawn(serve).context("the network thread cannot be started")?;
         Ok(NetworkThread { runtime: handle, _stop: stop })
+    }
+
+    /// Runs `future` on the thread, and does not wait for it.
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(future);
     }
 
     /// Runs `future` on the thread and waits for its output; `None` after `limit`, when the future is dropped.

@@ -20,29 +20,35 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertSto
 use time::OffsetDateTime;
 
 use crate::environment::Environment;
+use crate::sanitize::sanitize_line;
+use crate::text::{self, Text, Words, text};
 
 /// Longest file with certificates that is read, in bytes. A system's whole store takes a quarter of a megabyte.
 const LONGEST_FILE: u64 = 8 * 1024 * 1024;
 
-/// A variable that names certificates which can't be used.
-#[derive(Debug, thiserror::Error)]
-#[error("the environment variable {variable} names {}, which can't be used: {problem}", path.display())]
+/// A variable names certificates that cannot be used.
+#[derive(Debug)]
 pub(crate) struct TrustError {
     variable: &'static str,
     path: PathBuf,
     problem: String,
 }
 
+impl TrustError {
+    #[cfg(test)]
+    pub(crate) fn new(variable: &'static str, path: &str, problem: &str) -> TrustError {
+        TrustError { variable, path: path.into(), problem: problem.to_owned() }
+    }
+
+    pub(crate) fn fact(&self) -> Text {
+        let path = sanitize_line(&self.path.to_string_lossy());
+        let problem = sanitize_line(&self.problem);
+        text!("the certificates in {} (set in {}) cannot be used: {}", path, Words(self.variable), problem)
+    }
+}
+
 /// A certificate is refused.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("the certificate of {server} {}", match kind {
-    CertificateProblem::Issuer => format!(
-        "is issued by {text}, which is not trusted here (NODE_EXTRA_CA_CERTS adds to what is trusted, SSL_CERT_FILE and \
-         SSL_CERT_DIR replace it)"
-    ),
-    CertificateProblem::Invalid => format!("is refused: {text}"),
-    CertificateProblem::Unfit => format!("must be replaced: {text}"),
-})]
+#[derive(Debug, Clone)]
 pub(crate) struct CertificateError {
     /// Whose certificate it is.
     pub(crate) server: String,
@@ -61,7 +67,25 @@ pub(crate) enum CertificateProblem {
     Unfit,
 }
 
+text::errors!(CertificateError);
+
 impl CertificateError {
+    #[cfg(test)]
+    pub(crate) fn new(server: String, kind: CertificateProblem, text: String) -> CertificateError {
+        CertificateError { server, kind, text }
+    }
+
+    pub(crate) fn fact(&self) -> Text {
+        let CertificateError { server, kind, text } = self;
+        match kind {
+            CertificateProblem::Issuer => {
+                text!("the certificate of {} was issued by {}, which this machine does not trust", server, text)
+            }
+            CertificateProblem::Invalid => text!("the certificate of {} is not valid: {}", server, text),
+            CertificateProblem::Unfit => text!("the certificate of {} cannot be accepted: {}", server, text),
+        }
+    }
+
     pub(crate) fn map(self, safe: impl Fn(&str) -> String) -> CertificateError {
         CertificateError { server: safe(&self.server), kind: self.kind, text: safe(&self.text) }
     }
@@ -88,7 +112,7 @@ impl CertificateError {
         use rustls::CertificateError::*;
         use webpki::Error as WebPki;
 
-        let issuer = issuer.unwrap_or_else(|| "somebody".to_owned());
+        let issuer = issuer.unwrap_or_else(|| "an unnamed certificate authority".to_owned());
         let unfit = |text: &str| (Unfit, text.to_owned());
         let (kind, text) = match problem {
             UnknownIssuer => (Issuer, issuer),
@@ -132,7 +156,7 @@ impl CertificateError {
 
 const OTHER_KEY: &str =
     "whose key differs from the trusted certificate with that name, or is RSA of less than 2048 bits";
-const NOT_SUPPORTED: &str = "it or its chain is malformed, or has what is not supported";
+const NOT_SUPPORTED: &str = "it or its chain is malformed or has an unsupported feature";
 
 /// How the signature algorithms of RSA and ECDSA with SHA-1 begin: their object identifiers, in DER (RFC 3279).
 const SHA1: [&[u8]; 2] = [b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05", b"\x06\x07\x2a\x86\x48\xce\x3d\x04\x01"];
@@ -170,7 +194,7 @@ fn roots(environment: &Environment<'_>) -> Result<(RootCertStore, bool), TrustEr
         let unusable = |problem: String| TrustError { variable, path: path.clone(), problem };
         let (added, _) = roots.add_parsable_certificates(certificates(&path).map_err(unusable)?);
         if added == 0 {
-            return Err(unusable("it holds no certificate in PEM that can be used".to_owned()));
+            return Err(unusable("it does not contain a usable PEM certificate".to_owned()));
         }
     }
     if let Some((variable, paths)) = folders {
@@ -196,6 +220,10 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
         // A pipe would be waited for, and a device never ends.
         if !metadata.is_file() || metadata.len() > LONGEST_FILE {
             return Err(io::Error::other(format!("it is not a file of at most {LONGEST_FILE} bytes")));
+        }
+        // Nor do some files of the kernel, which have no length.
+        if metadata.len() == 0 {
+            return Ok(Vec::new());
         }
         fs::read(path)
     };

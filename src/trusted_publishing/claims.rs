@@ -14,7 +14,7 @@ use crate::secret::{Redactor, Secret};
 pub(crate) struct Claims(Map<String, Value>);
 
 impl Claims {
-    /// The claims of a token, without what is masked; none if they can't be read.
+    /// The claims of a token, without what is masked; none if they cannot be read.
     pub(crate) fn of(id_token: &Secret, masked: &Redactor) -> Claims {
         let payload = id_token.reveal().split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
         let mut claims: Map<_, _> = payload.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
@@ -41,7 +41,7 @@ impl Claims {
     }
 
     /// The workflow file that a policy for this job has to name: `release.yml`. The one that defines the job counts,
-    /// which for a reusable workflow is the called one; but one of another repository can't be named at all.
+    /// which for a reusable workflow is the called one; but one of another repository cannot be named.
     pub(crate) fn workflow(&self) -> Option<String> {
         let triggered = self.text("workflow_ref");
         let defining = self.text("job_workflow_ref").filter(|defining| {
@@ -49,6 +49,13 @@ impl Claims {
             self.text("repository").is_some_and(|ours| ours.eq_ignore_ascii_case(repository))
         });
         workflow_file(&defining.or(triggered)?)
+    }
+
+    /// The workflow that defines the job, where it is one of another repository.
+    pub(crate) fn foreign_workflow(&self) -> Option<String> {
+        let (defining, repository) = (self.text("job_workflow_ref")?, self.text("repository")?);
+        let (of, _) = defining.split_once("/.github/workflows/")?;
+        (!of.eq_ignore_ascii_case(&repository)).then_some(defining)
     }
 
     /// The workflow file that was triggered, where it is not the one that a policy has to name.

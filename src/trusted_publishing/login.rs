@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
-use crate::github_actions::log::{Log, NOT_MASKED};
+use crate::github_actions::log::{LOGIN, Log, NOT_MASKED};
 use crate::http::client::Http;
 use crate::retry::{Attempts, Retry, Seconds, StopReason};
 use crate::settings::{Service, Settings, lends_nuget_org_audience};
+use crate::text::{self, Text, Words, text};
 use crate::trusted_publishing::claims::Claims;
 use crate::trusted_publishing::id_token::{self, IdTokenSource};
 use crate::trusted_publishing::service_index::{self, ServiceIndexError};
@@ -17,20 +18,43 @@ use crate::trusted_publishing::service_message::ServiceError;
 use crate::trusted_publishing::token_service::{self, ApiKey, exchange};
 
 /// Why an attempt gave no API key.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(crate) enum AttemptError {
-    #[error(transparent)]
-    ServiceIndex(#[from] ServiceIndexError),
-    #[error("no ID token from GitHub: {0}")]
+    ServiceIndex(ServiceIndexError),
+    /// GitHub gave no ID token.
     IdToken(ServiceError),
-    #[error("no API key from the token service: {error}")]
-    Exchange { error: ServiceError, claims: Claims },
-    /// A credential must not be handed on unmasked.
-    #[error("{NOT_MASKED}: {0}")]
-    NotMasked(#[from] io::Error),
+    /// The token service gave no API key.
+    Exchange {
+        error: ServiceError,
+        claims: Claims,
+    },
+    /// A credential must not be used unmasked.
+    NotMasked(io::Error),
+}
+
+text::errors!(AttemptError);
+
+impl From<ServiceIndexError> for AttemptError {
+    fn from(error: ServiceIndexError) -> AttemptError {
+        AttemptError::ServiceIndex(error)
+    }
+}
+
+impl From<io::Error> for AttemptError {
+    fn from(error: io::Error) -> AttemptError {
+        AttemptError::NotMasked(error)
+    }
 }
 
 impl AttemptError {
+    pub(crate) fn fact(&self) -> Text {
+        match self {
+            AttemptError::ServiceIndex(error) => error.fact(),
+            AttemptError::IdToken(error) | AttemptError::Exchange { error, .. } => error.http.fact(),
+            AttemptError::NotMasked(error) => text!("{}: {}", Words(NOT_MASKED), error.to_string()),
+        }
+    }
+
     fn retry(&self, source: &IdTokenSource) -> Retry {
         match self {
             AttemptError::ServiceIndex(error) => error.retry(),
@@ -50,39 +74,36 @@ pub(crate) struct LoginError {
 }
 
 impl LoginError {
+    /// How many attempts there were, and why there was no other; nothing, if one was enough to know.
+    pub(crate) fn history(&self) -> Option<Text> {
+        match (self.attempts, self.stop) {
+            (1, StopReason::Permanent) => None,
+            (1, stop) => Some(text!("stopped after 1 attempt: {}", Words(stop))),
+            (attempts, stop) => Some(text!("stopped after {} attempts: {}", Words(attempts), Words(stop))),
+        }
+    }
+
     /// The claims of the ID token, if there was one.
     pub(crate) fn claims(&self) -> Option<&Claims> {
         if let AttemptError::Exchange { claims, .. } = &self.cause { Some(claims) } else { None }
     }
 }
 
-impl std::error::Error for LoginError {}
-
-impl fmt::Display for LoginError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LoginError { cause, attempts, stop } = self;
-        match (attempts, stop) {
-            (1, StopReason::Permanent) => write!(formatter, "{cause}"),
-            (1, stop) => write!(formatter, "{cause}\nThere was one attempt: {stop}."),
-            (_, stop) => write!(formatter, "{cause}\nThere were {attempts} attempts: {stop}."),
-        }
-    }
-}
-
 /// The result of a login.
 pub(crate) struct LoggedIn {
     pub(crate) api_key: ApiKey,
-    /// The token service's host.
-    pub(crate) host: String,
+    pub(crate) token_service: Endpoint,
     /// How many attempts failed.
     pub(crate) failed: u32,
+    /// Time until the deadline.
+    pub(crate) left: Duration,
 }
 
 /// A login with these settings.
 pub(crate) struct Login<'a, 'log> {
     pub(crate) settings: &'a Settings,
     pub(crate) source: IdTokenSource,
-    pub(crate) http: Http<'a>,
+    pub(crate) http: &'a Http<'a>,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) log: &'a mut Log<'log>,
 }
@@ -109,18 +130,18 @@ impl Login<'_, '_> {
                 Ok(wait) => wait,
                 Err(stop) => return Err(stopped(cause, failed, stop)),
             };
-            let text = format!("Attempt {failed} failed, the next one follows in {}: {cause}", Seconds(wait));
+            let text = format!("Attempt {failed} failed: {cause}. Next attempt in {}.", Seconds(wait));
             self.log.info(&text).map_err(|error| stopped(error.into(), failed, StopReason::Permanent))?;
             self.clock.sleep(wait);
         };
-        let host = token_service.as_ref().unwrap_or(self.settings.service.configured_endpoint()).host();
-        Ok(LoggedIn { api_key, host, failed: attempts.failed() })
+        let token_service = token_service.unwrap_or_else(|| self.settings.service.configured_endpoint().clone());
+        Ok(LoggedIn { api_key, token_service, failed: attempts.failed(), left: attempts.left() })
     }
 
     fn begin(&mut self) -> Result<(), AttemptError> {
         self.log.mask(self.source.credential())?;
         match self.settings.warning() {
-            Some(warning) => Ok(self.log.warning("NuGet login", &warning)?),
+            Some(warning) => Ok(self.log.warning(LOGIN, &warning.to_string())?),
             None => Ok(()),
         }
     }
@@ -136,8 +157,13 @@ impl Login<'_, '_> {
             unknown => unknown.insert(self.look_up_token_service(attempts.left())?),
         };
 
+        // Two services are asked one after the other: the second is connected to while the first answers.
+        // (Not for another attempt: a server or a proxy for one connection at a time would fail again.)
+        let is_first = attempts.failed() == 0;
+        let ahead = self.source.request_url().filter(|github| is_first && github.host() != token_service.host());
+        let ahead = ahead.and_then(|_| self.http.connect_ahead(token_service, attempts.left()));
         let began = self.clock.now();
-        let id_token = self.source.id_token(&self.http, &self.settings.audience, attempts.left());
+        let id_token = self.source.id_token(self.http, &self.settings.audience, attempts.left());
         if let Ok(id_token) = &id_token {
             self.log.mask(id_token)?;
         }
@@ -152,7 +178,7 @@ impl Login<'_, '_> {
         }
 
         let began = self.clock.now();
-        let api_key = exchange(&self.http, token_service, &self.settings.user, &id_token, attempts.left());
+        let api_key = exchange(self.http, token_service, ahead, &self.settings.user, &id_token, attempts.left());
         if let Ok(api_key) = &api_key {
             self.log.mask(&api_key.key)?;
         }
@@ -163,9 +189,9 @@ impl Login<'_, '_> {
 
     fn look_up_token_service(&mut self, left: Duration) -> Result<Endpoint, AttemptError> {
         let index = self.settings.service.configured_endpoint();
-        let found = service_index::token_service(&self.http, index, left)?;
+        let found = service_index::token_service(self.http, index, left)?;
         if lends_nuget_org_audience(&self.settings.audience, &found) {
-            return Err(ServiceIndexError::Audience { host: index.host(), found: found.host() }.into());
+            return Err(ServiceIndexError::Audience { found: found.host() }.into());
         }
         self.log.info(&format!("The token service of {} is {}.", index.host(), found.without_query()))?;
         Ok(found)

@@ -12,9 +12,10 @@ use crate::http::error::HttpError;
 use crate::http::response::{Response, object};
 use crate::retry::Retry;
 use crate::sanitize::sanitize_line;
+use crate::text::{self, Text, text};
 
 /// The resource that is looked for.
-const TOKEN_SERVICE: &str = "TokenService/1.0.0";
+pub(crate) const TOKEN_SERVICE: &str = "TokenService/1.0.0";
 
 /// Time for the whole request.
 const INDEX_LIMIT: Duration = Duration::from_secs(15);
@@ -23,26 +24,56 @@ const INDEX_LIMIT: Duration = Duration::from_secs(15);
 const MOST_LISTED: usize = 40;
 
 /// The service index gave no token service.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(crate) enum ServiceIndexError {
-    #[error("no service index: {0}")]
-    Http(#[from] HttpError),
-    #[error("the service index of {host} names no {TOKEN_SERVICE}; it has {listed}")]
-    Missing { host: String, listed: String },
-    #[error("the {TOKEN_SERVICE} in the service index of {host} {problem}")]
-    Unusable { host: String, problem: EndpointError },
+    Http(HttpError),
+    /// No token service; with the kinds of resources that it lists.
+    Missing {
+        host: String,
+        listed: String,
+    },
+    Unusable {
+        host: String,
+        problem: EndpointError,
+    },
     /// The token service is on this machine, and the index is not.
-    #[error("the {TOKEN_SERVICE} in the service index of {host} is on loopback ({found})")]
-    Loopback { host: String, found: String },
+    Loopback {
+        host: String,
+        found: String,
+    },
     /// The ID token would have nuget.org's audience, and be sent to another host.
-    #[error(
-        "the service index of {host} names the token service of {found}, which could redeem an ID token for nuget.org \
-         there: set the input `audience` to what it expects"
-    )]
-    Audience { host: String, found: String },
+    Audience {
+        found: String,
+    },
+}
+
+text::errors!(ServiceIndexError);
+
+impl From<HttpError> for ServiceIndexError {
+    fn from(error: HttpError) -> ServiceIndexError {
+        ServiceIndexError::Http(error)
+    }
 }
 
 impl ServiceIndexError {
+    pub(crate) fn fact(&self) -> Text {
+        match self {
+            ServiceIndexError::Http(error) => error.fact(),
+            ServiceIndexError::Missing { host, .. } => {
+                text!("the service index of {} does not list a token service", host)
+            }
+            ServiceIndexError::Unusable { host, problem } => {
+                text!("the token service in the service index of {} {}", host, problem.fact())
+            }
+            ServiceIndexError::Loopback { host, found } => {
+                text!("the token service in the service index of {} is a loopback host: {}", host, found)
+            }
+            ServiceIndexError::Audience { found } => {
+                text!("the ID token would be issued for nuget.org, and {} could redeem it there", found)
+            }
+        }
+    }
+
     /// What this means for another attempt.
     pub(crate) fn retry(&self) -> Retry {
         match self {
@@ -91,7 +122,7 @@ pub(crate) fn token_service(http: &Http<'_>, index: &Endpoint, left: Duration) -
 /// The token service that a response names.
 pub(crate) fn named(response: Response, index: &Endpoint) -> Result<Endpoint, ServiceIndexError> {
     let host = index.host();
-    let Index { resources } = response.json("a list of `resources`")?;
+    let Index { resources } = response.json("a list \"resources\"")?;
     let resources: Vec<Resource> = resources.iter().filter_map(|raw| object(raw.get().as_bytes()).ok()).collect();
     let is_token_service = |kind: &String| kind.eq_ignore_ascii_case(TOKEN_SERVICE);
     let found = resources.iter().find(|resource| resource.kinds().iter().any(is_token_service));

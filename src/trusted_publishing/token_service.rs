@@ -9,20 +9,21 @@ use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::endpoint::Endpoint;
-use crate::http::client::Http;
+use crate::http::client::{ConnectedAhead, Http};
 use crate::http::error::{HttpError, Unusable};
 use crate::http::response::{LONGEST_MESSAGE, Response};
 use crate::retry::Retry;
 use crate::sanitize::{sanitize_line, truncate};
 use crate::secret::Secret;
+use crate::text::{Text, Words, text};
 use crate::trusted_publishing::service_message::{ServiceError, ServiceMessage};
 
 /// Time for the whole exchange. The service evaluates every policy of the user before it answers.
 const EXCHANGE_LIMIT: Duration = Duration::from_secs(30);
 
-/// Lengths that an API key may have, in characters. nuget.org's has 84; the least keeps a mask from hiding ordinary
+/// Lengths that an API key can have, in characters. nuget.org's has 84; the least keeps a mask from hiding ordinary
 /// words, the most leaves room for registries whose keys are JSON web tokens.
-const KEY_LENGTH: std::ops::RangeInclusive<usize> = 8..=4096;
+pub(crate) const KEY_LENGTH: std::ops::RangeInclusive<usize> = 8..=4096;
 
 /// What the token service gave.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ pub(crate) enum Expiry {
 impl Expiry {
     fn of(text: Option<&str>) -> Expiry {
         let Some(text) = text else { return Expiry::Unknown };
-        // The parser takes any character between date and time, and times that UTC can't hold.
+        // The parser takes any character between date and time, and times that UTC cannot express.
         let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"-:.+TZtz".contains(&byte));
         let time = OffsetDateTime::parse(text, &Rfc3339).ok().filter(|_| plain);
         match time.and_then(|time| time.checked_to_offset(UtcOffset::UTC)) {
@@ -61,13 +62,14 @@ impl Expiry {
     }
 
     /// Reads on from "valid": `until 2026-11-22 13:00 UTC`.
-    pub(crate) fn in_words(&self) -> String {
+    pub(crate) fn text(&self) -> Text {
         match self {
             Expiry::At(time, _) => {
-                format!("until {} {:02}:{:02} UTC", time.date(), time.hour(), time.minute())
+                let minute = format!("{} {:02}:{:02} UTC", time.date(), time.hour(), time.minute());
+                text!("until {}", Words(minute))
             }
-            Expiry::Unknown => "for a time that the token service does not say".to_owned(),
-            Expiry::Unreadable(text) => format!("until '{text}', which is no RFC 3339 time"),
+            Expiry::Unknown => text!("for a time that the token service does not specify"),
+            Expiry::Unreadable(time) => text!("until {} (not a time in RFC 3339)", time),
         }
     }
 }
@@ -90,6 +92,7 @@ pub(crate) fn retry(error: &ServiceError) -> Retry {
 pub(crate) fn exchange(
     http: &Http<'_>,
     token_service: &Endpoint,
+    ahead: Option<ConnectedAhead>,
     user: &str,
     id_token: &Secret,
     left: Duration,
@@ -103,7 +106,7 @@ pub(crate) fn exchange(
 
     let request =
         serde_json::to_string(&Request { username: user, token_type: "ApiKey" }).expect("two strings are always JSON");
-    Ok(api_key(http.post_json(token_service, id_token, request, EXCHANGE_LIMIT.min(left))?)?)
+    Ok(api_key(http.post_json(token_service, ahead, id_token, request, EXCHANGE_LIMIT.min(left))?)?)
 }
 
 /// The key in a token service's response.
@@ -117,7 +120,7 @@ pub(crate) fn api_key(response: Response) -> Result<ApiKey, HttpError> {
     }
 
     let (host, redactor) = (response.host.clone(), response.redactor.clone());
-    let created: Created = response.json("a string `apiKey`")?;
+    let created: Created = response.json("a string \"apiKey\"")?;
     let unusable = |problem| HttpError::Unusable { host, reason: Unusable::InvalidSecret { field: "apiKey", problem } };
     let key = Secret::new(created.api_key, KEY_LENGTH).map_err(unusable)?;
     redactor.add(&key);
@@ -134,7 +137,7 @@ mod tests {
     fn an_expiry_is_shown_in_utc_to_the_minute() {
         let said = "2026-11-22T14:05:59.0000000+01:00";
         let expiry = Expiry::of(Some(said));
-        assert_eq!(expiry.in_words(), "until 2026-11-22 13:05 UTC");
+        assert_eq!(expiry.text().to_string(), "until 2026-11-22 13:05 UTC");
         assert!(matches!(expiry, Expiry::At(_, text) if text == said));
     }
 

@@ -1,4 +1,4 @@
-//! The file of outputs: checked before anything is sent, written once, and only with what belongs there.
+//! The output file: checked before anything is sent, and written once.
 
 use std::fs;
 use std::thread;
@@ -17,15 +17,15 @@ fn without_a_file_for_the_outputs_nothing_is_sent() {
     for job in [Job::new(&sandbox).unset("GITHUB_OUTPUT"), Job::new(&sandbox).set("GITHUB_OUTPUT", "")] {
         let step = job.run();
         let error = step.failed(1);
-        assert!(error.contains("GITHUB_OUTPUT is not set, so the API key could not be handed"), "{error}");
+        assert!(error.starts_with("the API key cannot be passed to later steps: GITHUB_OUTPUT is unset\n"), "{error}");
     }
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
     for path in [folder.path(), &missing] {
         let step = Job::new(&sandbox).set("GITHUB_OUTPUT", path).run();
         let error = step.failed(1);
-        let expected = format!("the file in GITHUB_OUTPUT can't take the API key: {}: ", path.display());
-        assert!(error.contains(&expected), "{error}");
+        let file = format!("the file {} (set in GITHUB_OUTPUT) cannot be written: ", path.display());
+        assert!(error.starts_with(&format!("the API key cannot be passed to later steps: {file}")), "{error}");
     }
     assert!(!missing.exists());
     assert!(sandbox.requests().is_empty());
@@ -48,7 +48,7 @@ fn a_terminal_or_a_pipe_is_refused_as_the_output_file() {
 #[test]
 fn a_log_that_goes_into_a_file_still_masks() {
     let sandbox = Sandbox::with(|_| {});
-    // What the runner is left with is standard error.
+    // The runner still reads standard error.
     let step = Job::new(&sandbox).stdout(tempfile::tempfile().unwrap()).run();
     assert_eq!(step.masks().last(), Some(&step.api_key()));
     assert_eq!(step.masks().len(), 3);
@@ -85,7 +85,7 @@ fn a_key_that_cannot_be_masked_is_not_delivered() {
 }
 
 #[test]
-fn what_was_written_before_stays() {
+fn earlier_outputs_are_preserved() {
     for before in ["other=1\n", "other=1", "other<<x\n1\nx\n"] {
         let sandbox = Sandbox::with(|_| {});
         let job = Job::new(&sandbox);
@@ -98,7 +98,7 @@ fn what_was_written_before_stays() {
 }
 
 #[test]
-fn records_stand_in_the_file_without_blank_lines_which_some_runners_refuse() {
+fn the_output_file_has_no_blank_lines_which_some_runners_reject() {
     let sandbox = Sandbox::with(|_| {});
     let step = Job::new(&sandbox).run();
     let lines: Vec<&str> = step.output_file.lines().collect();
@@ -107,7 +107,7 @@ fn records_stand_in_the_file_without_blank_lines_which_some_runners_refuse() {
 }
 
 #[test]
-fn the_delimiter_is_another_one_each_time() {
+fn each_delimiter_is_new() {
     let sandbox = Sandbox::with(|_| {});
     let delimiters = |_| {
         let step = Job::new(&sandbox).run();
@@ -128,36 +128,36 @@ fn answered(body: serde_json::Value) -> crate::job::Step {
 }
 
 #[test]
-fn the_expiry_is_passed_on_as_the_service_said_it() {
+fn the_expiry_is_passed_on_unchanged() {
     for expires in ["2026-11-22T13:00:00.0000000+00:00", "2026-11-22T13:00:00Z", "2026-11-22T15:00:00.5+02:00"] {
         let step = answered(json!({ "apiKey": "a-key-of-some-length", "expires": expires }));
         assert_eq!(step.api_key(), "a-key-of-some-length");
         assert_eq!(step.outputs["expires-at"], expires);
-        assert!(step.text()[0].ends_with("valid until 2026-11-22 13:00 UTC."), "{}", step.log);
+        assert!(step.text()[0].ends_with("NUGET_API_KEY is valid until 2026-11-22 13:00 UTC."), "{}", step.log);
     }
 }
 
 #[test]
 fn a_missing_or_unreadable_expiry_is_left_out() {
     let bodies = [
-        (json!({ "apiKey": "a-key-of-some-length" }), "valid for a time that the token service does not say."),
-        (json!({ "apiKey": "a-key-of-some-length", "expires": null }), "the token service does not say."),
+        (json!({ "apiKey": "a-key-of-some-length" }), "valid for a time that the token service does not specify."),
+        (json!({ "apiKey": "a-key-of-some-length", "expires": null }), "the token service does not specify."),
         (
             json!({ "apiKey": "a-key-of-some-length", "expires": "soon\nx=y" }),
-            "until 'soon x=y', which is no RFC 3339 time.",
+            "until soon x=y (not a time in RFC 3339).",
         ),
-        (json!({ "apiKey": "a-key-of-some-length", "expires": 1795352400 }), "the token service does not say."),
+        (json!({ "apiKey": "a-key-of-some-length", "expires": 1795352400 }), "the token service does not specify."),
         (
             json!({ "apiKey": "a\"key\\long-1", "expires": { "x": "a\"key\\long-1" } }),
-            "the token service does not say.",
+            "the token service does not specify.",
         ),
         (
             json!({ "apiKey": "a-key-of-some-length", "expires": "9999-12-31T23:59:59-01:00" }),
-            "until '9999-12-31T23:59:59-01:00', which is no RFC 3339 time.",
+            "until 9999-12-31T23:59:59-01:00 (not a time in RFC 3339).",
         ),
         (
             json!({ "apiKey": "a-key-of-some-length", "expires": "a-key-of-some-length" }),
-            "until '***', which is no RFC 3339 time.",
+            "until *** (not a time in RFC 3339).",
         ),
     ];
     for (body, end) in bodies {
@@ -191,7 +191,8 @@ fn an_output_file_that_was_removed_is_a_failure() {
     let ran = child.wait_with_output().unwrap();
     assert_eq!(ran.status.code(), Some(1));
     let log = String::from_utf8(ran.stdout).unwrap();
-    assert!(log.contains("the file in GITHUB_OUTPUT can't take the API key: "), "{log}");
+    let fact = "the API key cannot be passed to later steps: the file in GITHUB_OUTPUT cannot be written: ";
+    assert!(log.contains(fact), "{log}");
 }
 
 /// A job with a file for the environment of later steps.
@@ -203,7 +204,7 @@ fn exporting<'a>(sandbox: &'a Sandbox, before: &str) -> (Job<'a>, std::path::Pat
 }
 
 #[test]
-fn export_env_hands_the_key_to_later_steps_too() {
+fn export_env_also_passes_the_key_to_later_steps() {
     for before in ["", "OTHER=1\n", "OTHER=1"] {
         let sandbox = Sandbox::with(|_| {});
         let (mut job, file) = exporting(&sandbox, before);

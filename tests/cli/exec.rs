@@ -1,4 +1,4 @@
-//! `exec`: a command gets the key, in its environment and nowhere else.
+//! `exec`: a command gets the API key, only in its environment.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,16 +13,16 @@ use sandbox::runner::read_log;
 
 use crate::job::{Job, assert_hidden, secrets};
 
-/// What runs a shell's words.
+/// The shell of this system, with its flag for a script.
 const SHELL: [&str; 2] = if cfg!(windows) { ["cmd", "/c"] } else { ["sh", "-c"] };
 
-/// A job that runs a shell's words as the command, with flags for everything.
+/// A job that runs a shell script as the command, with flags for everything.
 fn job<'a>(sandbox: &'a Sandbox, words: &str) -> Job<'a> {
     let flags =
         ["exec", "--user", "contoso-bot", "--token-service-url", &sandbox.token_service_url()].map(str::to_owned);
     let job = Job::new(sandbox).with_path().arguments(flags);
     let job = job.set("PATHEXT", ".COM;.EXE;.BAT;.CMD");
-    // Only flags count: what an earlier step may have set is nothing here.
+    // Only flags are read: an earlier step could have set these variables.
     let job = job.set("INPUT_USER", "somebody").set("INPUT_TOKEN_SERVICE_URL", "https://evil.example/token");
     let job = job.set("INPUT_SOURCE", "https://evil.example/index.json").set("INPUT_TIMEOUT_SECONDS", "nonsense");
     let job = job.set("INPUT_AUDIENCE", "https://evil.example").set("INPUT_CHECK_ONLY", "true");
@@ -33,7 +33,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// Runs it, and sees that the key and the tokens are where they may be.
+/// Runs the job, and checks that no credential is in its log or in the output file.
 #[track_caller]
 fn run(sandbox: &Sandbox, mut job: Job<'_>) -> Output {
     let ran = job.execute();
@@ -44,7 +44,7 @@ fn run(sandbox: &Sandbox, mut job: Job<'_>) -> Output {
 }
 
 #[test]
-fn the_command_gets_the_key_in_its_environment_and_standard_output_for_itself() {
+fn the_command_gets_the_key_in_its_environment_and_standard_output_to_itself() {
     let sandbox = Sandbox::with(|_| {});
     let words = match cfg!(windows) {
         true => "echo %NUGET_API_KEY%& echo to the side>&2",
@@ -55,13 +55,13 @@ fn the_command_gets_the_key_in_its_environment_and_standard_output_for_itself() 
     assert_eq!(text(&ran.stdout).trim_end(), sandbox.api_keys()[0]);
     let stderr = text(&ran.stderr).replace('\r', "");
     assert!(stderr.contains(&format!("::add-mask::{}\n", sandbox.api_keys()[0])), "{stderr}");
-    assert!(stderr.contains("as contoso-bot: the command gets an API key as NUGET_API_KEY, valid until "), "{stderr}");
+    assert!(stderr.contains(" as contoso-bot: NUGET_API_KEY is valid until "), "{stderr}");
     assert!(stderr.ends_with("\nto the side\n"), "{stderr}");
 }
 
 #[test]
 #[cfg(unix)]
-fn outside_of_a_job_no_mask_is_printed_for_it_would_show_the_key() {
+fn outside_of_a_job_no_mask_is_printed_since_it_would_show_the_key() {
     use sandbox::runner::Line;
     let sandbox = Sandbox::with(|_| {});
     let job = job(&sandbox, "printf %s \"${#NUGET_API_KEY}\"").unset("GITHUB_ACTIONS").unset("GITHUB_OUTPUT");
@@ -71,28 +71,30 @@ fn outside_of_a_job_no_mask_is_printed_for_it_would_show_the_key() {
 }
 
 #[test]
-fn outside_of_a_job_it_works_against_a_sandbox_only() {
+fn outside_of_a_job_only_a_sandbox_is_used() {
     let sandbox = Sandbox::with(|_| {});
     let job = job(&sandbox, "echo ran").unset("GITHUB_ACTIONS");
     let ran = run(&sandbox, job.set("ACTIONS_ID_TOKEN_REQUEST_URL", "https://token.actions.example/x"));
     assert_eq!(ran.status.code(), Some(2));
-    assert!(text(&ran.stderr).contains("and token.actions.example is not on loopback"), "{ran:?}");
-    let flags = [
-        &[][..],
-        &["--token-service-url", "https://www.nuget.org/api/v2/token"],
-        &["--source=https://nuget.example/i"],
-    ];
-    for flags in flags {
+    let fact = "error: this is not a CI job, and token.actions.example is not a loopback host\n";
+    assert!(text(&ran.stderr).starts_with(fact), "{ran:?}");
+    for (flags, host) in [
+        (&[][..], "www.nuget.org"),
+        (&["--token-service-url", "https://www.nuget.org/api/v2/token"], "www.nuget.org"),
+        (&["--source=https://nuget.example/i"], "nuget.example"),
+    ] {
         let arguments =
             ["exec", "--user=me", "--audience=x"].iter().chain(flags).chain(&["--", "echo", "ran"]).copied();
         let ran = run(&sandbox, Job::new(&sandbox).unset("GITHUB_ACTIONS").arguments(arguments));
         assert_eq!(ran.status.code(), Some(2));
-        assert!(text(&ran.stderr).contains(" is not on loopback") && ran.stdout.is_empty(), "{ran:?}");
+        let fact = format!("error: this is not a CI job, and {host} is not a loopback host\n");
+        assert!(text(&ran.stderr).starts_with(&fact) && ran.stdout.is_empty(), "{ran:?}");
     }
     let without = Job::new(&sandbox).unset("GITHUB_ACTIONS").unset("ACTIONS_ID_TOKEN_REQUEST_URL");
     let ran = run(&sandbox, without.arguments(["exec", "--user=me", "--", "echo", "ran"]));
     assert_eq!(ran.status.code(), Some(2));
-    assert!(text(&ran.stderr).contains("and no sandbox: ACTIONS_ID_TOKEN_REQUEST_URL is not set"), "{ran:?}");
+    let fact = "error: this is not a CI job, and ACTIONS_ID_TOKEN_REQUEST_URL is unset\n";
+    assert!(text(&ran.stderr).starts_with(fact), "{ran:?}");
     assert!(ran.stdout.is_empty() && sandbox.requests().is_empty());
 }
 
@@ -111,14 +113,23 @@ fn a_command_starts_a_tenth_of_a_second_after_the_mask() {
 }
 
 #[test]
-fn a_sandboxs_id_token_is_not_sent_to_another_token_service() {
+fn an_id_token_from_a_sandbox_is_not_sent_to_another_token_service() {
     let sandbox = Sandbox::with(|_| {});
-    for more in [&[][..], &["--token-service-url", "https://registry.example/token", "--audience", "x"]] {
+    for (more, host) in [
+        (&[][..], "www.nuget.org"),
+        (&["--token-service-url", "https://registry.example/token", "--audience", "x"], "registry.example"),
+    ] {
         let arguments = ["exec", "--user=contoso-bot"].iter().chain(more).chain(&["--", "echo", "ran"]).copied();
         let job = Job::new(&sandbox).with_path().arguments(arguments);
         let ran = run(&sandbox, job.set("PATHEXT", ".COM;.EXE;.BAT;.CMD"));
         assert_eq!((ran.status.code(), ran.stdout.len()), (Some(2), 0), "{ran:?}");
-        assert!(text(&ran.stderr).contains("add the sandbox's --token-service-url"), "{ran:?}");
+        let stderr = text(&ran.stderr);
+        let fact = format!(
+            "::error title=NuGet login failed::the ID tokens come from a sandbox (ACTIONS_ID_TOKEN_REQUEST_URL is a \
+             loopback URL), but {host} is not a loopback host%0Afix: for the sandbox, set \"--token-service-url\" or \
+             \"--source\" to its loopback URL"
+        );
+        assert!(stderr.contains(&fact), "{stderr}");
     }
     assert!(sandbox.requests().is_empty());
 }
@@ -131,25 +142,25 @@ fn the_exit_code_is_the_commands() {
 
 #[test]
 #[cfg(unix)]
-fn signals_are_the_commands() {
+fn signals_reach_the_command() {
     use std::os::unix::process::ExitStatusExt;
     let sandbox = Sandbox::with(|_| {});
     assert_eq!(run(&sandbox, job(&sandbox, "kill -TERM $$")).status.signal(), Some(15));
-    // The program has become the command: nothing stands between.
+    // The program has become the command: it has the same process ID.
     let mut child = job(&sandbox, "echo $$; read line; echo \"$line\"").stdout(Stdio::piped()).spawn();
     let pid = child.id().to_string();
-    let mut said = String::new();
+    let mut printed = String::new();
     let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
-    std::io::BufRead::read_line(&mut stdout, &mut said).unwrap();
+    std::io::BufRead::read_line(&mut stdout, &mut printed).unwrap();
     child.wait().unwrap();
-    assert_eq!(said.trim(), pid);
+    assert_eq!(printed.trim(), pid);
 }
 
 #[test]
 #[cfg(unix)]
 fn the_command_inherits_what_it_would_have_without_the_login() {
     let sandbox = Sandbox::with(|_| {});
-    // A pipe that nobody reads any more ends a program by its signal, and no file of ours is left open.
+    // A pipe without a reader ends a program by its signal, and no file of nuget-login is left open.
     let words =
         "cd \"$HOME\"; (yes; echo $? >&2) 2>status | head -n 1; cat status; cd /proc/self/fd 2>/dev/null && echo *";
     let job = job(&sandbox, words);
@@ -164,7 +175,7 @@ fn the_command_inherits_what_it_would_have_without_the_login() {
 
 #[test]
 #[cfg(unix)]
-fn a_registry_can_be_named_by_its_service_index() {
+fn a_token_service_is_found_in_the_service_index() {
     let sandbox = Sandbox::with(|_| {});
     let index = sandbox.service_index_url();
     let arguments = ["exec", "--user=contoso-bot", "--source", &index, "--", "printenv", "NUGET_API_KEY"];
@@ -189,7 +200,10 @@ fn without_a_key_the_command_does_not_run() {
     let ran = run(&sandbox, job(&sandbox, "echo ran"));
     assert_eq!((ran.status.code(), ran.stdout.len()), (Some(1), 0));
     assert!(
-        text(&ran.stderr).contains("::error title=NuGet login failed::The policy `contoso-sdk release` names"),
+        text(&ran.stderr).contains(
+            "::error title=NuGet login failed::the trust policy \"contoso-sdk release\" expects the workflow file \
+             publish.yml, but this job is defined in release.yml%0Afix: "
+        ),
         "{ran:?}"
     );
 }
@@ -226,7 +240,7 @@ fn a_command_that_cannot_be_run_is_an_error_before_the_login() {
         let ran = run(&sandbox, job);
         assert_eq!(ran.status.code(), Some(code), "{ran:?}");
         let stderr = text(&ran.stderr);
-        assert!(stderr.contains(&format!("::the command '{name}' cannot be run: {cause}")), "{stderr}");
+        assert!(stderr.contains(&format!("::the command \"{name}\" cannot be run: {cause}%0Afix: ")), "{stderr}");
         assert!(!stderr.contains("secret-argument"), "{stderr}");
         assert!(sandbox.requests().is_empty(), "{name}");
     }
@@ -234,7 +248,7 @@ fn a_command_that_cannot_be_run_is_an_error_before_the_login() {
 
 #[test]
 #[cfg(unix)]
-fn a_command_is_found_where_a_shell_finds_it() {
+fn a_command_is_found_like_in_a_shell() {
     use std::os::unix::fs::PermissionsExt;
     let sandbox = Sandbox::with(|_| {});
     let folder = tempfile::tempdir().unwrap();
@@ -287,7 +301,7 @@ fn a_command_is_found_without_a_path() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn the_command_is_started_by_the_name_that_was_given() {
+fn the_command_is_started_by_the_given_name() {
     let sandbox = Sandbox::with(|_| {});
     let job = program(&sandbox, std::env::var_os("PATH").unwrap(), &["cat", "/proc/self/cmdline"]);
     assert_eq!(text(&run(&sandbox, job).stdout), "cat\0/proc/self/cmdline\0");
@@ -344,7 +358,10 @@ fn a_key_that_cannot_be_masked_is_not_delivered() {
     let sandbox = Sandbox::with(|_| {});
     let ran = job(&sandbox, "echo ran").stderr(std::process::Stdio::null()).execute();
     assert_eq!(ran.status.code(), Some(1));
-    assert!(text(&ran.stdout).contains("standard error is closed or discarded, so nothing could be masked"), "{ran:?}");
+    assert!(
+        text(&ran.stdout).contains("standard error is closed or discarded, so no secret could be masked"),
+        "{ran:?}"
+    );
     assert!(sandbox.requests().is_empty());
 }
 
@@ -375,22 +392,23 @@ fn a_script_with_a_missing_interpreter_is_not_run_by_a_shell() {
 }
 
 #[test]
-fn a_command_line_in_quotes_is_not_shown_whole() {
+fn only_the_program_of_a_quoted_command_line_is_shown() {
     let sandbox = Sandbox::with(|_| {});
     let url = sandbox.token_service_url();
     let command = "/nowhere/push --key s3cr3t-argument";
     let arguments = ["exec", "--user=contoso-bot", "--token-service-url", &url, "--", command];
     let ran = run(&sandbox, Job::new(&sandbox).arguments(arguments));
     assert_eq!(ran.status.code(), Some(127));
-    assert!(text(&ran.stderr).contains("the command '/nowhere/push…' cannot be run"), "{ran:?}");
+    assert!(text(&ran.stderr).contains("the command \"/nowhere/push…\" cannot be run: "), "{ran:?}");
 }
 
 #[test]
-fn flags_alone_count_and_a_command_is_needed() {
+fn only_flags_are_read_and_a_command_is_required() {
     let sandbox = Sandbox::with(|_| {});
     let ran = run(&sandbox, Job::new(&sandbox).arguments(["exec", "--", "true"]));
     assert_eq!(ran.status.code(), Some(2));
-    assert!(text(&ran.stderr).contains("the input `user` (flag --user; no variable is read here) is empty"), "{ran:?}");
+    let fact = "::error title=NuGet login failed::the flag \"--user\" is missing or empty%0Afix: add \"--user\" with ";
+    assert!(text(&ran.stderr).starts_with(fact), "{ran:?}");
     for arguments in [
         &["exec", "--user", "x"][..],
         &["exec", "true"],
@@ -405,7 +423,7 @@ fn flags_alone_count_and_a_command_is_needed() {
     assert!(sandbox.requests().is_empty());
 }
 
-/// A job that runs a shell's words, in which `run` is the program with its flags, in a folder of its own.
+/// A job that runs a shell script, in which `run` is the program with its flags, in a folder of its own.
 #[cfg(target_os = "linux")]
 fn in_shell<'a>(sandbox: &'a Sandbox, words: &str) -> Job<'a> {
     let words = format!("run() {{ \"$0\" exec --user contoso-bot --token-service-url \"$URL\" \"$@\"; }}; {words}");
@@ -431,20 +449,23 @@ fn a_key_that_cannot_be_masked_is_not_delivered() {
     let sandbox = Sandbox::with(|_| {});
     let ran = in_shell(&sandbox, "run -- echo ran 2> /dev/null").execute();
     assert_eq!(ran.status.code(), Some(1));
-    assert!(text(&ran.stdout).contains("standard error is closed or discarded, so nothing could be masked"), "{ran:?}");
+    assert!(
+        text(&ran.stdout).contains("standard error is closed or discarded, so no secret could be masked"),
+        "{ran:?}"
+    );
     assert!(sandbox.requests().is_empty());
 }
 
 #[test]
-fn help_says_what_it_does_with_the_key() {
+fn help_states_where_the_key_is() {
     let sandbox = Sandbox::with(|_| {});
     let help = text(&Job::new(&sandbox).arguments(["exec", "--help"]).execute().stdout);
     for words in [
         "NUGET_API_KEY",
-        "nowhere else",
+        "The key is only in the command's environment",
         "--user <NAME>",
         "sh -c 'push --key \"$NUGET_API_KEY\"'",
-        "no INPUT_ variables",
+        "not INPUT_ variables",
     ] {
         assert!(help.contains(words), "{words}: {help}");
     }

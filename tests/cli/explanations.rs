@@ -1,5 +1,5 @@
-//! What a user reads when a login fails: for every message, in the state of the world that causes it, the log and the
-//! step summary as they are shown. The snapshots are to be read; CONTRIBUTING says how new ones are accepted.
+//! The log and the step summary of every failure, as a user sees them. The snapshots are to be read; CONTRIBUTING explains
+//! how new ones are accepted.
 
 #[cfg(target_os = "linux")]
 mod connections;
@@ -24,20 +24,21 @@ fn shown(name: &str, sandbox: &Sandbox, step: &Step) {
     assert_ne!(step.code, 0, "{}", step.log);
     let clean = |text: &str| {
         let text = without_ports(text).replace(sandbox.request_token(), "***");
-        let lines = text.lines().map(|line| match line.trim_start_matches("> `").split_once(": ") {
-            Some((start, "")) if start.starts_with("There w") => line.to_owned(),
-            Some((start, end)) if start.starts_with("There w") => {
-                format!("There were attempts: {}", if end.starts_with("the next one") { "…" } else { end })
-            }
-            _ => line.to_owned(),
-        });
-        lines.filter(|line| !line.starts_with("Attempt ")).collect::<Vec<_>>().join("\n")
+        let lines = text.lines().filter(|line| !line.starts_with("Attempt ")).map(without_attempts);
+        lines.collect::<Vec<_>>().join("\n")
     };
     let log = clean(&render(&step.log).join("\n"));
     let summary = clean(&step.summary);
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!(name, format!("{log}\n\n=== summary\n\n{summary}"));
     });
+}
+
+/// A note about a deadline, without the numbers that differ from run to run.
+fn without_attempts(line: &str) -> String {
+    let Some((attempts, deadline)) = line.split_once(" later (timeout-seconds: ") else { return line.to_owned() };
+    let label = &attempts[..attempts.find(|char: char| char.is_ascii_digit()).unwrap()];
+    format!("{label}… attempts: no time was left for another one, … later (timeout-seconds: {deadline}")
 }
 
 /// `HOST` for each port of this machine.
@@ -97,11 +98,15 @@ fn policies() {
         config.policies[0].used_by = Some(ids("1"));
     });
     world("policy_expired", |config| config.policies[0].age_days = 8);
-    world("event_not_allowed", |config| config.job.event_name = "pull_request_target".to_owned());
-    world("reusable_workflow_of_another_repository", |config| {
+    let foreign = |config: &mut Config| {
         let called = "contoso/workflows/.github/workflows/publish.yml@refs/heads/main";
         config.job.job_workflow_ref = Some(called.to_owned());
-    });
+    };
+    let sandbox = Sandbox::with(foreign);
+    shown("obstacle_and_user_unknown", &sandbox, &Job::new(&sandbox).set("INPUT_USER", "somebody-else").run());
+    shown("obstacle_in_policy", &sandbox, &Job::new(&sandbox).arguments(["policy"]).run());
+    world("event_not_allowed", |config| config.job.event_name = "pull_request_target".to_owned());
+    world("reusable_workflow_of_another_repository", foreign);
     world("reusable_workflow_of_this_repository", |config| {
         let called = "contoso/contoso-sdk/.github/workflows/publish.yml@refs/heads/main";
         config.job.job_workflow_ref = Some(called.to_owned());
@@ -202,7 +207,7 @@ fn id_tokens() {
     shown("signature_invalid", &sandbox, &Job::new(&sandbox).run());
     answered("token_no_json_web_token", Route::IdToken, issued("not.a.token"));
 
-    // A cache between the job and GitHub gives the same ID tokens again and again.
+    // A cache between the job and GitHub returns old ID tokens.
     let sandbox = Sandbox::with(|_| {});
     let tokens = [(); 3].map(|()| sandbox.forge("https://www.nuget.org", |_| {}));
     for (nth, token) in (1..).zip(tokens.iter().chain(&tokens).chain(&tokens[..1])) {
@@ -266,7 +271,7 @@ fn services() {
     failing("response_too_long", endless);
     failing("response_incomplete", Effect::Bytes(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()));
     answered("message_not_known", Route::TokenService, error(401, "Your request was not nice."));
-    // Words that we know of ourselves only.
+    // Messages of nuget-login.
     answered(
         "not_found_in_words",
         Route::TokenService,
@@ -275,6 +280,8 @@ fn services() {
     let no_key = Answer::json(200, r#"{"apiKey":"short"}"#);
     answered("key_of_no_use", Route::TokenService, no_key);
     answered("request_token_of_another_job", Route::IdToken, Answer::new(401, "text/plain", ""));
+    answered("response_without_an_id_token", Route::IdToken, Answer::json(200, r#"{"value":null}"#));
+    answered("request_for_an_id_token_rejected", Route::IdToken, Answer::new(403, "text/plain", ""));
     step("request_token_wrong", |job| job.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "wrong-token"));
     let pending = json!({ "message": "Can't issue ID_TOKEN for job in 'Pending' state." }).to_string();
     answered("job_pending", Route::IdToken, Answer::json(403, pending));
@@ -303,6 +310,13 @@ fn jobs_without_the_right_to_ask() {
         });
     }
     step("user_empty", |job| job.set("INPUT_USER", ""));
+    for (name, user) in [
+        ("user_a_profile_url", "https://www.nuget.org/profiles/contoso-bot"),
+        ("user_a_display_name", "Contoso Bot"),
+        ("user_an_api_key", &format!("oy2{}", "a".repeat(43))),
+    ] {
+        step(name, |job| job.set("INPUT_USER", user).unset("INPUT_TOKEN_SERVICE_URL"));
+    }
     step("user_an_e_mail_address", |job| job.set("INPUT_USER", "me@contoso.example").unset("INPUT_TOKEN_SERVICE_URL"));
 }
 
@@ -313,6 +327,8 @@ fn places_and_files() {
     step("no_job_and_no_sandbox", |job| {
         job.unset("GITHUB_ACTIONS").unset("ACTIONS_ID_TOKEN_REQUEST_URL").arguments(exec)
     });
+    step("other_ci", |job| job.unset("GITHUB_ACTIONS").set("TF_BUILD", "True"));
+    step("argument_unknown", |job| job.arguments(["--usr", "contoso-bot"]));
     step("no_output_file", |job| job.unset("GITHUB_OUTPUT"));
     step("output_file_no_file", |job| job.set("GITHUB_OUTPUT", "/"));
     step("no_environment_file", |job| job.set("INPUT_EXPORT_ENV", "true"));

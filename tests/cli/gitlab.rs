@@ -1,4 +1,4 @@
-//! A job of GitLab CI: one ID token in a variable, flags for everything, and no runner that masks.
+//! A GitLab CI job: one ID token in a variable, only flags, and a runner that masks nothing.
 
 use sandbox::Sandbox;
 use sandbox::config::Visibility;
@@ -6,16 +6,18 @@ use sandbox::faults::{Answer, Effect, Route};
 use serde_json::json;
 
 use crate::fast_clock::FastClock;
-use crate::job::Job;
+use crate::job::{Job, out_of_time, stopped_after};
 
 #[test]
-fn a_policy_that_matches_is_said_and_nothing_is_handed_on() {
+fn a_matching_policy_is_reported_and_the_key_is_discarded() {
     let sandbox = Sandbox::with(|config| config.gitlab_job.as_mut().unwrap().project_visibility = Visibility::Private);
     let step = Job::gitlab(&sandbox).run();
     assert_eq!(step.code, 0, "{}", step.log);
-    assert!(step.text()[0].starts_with("A trust policy that contoso-bot created at 127.0.0.1:"), "{}", step.log);
+    let host = sandbox.base_url().trim_start_matches("http://");
+    let line = format!("A trust policy of contoso-bot at {host} matches this job (the API key was discarded).");
+    assert_eq!(step.text(), [line]);
     assert!(sandbox.gitlab_policies()[0].used_by.is_some());
-    assert_eq!(sandbox.requests().len(), 1, "GitLab is asked nothing");
+    assert_eq!(sandbox.requests().len(), 1, "GitLab issued the ID token before the job");
 }
 
 #[test]
@@ -24,12 +26,14 @@ fn exec_gives_the_key_to_a_command() {
     let sandbox = Sandbox::with(|_| {});
     let url = sandbox.token_service_url();
     let job = Job::gitlab(&sandbox).with_path().without_arguments();
-    let words = ["exec", "--user=contoso-bot", "--token-service-url", &url, "--", "sh", "-c", "printenv NUGET_API_KEY"];
-    let ran = job.arguments(words).execute();
+    let exec = ["exec", "--user=contoso-bot", "--token-service-url", &url, "--", "sh", "-c", "printenv NUGET_API_KEY"];
+    let ran = job.arguments(exec).execute();
     assert!(ran.status.success(), "{ran:?}");
     assert_eq!(String::from_utf8(ran.stdout).unwrap().trim(), sandbox.api_keys()[0]);
     let stderr = String::from_utf8(ran.stderr).unwrap();
-    assert!(stderr.starts_with("Logged in to 127.0.0.1:"), "{stderr}");
+    let host = sandbox.base_url().trim_start_matches("http://");
+    let line = format!("Logged in to {host} as contoso-bot: NUGET_API_KEY is valid until ");
+    assert!(stderr.starts_with(&line), "{stderr}");
     let secrets = [&sandbox.api_keys(), &sandbox.id_tokens()].map(|it| it[0].clone());
     assert!(secrets.iter().all(|secret| !stderr.contains(secret)), "no mask line, which would show it: {stderr}");
 }
@@ -43,14 +47,14 @@ fn the_variable_can_have_another_name() {
     assert_eq!((step.code, sandbox.requests().len()), (1, 0), "{}", step.log);
     let step = job().arguments(["--id-token-variable", "MY_TOKEN"]).run();
     assert_eq!(step.code, 0, "{}", step.log);
-    // Nor is the token shown where another argument should be.
+    // The token in the place of another argument is not shown.
     let step = job().arguments(["--id-token-variable", "MY_TOKEN", "--timeout-seconds", &token]).run();
     assert_eq!(step.code, 2);
-    assert!(step.log.contains("is '***…'"), "{}", step.log);
-    // The token where its name should be: it is not shown, and `run` looks for it.
+    assert!(step.failed(2).starts_with("the input \"timeout-seconds\" is \"***…\"\n"), "{}", step.log);
+    // The token in the place of its name is not shown: `run` checks it.
     let step = job().arguments(["--id-token-variable", &token]).run();
-    assert_eq!(step.code, 2);
-    assert!(step.log.contains("--id-token-variable is not the name of a variable"), "{}", step.log);
+    let fact = "the flag \"--id-token-variable\" is not the name of an environment variable\n";
+    assert!(step.failed(2).starts_with(fact), "{}", step.log);
 }
 
 #[test]
@@ -60,20 +64,23 @@ fn a_plain_login_on_gitlab_is_refused() {
     for more in [None, Some("--export-env")] {
         let job = Job::gitlab(&sandbox).without_arguments();
         let step = job.arguments(["--user=contoso-bot", "--token-service-url", &url]).arguments(more).run();
-        assert_eq!(step.code, 2);
-        assert!(step.text()[1].starts_with("this is a GitLab CI job, which has no step outputs"), "{}", step.log);
-        assert!(step.log.contains("nuget-login exec"), "{}", step.log);
+        let error = step.failed(2);
+        assert!(
+            error.starts_with("GitLab CI has no step outputs for the API key\nfix: let nuget-login run "),
+            "{error}"
+        );
+        assert!(error.contains("\n    nuget-login exec --user NAME -- sh -c "), "{error}");
     }
     assert!(sandbox.requests().is_empty());
 }
 
 #[test]
-fn the_ci_system_is_told_by_two_variables_and_by_no_token() {
+fn the_ci_system_is_detected_by_two_variables_and_not_by_a_token() {
     let sandbox = Sandbox::with(|config| {
         config.job.repository_visibility = Visibility::Private;
         config.gitlab_job.as_mut().unwrap().project_visibility = Visibility::Private;
     });
-    // A token of GitLab's on GitHub is not looked at, and GitHub's variables are not on GitLab.
+    // GitLab's token is ignored in GitHub Actions, and GitHub's variables are ignored in GitLab CI.
     let (_, token) = sandbox.gitlab_environment()[1].clone();
     let step = Job::new(&sandbox).set("NUGET_ID_TOKEN", &token).run();
     assert!(!step.api_key().is_empty());
@@ -81,10 +88,12 @@ fn the_ci_system_is_told_by_two_variables_and_by_no_token() {
     let url = sandbox.id_token_request_url();
     let job = Job::gitlab(&sandbox).unset("NUGET_ID_TOKEN").set("ACTIONS_ID_TOKEN_REQUEST_URL", url);
     let step = job.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", sandbox.request_token()).run();
-    assert!(step.log.contains("this job has no ID token: the variable NUGET_ID_TOKEN is not set"), "{}", step.log);
-    // Both: GitHub's runner would read what is printed.
+    let error = step.failed(1);
+    assert!(error.starts_with("this job has no ID token from GitLab\nfix: "), "{error}");
+    assert!(error.contains("\nnote: the environment variable NUGET_ID_TOKEN is unset\n"), "{error}");
+    // Both variables: GitHub's runner would read what is printed.
     let step = Job::new(&sandbox).set("GITLAB_CI", "true").run();
-    assert!(step.failed(2).starts_with("GITHUB_ACTIONS and GITLAB_CI are both `true`"), "{}", step.log);
+    assert!(step.failed(2).starts_with("GITHUB_ACTIONS and GITLAB_CI are both \"true\"\nfix: unset "), "{}", step.log);
     let step = Job::gitlab(&sandbox).set("GITLAB_CI", "1").run();
     assert_eq!(step.code, 2, "{}", step.log);
 }
@@ -92,49 +101,78 @@ fn the_ci_system_is_told_by_two_variables_and_by_no_token() {
 #[test]
 fn an_unusable_token_is_reported_before_anything_is_sent() {
     let sandbox = Sandbox::with(|_| {});
-    for (value, problem) in [
-        ("", "the variable NUGET_ID_TOKEN is not set"),
-        ("glcbt-64_not-a-json-web-token", "NUGET_ID_TOKEN holds no ID token: it is not a JSON web token"),
-        ("a.b c.d", "NUGET_ID_TOKEN holds characters that no credential has"),
-        ("abc.def.ghi", "NUGET_ID_TOKEN is for the audience of nobody, but 'https://www.nuget.org' is to get it"),
+    for (value, fact) in [
+        ("", "this job has no ID token from GitLab\n"),
+        (
+            "glcbt-64_not-a-json-web-token",
+            "the environment variable NUGET_ID_TOKEN does not contain a JSON web token\n",
+        ),
+        (
+            "a.b c.d",
+            "the environment variable NUGET_ID_TOKEN contains characters that a credential cannot have (white space, \
+             control characters or non-ASCII)\n",
+        ),
+        (
+            "abc.def.ghi",
+            "the ID token in NUGET_ID_TOKEN was issued for no audience, not for \"https://www.nuget.org\"\n",
+        ),
     ] {
         let job = Job::gitlab(&sandbox).set("NUGET_ID_TOKEN", value);
         let step = if value.len() > 9 { job.secret(value) } else { job }.run();
-        assert_eq!(step.code, 1);
-        assert!(step.text().iter().any(|line| line.contains(problem)), "{}", step.log);
+        assert!(step.failed(1).starts_with(fact), "{}", step.log);
     }
     assert!(sandbox.requests().is_empty());
 }
 
 #[test]
-fn a_token_is_sent_to_its_audience_only() {
+fn a_token_is_only_sent_to_its_audience() {
     let sandbox = Sandbox::with(|_| {});
-    let audiences = [json!("https://vault.example"), json!(["https://www.nuget.org", "https://vault.example"])];
-    for audience in audiences {
+    for (audience, issued_for) in [
+        (json!("https://vault.example"), "\"https://vault.example\""),
+        (
+            json!(["https://www.nuget.org", "https://vault.example"]),
+            "\"https://www.nuget.org\", \"https://vault.example\"",
+        ),
+    ] {
         let token = sandbox.gitlab_id_token("", |claims| claims["aud"] = audience);
         let step = Job::gitlab(&sandbox).set("NUGET_ID_TOKEN", &token).run();
-        assert_eq!(step.code, 1);
-        assert!(step.log.contains("'https://vault.example', but 'https://www.nuget.org' is to get it"), "{}", step.log);
+        let fact =
+            format!("the ID token in NUGET_ID_TOKEN was issued for {issued_for}, not for \"https://www.nuget.org\"\n");
+        assert!(step.failed(1).starts_with(&fact), "{}", step.log);
     }
-    // A token for nuget.org is not lent to another registry, whatever the flag says.
+    // A token for nuget.org is not sent with another audience in the flag.
     let step = Job::gitlab(&sandbox).arguments(["--audience", "https://nuget.contoso.example"]).run();
-    assert!(step.log.contains("but 'https://nuget.contoso.example' is to get it"), "{}", step.log);
-    // Nor to a host that could redeem it at nuget.org.
+    assert!(step.failed(1).contains(", not for \"https://nuget.contoso.example\"\n"), "{}", step.log);
+    // It is not sent to a host that could redeem it at nuget.org.
     let flags = ["--check-only", "--user=contoso-bot", "--token-service-url", "https://registry.example/token"];
     let step = Job::gitlab(&sandbox).without_arguments().arguments(flags).run();
-    assert_eq!(step.code, 2);
-    let problem =
-        "the flag --token-service-url is of registry.example, which could redeem the job's ID token at nuget.org";
-    assert!(step.log.contains(problem), "{}", step.log);
+    let fact = "the job's ID token is issued for nuget.org, and registry.example could redeem it there\n";
+    assert!(step.failed(2).starts_with(fact), "{}", step.log);
     assert!(sandbox.requests().is_empty());
     let alone = sandbox.gitlab_id_token("", |claims| claims["aud"] = json!(["https://www.nuget.org"]));
     assert_eq!(Job::gitlab(&sandbox).set("NUGET_ID_TOKEN", &alone).run().code, 0, "an array of one is one");
 }
 
+/// nuget.org ignores the slash, too.
+#[test]
+fn an_audience_with_a_trailing_slash_is_accepted() {
+    for (issued_for, flag) in [
+        ("https://www.nuget.org/", None),
+        ("https://www.nuget.org", Some("--audience=https://www.nuget.org/")),
+        ("https://www.nuget.org/", Some("--audience=https://www.nuget.org")),
+    ] {
+        let sandbox = Sandbox::with(|_| {});
+        let token = sandbox.gitlab_id_token(issued_for, |_| {});
+        let step = Job::gitlab(&sandbox).set("NUGET_ID_TOKEN", &token).arguments(flag).run();
+        assert_eq!(step.code, 0, "{issued_for}, {flag:?}: {}", step.log);
+        assert_eq!(sandbox.api_keys().len(), 1);
+    }
+}
+
 #[test]
 fn an_exchange_that_did_not_arrive_is_retried_with_the_same_token() {
     let sandbox = Sandbox::with(|_| {});
-    // Nobody listens there, for a while.
+    // Nothing listens on that port.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let index = Answer::json(
         200,
@@ -145,10 +183,11 @@ fn an_exchange_that_did_not_arrive_is_retried_with_the_same_token() {
     let flags = ["--check-only", "--user=contoso-bot", "--source", &sandbox.service_index_url()];
     let clock = FastClock::new(&sandbox);
     let step = Job::gitlab(&sandbox).without_arguments().arguments(flags).run_by(&clock);
-    assert_eq!(step.code, 1);
+    let error = step.failed(1);
     assert!(step.log.contains("Attempt 1 failed"), "the index, which gets no token: {}", step.log);
     assert!(step.log.contains("Attempt 3 failed"), "no connection: {}", step.log);
-    assert!(step.log.contains("would come too late for the deadline"), "{}", step.log);
+    assert!(error.starts_with(&format!("cannot connect to 127.0.0.1:{port}: ")), "{error}");
+    assert!(error.contains(&out_of_time(120)), "{error}");
 }
 
 #[test]
@@ -167,16 +206,17 @@ fn an_exchange_that_can_have_arrived_is_not_retried() {
         sandbox.fault(Route::TokenService, 1, answer);
         let step = Job::gitlab(&sandbox).run_by(&FastClock::new(&sandbox));
         assert_eq!((step.code, sandbox.requests().len()), (1, 1), "{}", step.log);
-        let end = "There was one attempt: the job's only ID token was sent, and each is good for one exchange.";
-        assert!(step.log.contains(end), "{}", step.log);
+        let note = stopped_after(1) + "the job has only one ID token, and it was already sent\n";
+        assert!(step.failed(1).contains(&note), "{}", step.log);
     }
 }
 
 #[test]
-fn flags_alone_count() {
+fn only_flags_are_read_in_gitlab_ci() {
     let sandbox = Sandbox::with(|_| {});
     let step = Job::gitlab(&sandbox).without_arguments().set("INPUT_USER", "x").set("INPUT_CHECK_ONLY", "true").run();
-    assert!(step.log.contains("the input `user` (flag --user; no variable is read here) is empty"), "{}", step.log);
+    let fact = "the flag \"--user\" is missing or empty\nfix: add \"--user\" with the nuget.org profile name ";
+    assert!(step.failed(2).starts_with(fact), "{}", step.log);
     for value in ["true", "nonsense"] {
         let step = Job::gitlab(&sandbox).set("INPUT_AUDIENCE", "x").set("INPUT_EXPORT_ENV", value).run();
         assert_eq!(step.code, 0, "{}", step.log);
@@ -193,16 +233,14 @@ fn flags_alone_count() {
 fn a_token_that_is_given_as_an_argument_is_not_shown() {
     let sandbox = Sandbox::with(|_| {});
     let (_, token) = sandbox.gitlab_environment()[1].clone();
-    // `run` looks for it.
+    // `run` checks that it is not shown.
     let step = Job::gitlab(&sandbox).set("NUGET_ID_TOKEN", &token).arguments([&token]).run();
-    assert!(step.log.contains("***"), "{}", step.log);
-    assert_eq!(step.code, 2);
-    // Nor as the value of another flag.
+    assert!(step.failed(2).contains("***"), "{}", step.log);
+    // It is not shown as the value of another flag either.
     for flag in ["--token-service-url", "--timeout-seconds"] {
         let job = Job::gitlab(&sandbox).without_arguments().set("NUGET_ID_TOKEN", &token);
         let step = job.arguments(["exec", "--user=me", flag, &token, "--", "true"]).run();
-        assert!(step.log.contains("'***"), "{}", step.log);
+        assert!(step.failed(2).contains("\"***"), "{}", step.log);
         assert!(!step.log.contains(&token[..80]), "{}", step.log);
-        assert_eq!(step.code, 2);
     }
 }

@@ -1,4 +1,4 @@
-//! Text from outside can't act: neither as a command, nor as an output, nor by hiding or leaking anything.
+//! Untrusted input cannot act as a command or an output, and cannot hide or reveal anything.
 
 use rcgen::SanType;
 use sandbox::Sandbox;
@@ -28,7 +28,7 @@ const ATTACKS: &[&str] = &[
 ];
 
 #[test]
-fn messages_of_both_sides_stay_one_line_of_one_annotation() {
+fn a_service_message_is_one_line_of_the_report() {
     for attack in ATTACKS {
         for (route, field) in [(Route::IdToken, "message"), (Route::TokenService, "error")] {
             let sandbox = Sandbox::with(|_| {});
@@ -36,10 +36,12 @@ fn messages_of_both_sides_stay_one_line_of_one_annotation() {
             sandbox.fault(route, 1, Effect::Instead(Answer::json(400, body)));
             let step = Job::new(&sandbox).run();
             let error = step.failed(1);
-            let (_, message) = error.split_once("HTTP 400 Bad Request: ").unwrap();
+            let notes = Vec::from_iter(error.lines().filter(|line| line.contains("answered HTTP 400 Bad Request: ")));
+            let [note] = notes[..] else { panic!("{error}") };
+            let (_, message) = note.split_once("HTTP 400 Bad Request: ").unwrap();
             assert!(message.starts_with("before") && message.ends_with("after"), "{attack:?}: {message:?}");
             assert!(!message.contains(char::is_control), "{message:?}");
-            assert!(step.text().is_empty() && step.warnings().is_empty(), "{}", step.log);
+            assert!(note.starts_with("note: ") && step.warnings().is_empty(), "{}", step.log);
         }
     }
 }
@@ -51,11 +53,18 @@ fn inputs_cannot_act() {
         let user = format!("x{attack}x");
         let step = Job::new(&sandbox).set("INPUT_USER", &user).run();
         let error = step.failed(1);
-        assert!(error.contains("No matching trust policy owned by user 'x"), "{error}");
+        let is_name = user.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let fact = if is_name {
+            format!("the nuget.org profile {user} has no trust policy ")
+        } else {
+            "the input \"user\" is \"x".to_owned()
+        };
+        assert!(error.starts_with(&fact), "{error}");
+        assert!(error.contains("answered HTTP 401 Unauthorized: No matching trust policy owned by user 'x"), "{error}");
         let sent: serde_json::Value = serde_json::from_slice(&sandbox.requests()[1].body).unwrap();
-        assert_eq!(sent["username"], user, "sent as given, shown harmless");
+        assert_eq!(sent["username"], user, "sent unchanged, shown sanitized");
 
-        // In a success line too.
+        // The same in the line after a login.
         let sandbox = Sandbox::with(|config| {
             config.users[0].name = user.clone();
             config.policies[0].created_by = user.clone();
@@ -72,11 +81,11 @@ fn inputs_cannot_act() {
 }
 
 #[test]
-fn a_service_that_echoes_a_credential_does_not_get_it_shown() {
+fn a_credential_in_a_service_message_is_redacted() {
     let sandbox = Sandbox::with(|_| {});
     let echo = json!({ "message": format!("bad token '{}'", sandbox.request_token()) }).to_string();
     sandbox.fault(Route::IdToken, 1, Effect::Instead(Answer::json(400, echo)));
-    assert!(Job::new(&sandbox).run().failed(1).ends_with("bad token '***'"));
+    assert!(Job::new(&sandbox).run().failed(1).contains("HTTP 400 Bad Request: bad token '***'\n"));
 
     let id_token = sandbox.forge("https://www.nuget.org", |_| {});
     // The beginning of a credential must not be left at the place where a long message is cut.
@@ -88,7 +97,7 @@ fn a_service_that_echoes_a_credential_does_not_get_it_shown() {
         sandbox.fault(Route::TokenService, nth(Route::TokenService), Effect::Instead(Answer::json(400, echo)));
         let step = Job::new(&sandbox).secret(&id_token[..40]).run();
         assert!(!step.failed(1).contains("eyJ"), "{}", step.log);
-        // Nor what stands behind a header that it has in common with the request token.
+        // The claims follow a header that both tokens have in common.
         let payload = id_token.split('.').nth(1).unwrap();
         assert!(!step.failed(1).contains(&payload[..12]), "{}", step.log);
     }
@@ -99,28 +108,31 @@ fn a_credential_in_an_expiry_is_redacted() {
     let sandbox = Sandbox::with(|_| {});
     let id_token = sandbox.forge("https://www.nuget.org", |_| {});
     let (header, claims) = (id_token.split('.').next().unwrap(), id_token.split('.').nth(1).unwrap());
-    // A key of the same form, which begins as the token does.
+    // A key of the same form, which begins like the token.
     let key = format!("{header}.a2V5##[a2V5.c2lnbmF0dXJl");
     let issued = json!({ "value": id_token }).to_string();
     sandbox.fault(Route::IdToken, 1, Effect::Instead(Answer::json(200, issued)));
     let made = json!({ "apiKey": key, "expires": format!("{id_token} {key}") }).to_string();
     sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::json(200, made)));
     let step = Job::new(&sandbox).secret(&id_token).secret(&claims[..12]).secret(&key).run();
-    assert!(step.text()[0].ends_with("valid until '*** ***', which is no RFC 3339 time."), "{}", step.log);
+    assert!(step.text()[0].ends_with("is valid until *** *** (not a time in RFC 3339)."), "{}", step.log);
 }
 
 #[test]
-fn a_huge_message_is_cut() {
+fn a_huge_message_is_truncated() {
     let sandbox = Sandbox::with(|_| {});
     let body = json!({ "error": "é<|>".repeat(25_000) }).to_string();
     sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::json(401, body)));
     let step = Job::new(&sandbox).run();
     let error = step.failed(1);
-    assert!(error.chars().count() < 1_200 && error.ends_with('…'), "{error}");
+    let notes = Vec::from_iter(error.lines().filter(|line| line.contains("answered HTTP 401 Unauthorized: é<|>")));
+    let [note] = notes[..] else { panic!("{error}") };
+    assert!(note.chars().count() < 1_200 && note.ends_with('…'), "{note}");
+    assert!(error.chars().count() < 3_000, "{error}");
 }
 
 #[test]
-fn a_key_with_characters_that_commands_escape_is_masked_and_delivered_as_it_is() {
+fn a_key_with_characters_that_commands_escape_is_masked_and_delivered_unchanged() {
     for key in ["100%0Akey", "::error::key", "key,with:colons", "##[error]key", "ghadelimiter_x", "a=b<<c=d<<e"] {
         let sandbox = Sandbox::with(|_| {});
         let body = json!({ "apiKey": key }).to_string();
@@ -131,15 +143,15 @@ fn a_key_with_characters_that_commands_escape_is_masked_and_delivered_as_it_is()
     }
 }
 
-/// How the error of a step begins.
+/// A step fails with an explanation of this topic.
 #[track_caller]
-fn begins(job: Job<'_>, expected: &str) {
+fn is_explained(job: Job<'_>, topic: &str) {
     let step = job.run();
     let error = step.failed(if step.code == 2 { 2 } else { 1 });
-    assert!(error.starts_with(expected), "{error}");
+    assert!(error.ends_with(&format!("/docs/troubleshooting.md#{topic}")), "{error}");
 }
 
-/// Words of messages that have an advice, where others say them.
+/// Messages of nuget-login in untrusted text.
 #[test]
 fn untrusted_text_selects_no_explanation() {
     let sandbox = Sandbox::with(|_| {});
@@ -149,31 +161,30 @@ fn untrusted_text_selects_no_explanation() {
         let url = format!("https://localhost:{}/token", front.port());
         Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", url)
     };
-    begins(to(authority.server("localhost", |_| {})), "The other side's certificate is of an authority that is not");
-    for name in ["x is issued by the best, which is not trusted here", "x must be replaced: y"] {
+    is_explained(to(authority.server("localhost", |_| {})), "certificate-authority-not-trusted");
+    for name in ["x was issued by the best, which this machine does not trust", "x cannot be accepted: y"] {
         let name = name.try_into().unwrap();
         let job = to(authority.server("x.example", |params| params.subject_alt_names = vec![SanType::DnsName(name)]));
         let root = authority.file(&job, "root.pem");
-        begins(job.set("SSL_CERT_FILE", root), "The server's certificate is not valid for this host, or not at this");
+        is_explained(job.set("SSL_CERT_FILE", root), "certificate-not-valid");
     }
 
     let refusing = Scripted::start(vec![b"HTTP/1.1 401 Who?\r\nContent-Length: 0\r\n\r\n".to_vec(); 2]);
     let job = Job::new(&sandbox).set("ACTIONS_ID_TOKEN_REQUEST_URL", "https://github.example/token?x=y");
-    begins(job.set("HTTPS_PROXY", format!("http://{}", refusing.host)), "The proxy does not allow this host.\n");
+    is_explained(job.set("HTTPS_PROXY", format!("http://{}", refusing.host)), "host-refused-by-the-proxy");
     refusing.requests();
 
     for path in [
         "this is not a GitHub Actions job",
         "nuget.org answered HTTP 500",
-        "X is not set, so the API key could not be handed",
+        "the API key cannot be passed to later steps: X is unset",
     ] {
-        let expected = format!("the environment variable NODE_EXTRA_CA_CERTS names {path}, which");
-        begins(Job::new(&sandbox).set("NODE_EXTRA_CA_CERTS", path), &expected);
+        is_explained(Job::new(&sandbox).set("NODE_EXTRA_CA_CERTS", path), "certificate-file");
     }
     let job = Job::new(&sandbox);
     let folder = job.directory().join("the file in x");
     std::fs::create_dir(&folder).unwrap();
-    begins(job.set("GITHUB_OUTPUT", folder), "The API key could not be handed to other steps.\n");
+    is_explained(job.set("GITHUB_OUTPUT", folder), "output-file");
     let job = Job::new(&sandbox).unset("INPUT_TOKEN_SERVICE_URL");
-    begins(job.set("INPUT_USER", "the input `user` is@x.example"), "The input `user` looks like an e-mail address.\n");
+    is_explained(job.set("INPUT_USER", "the input `user` is empty@x.example"), "user-is-not-a-profile-name");
 }

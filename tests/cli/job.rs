@@ -76,7 +76,7 @@ impl<'a> Job<'a> {
         sandbox.step_environment().into_iter().fold(job, |job, (name, value)| job.set(name, value))
     }
 
-    /// The seed job of GitLab's, which checks its policy: with flags, as nothing else counts there, and the ID token.
+    /// GitLab's seed job, which checks its policy: with flags, since nothing else is read there, and the ID token.
     pub(crate) fn gitlab(sandbox: &'a Sandbox) -> Job<'a> {
         let job = Job::new(sandbox);
         let names: Vec<&str> = job.environment.keys().copied().filter(|name| *name != "SystemRoot").collect();
@@ -242,11 +242,18 @@ impl<'a> Job<'a> {
             let key = step.outputs.get("NUGET_API_KEY").is_some_and(|key| !key.is_empty());
             assert!(checked != key, "{}", step.output_file);
             assert!(step.errors().is_empty(), "{}", step.log);
-            assert_eq!(step.summary, "");
+            let was_repeated = step.text().iter().any(|line| line.ends_with(" attempts."));
+            let is_worth_a_summary = was_repeated || !step.warnings().is_empty();
+            assert_eq!(!step.summary.is_empty(), is_worth_a_summary, "{}\n{}", step.log, step.summary);
         } else {
             assert_eq!(step.output_file, before, "a failed step writes nothing");
-            let said = if is_github && !asked { 1 } else { 0 };
-            assert!(step.errors().len() == said || elsewhere, "{}", step.log);
+            let expected = if is_github && !asked { 1 } else { 0 };
+            assert!(step.errors().len() == expected || elsewhere, "{}", step.log);
+            if !asked && !elsewhere {
+                step.assert_report_has_its_shape(is_github);
+            } else if asked {
+                assert_eq!(step.summary, "");
+            }
         }
         if !is_github {
             assert!(step.lines.iter().all(|line| matches!(line, Line::Text(_))), "a command: {}", step.log);
@@ -256,7 +263,7 @@ impl<'a> Job<'a> {
         step
     }
 
-    /// Secrets stand in mask lines only, and the API key in the output file besides: in no form that gives them away.
+    /// Secrets are only in mask lines, and the API key also in the output file: in no encoding that reveals them elsewhere.
     fn assert_no_secret_shown(&self, step: &Step, before: &str) {
         let added = step.output_file.strip_prefix(before).unwrap();
         let secrets = secrets(self.sandbox).into_iter().chain(self.secrets.iter().cloned()).collect::<Vec<_>>();
@@ -274,10 +281,20 @@ impl<'a> Job<'a> {
     }
 }
 
-/// Every credential that a sandbox made: random values, which stand nowhere by chance.
+/// Every credential that a sandbox made: random values, which are nowhere by chance.
 pub(crate) fn secrets(sandbox: &Sandbox) -> Vec<String> {
     let made = [sandbox.id_tokens(), sandbox.api_keys(), vec![sandbox.request_token().to_owned()]];
     made.into_iter().flatten().collect()
+}
+
+/// The beginning of the note about so many attempts, in a report.
+pub(crate) fn stopped_after(attempts: usize) -> String {
+    format!("\nnote: stopped after {attempts} attempt{}: ", if attempts == 1 { "" } else { "s" })
+}
+
+/// The end of that note, if the next attempt would be after the deadline of so many seconds.
+pub(crate) fn out_of_time(timeout: u64) -> String {
+    format!(" later (timeout-seconds: {timeout})\n")
 }
 
 /// Looks for a secret in a log, mask lines aside, and in other texts: as it is, its signature alone, and in base64 and
@@ -352,11 +369,64 @@ impl Step {
         self.lines.iter().filter_map(part).map(String::as_str).collect()
     }
 
-    /// The one error, if the step failed with this exit code.
+    /// The report of the failure, if the step failed with this exit code: the fact, then lines that begin with `fix: `,
+    /// `policy: `, `note: ` or `docs: `. On GitHub the fact and the fixes come from the annotation, the rest from the plain
+    /// lines after it; in other logs all lines are plain, and their indent is removed here.
     #[track_caller]
-    pub(crate) fn failed(&self, code: i32) -> &str {
+    pub(crate) fn failed(&self, code: i32) -> String {
         assert_eq!(self.code, code, "{}", self.log);
-        self.errors()[0]
+        self.report()
+    }
+
+    /// As [`Step::failed`], whatever the exit code.
+    #[track_caller]
+    pub(crate) fn report(&self) -> String {
+        let starts = |line: &Line| match line {
+            Line::Annotation { level, .. } => level == "error",
+            Line::Text(text) => text.starts_with("error: "),
+            _ => false,
+        };
+        let at = self.lines.iter().position(starts).unwrap_or_else(|| panic!("no error: {}", self.log));
+        let is_plain = matches!(self.lines[at], Line::Text(_));
+        let lines = self.lines[at..].iter().filter_map(|line| match line {
+            Line::Annotation { message, .. } => Some(message.as_str()),
+            Line::Text(text) if text.is_empty() => None,
+            Line::Text(text) if is_plain => Some(text.strip_prefix("  ").unwrap_or(text)),
+            Line::Text(text) => Some(text),
+            _ => None,
+        });
+        let report = lines.collect::<Vec<_>>().join("\n");
+        if is_plain { report["error: ".len()..].to_owned() } else { report }
+    }
+
+    /// One fact, then fixes, then evidence, then a link; in the summary as well.
+    #[track_caller]
+    fn assert_report_has_its_shape(&self, is_github: bool) {
+        let report = self.report();
+        if report.contains(" is closed or discarded, so no secret could be masked\nfix: ") {
+            // Nothing else can be known then.
+            return;
+        }
+        let mut lines = report.lines();
+        let fact = lines.next().unwrap_or_default();
+        assert!(!fact.is_empty() && !fact.starts_with("fix: "), "a fact: {report}");
+        // Continued lines aside.
+        let labels = Vec::from_iter(lines.filter(|line| !line.starts_with(' ')).map(|line| {
+            let label = line.split(": ").next().unwrap();
+            let order = ["fix", "policy", "note", "docs"].iter().position(|it| *it == label);
+            order.unwrap_or_else(|| panic!("no label: {line}\n{report}"))
+        }));
+        assert!(labels.is_sorted() && labels[0] == 0, "fixes, a policy, notes, a link: {report}");
+        assert_eq!(labels.iter().filter(|label| **label == 1).count().max(1), 1, "one policy: {report}");
+        assert_eq!(labels.iter().filter(|label| **label == 3).count(), 1, "one link: {report}");
+        assert!(!report.lines().any(|line| line.strip_prefix("note: ") == Some(fact)), "twice: {report}");
+        assert!(self.lines.iter().all(|line| !matches!(line, Line::Group(_))), "folded away: {}", self.log);
+        if is_github {
+            let annotated = self.errors()[0];
+            let evidence = ["\npolicy: ", "\nnote: ", "\ndocs: "];
+            assert!(!evidence.iter().any(|it| annotated.contains(it)), "{annotated}");
+            assert!(!self.text().iter().any(|line| line.starts_with("fix: ")), "{}", self.log);
+        }
     }
 
     /// The API key, if the step succeeded.

@@ -1,4 +1,4 @@
-//! The whole way: an ID token becomes an API key that pushes a package.
+//! A whole login: an ID token becomes an API key that pushes a package.
 
 use sandbox::Sandbox;
 use sandbox::faults::{Answer, Effect, Route};
@@ -21,7 +21,7 @@ fn a_login_gives_a_key_that_pushes() {
 }
 
 #[test]
-fn the_log_says_in_one_line_what_happened_and_until_when() {
+fn a_login_prints_one_line_with_the_expiry_of_the_key() {
     let sandbox = Sandbox::with(|_| {});
     let step = Job::new(&sandbox).run();
     let host = sandbox.base_url().trim_start_matches("http://");
@@ -29,13 +29,14 @@ fn the_log_says_in_one_line_what_happened_and_until_when() {
     let (date, time) = (&expires[..10], &expires[11..16]);
     assert_eq!(
         step.text(),
-        [format!("Logged in to {host} as contoso-bot: NUGET_API_KEY holds an API key, valid until {date} {time} UTC.")]
+        [format!("Logged in to {host} as contoso-bot: NUGET_API_KEY is valid until {date} {time} UTC.")]
     );
     assert!(step.warnings().is_empty());
+    assert_eq!(step.summary, "");
 }
 
 #[test]
-fn each_credential_is_masked_once_in_the_order_of_its_birth() {
+fn each_credential_is_masked_once_and_in_order() {
     let sandbox = Sandbox::with(|_| {});
     let step = Job::new(&sandbox).run();
     assert_eq!(step.masks(), [sandbox.request_token(), &sandbox.id_tokens()[0], step.api_key()]);
@@ -55,7 +56,7 @@ fn a_key_is_masked_before_it_is_written() {
 }
 
 #[test]
-fn the_requests_are_these_bytes_and_no_others() {
+fn the_requests_have_exactly_these_bytes() {
     let id_token = "aGVhZGVy.Y2xhaW1z.c2ln";
     let sandbox = Sandbox::with(|_| {});
     let github = Scripted::start(vec![json(&format!(r#"{{"count":22,"value":"{id_token}"}}"#))]);
@@ -98,7 +99,7 @@ fn the_requests_are_these_bytes_and_no_others() {
 }
 
 #[test]
-fn the_audience_is_encoded_whatever_it_holds_and_whether_the_url_has_a_query() {
+fn any_audience_is_percent_encoded_in_a_url_with_or_without_a_query() {
     let sandbox = Sandbox::with(|_| {});
     let audience = "api://a b+c&d=e#f%20ü";
     let encoded = "audience=api%3A%2F%2Fa%20b%2Bc%26d%3De%23f%2520%C3%BC";
@@ -110,7 +111,8 @@ fn the_audience_is_encoded_whatever_it_holds_and_whether_the_url_has_a_query() {
         (format!("{plain}?a=%2F#fragment"), format!("?a=%2F&{encoded}")),
     ] {
         let step = Job::new(&sandbox).set("ACTIONS_ID_TOKEN_REQUEST_URL", &url).set("INPUT_AUDIENCE", audience).run();
-        assert!(step.failed(1).contains("incorrect audience"), "{}", step.log);
+        let note = "answered HTTP 401 Unauthorized: The JSON web token has an incorrect audience.\n";
+        assert!(step.failed(1).contains(note), "{}", step.log);
         let requests = sandbox.requests();
         let request = requests.iter().rfind(|request| request.route == Route::IdToken).unwrap();
         assert!(request.target.ends_with(&query), "{url}: {}", request.target);
@@ -132,28 +134,36 @@ fn localhost_is_loopback() {
 }
 
 #[test]
-fn a_key_that_ends_soon_comes_with_a_warning() {
+fn a_key_that_expires_soon_is_a_warning() {
     for (minutes, warned) in [(5, true), (10, false)] {
         let sandbox = Sandbox::with(|config| config.service.key_lifetime_minutes = minutes);
         let step = Job::new(&sandbox).run();
         step.api_key();
         let warnings = step.warnings().join("\n");
-        assert_eq!(warnings.contains("log in right before the push"), warned, "{}", step.log);
+        let is_warning = warnings.starts_with("The API key is valid only until ")
+            && warnings.ends_with(" UTC. Log in directly before the push.");
+        assert_eq!(is_warning, warned, "{}", step.log);
+        assert_eq!(step.summary.ends_with("Log in directly before the push.\n\n"), warned, "{}", step.summary);
     }
 }
 
 #[test]
-fn the_line_of_success_says_how_many_attempts_it_took() {
+fn a_login_after_several_attempts_reports_their_number() {
     let sandbox = Sandbox::with(|_| {});
     assert!(!Job::new(&sandbox).run().text()[0].contains("attempt"));
     sandbox.fault(Route::IdToken, 2, Effect::Reset);
     let step = Job::new(&sandbox).run();
     step.api_key();
-    assert!(step.text()[1].ends_with(" UTC. It took 2 attempts."), "{}", step.log);
+    assert!(step.text()[1].ends_with(" UTC, after 2 attempts."), "{}", step.log);
+    let summary = step.summary.trim_end();
+    assert!(
+        summary.starts_with("Logged in to `127.0.0.1:") && summary.ends_with(" UTC, after 2 attempts."),
+        "{summary}"
+    );
 }
 
 #[test]
-fn debug_logging_tells_requests_and_claims_but_no_token() {
+fn debug_logging_shows_requests_and_claims_and_no_token() {
     let debug = |step: &Step| {
         let lines =
             step.lines.iter().filter_map(|line| if let Line::Debug(text) = line { Some(text.clone()) } else { None });
@@ -185,7 +195,7 @@ fn debug_logging_tells_requests_and_claims_but_no_token() {
     sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::new(503, "text/html", "<p>")));
     let step = Job::new(&sandbox).set("RUNNER_DEBUG", "1").run();
     assert!(debug(&step).iter().any(|line| line.contains("answered HTTP 503 Service Unavailable")), "{}", step.log);
-    // The program's own log is for people there: no commands.
+    // Outside a job, the log is for a person: it has no commands.
     let step = Job::new(&sandbox).unset("GITHUB_ACTIONS").set("RUNNER_DEBUG", "1").run();
     assert_eq!(step.code, 2);
 }

@@ -1,5 +1,6 @@
 //! The built binary, from outside: as a step of a job runs it.
 
+mod ahead;
 mod check_only;
 mod delivery;
 mod exec;
@@ -14,6 +15,7 @@ mod journey;
 mod limits;
 mod network;
 mod nuget_exe;
+mod obstacles;
 mod opens;
 mod place;
 mod policy;
@@ -26,3 +28,4 @@ mod source;
 mod summary;
 mod tls_world;
 mod trust;
+mod wiring;

@@ -1,4 +1,4 @@
-//! Where the program runs, and how it is called.
+//! Where the program runs, its arguments and its help.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,36 +9,46 @@ use sandbox::Sandbox;
 use crate::job::Job;
 
 #[test]
-fn without_github_actions_nothing_is_sent_and_nothing_is_a_command() {
+fn outside_of_a_job_nothing_is_sent_and_no_command_is_printed() {
     let sandbox = Sandbox::with(|_| {});
     let places = [
         Job::new(&sandbox).unset("GITHUB_ACTIONS"),
         Job::new(&sandbox).set("GITHUB_ACTIONS", ""),
         Job::new(&sandbox).set("GITHUB_ACTIONS", "false"),
-        // A bad input as well: the place comes first.
+        // The CI system is checked before the inputs.
         Job::new(&sandbox).unset("GITHUB_ACTIONS").set("INPUT_USER", ""),
     ];
     for job in places {
         let step = job.run();
-        assert_eq!(step.code, 2, "{}", step.log);
-        assert!(step.text()[1].starts_with("this is not a GitHub Actions job"), "{}", step.log);
+        let fact = "this is not a GitHub Actions job (GITHUB_ACTIONS is not \"true\"), so the API key could not be masked\n\
+                    fix: run nuget-login in a job of GitHub Actions\n";
+        assert!(step.failed(2).starts_with(fact), "{}", step.log);
     }
     assert!(sandbox.requests().is_empty());
 }
 
 #[test]
-fn arguments_that_are_not_known_are_wrong_usage() {
+fn unknown_arguments_are_a_usage_error_without_usage_lines() {
     let sandbox = Sandbox::with(|_| {});
     let step = Job::new(&sandbox).arguments(["--usr", "x"]).run();
     assert_eq!(
-        step.failed(2),
-        "unexpected argument '--usr' found\n\nUsage: nuget-login [OPTIONS]\n       nuget-login <COMMAND>\n\nFor more information, try '--help'."
+        step.errors(),
+        ["unexpected argument '--usr' found\nfix: run \"nuget-login --help\" for the arguments"],
+        "without clap's usage, which the help has"
     );
     let step = Job::new(&sandbox).arguments(["surplus\n::error::forged ##[error]x"]).run();
-    assert!(step.failed(2).starts_with("unrecognized subcommand 'surplus ::error::forged'"));
+    // What follows a `#` can be a secret, as in a URL.
+    let error = step.failed(2);
+    assert!(error.starts_with("unrecognized subcommand 'surplus ::error::forged'\nfix: "), "{error}");
+    let step = Job::new(&sandbox).arguments(["exec", "--user=x"]).run();
+    let error = step.failed(2);
+    assert!(error.starts_with("the following required arguments were not provided: <COMMAND>...\nfix: "), "{error}");
     let step = Job::new(&sandbox).unset("GITHUB_ACTIONS").arguments(["--usr"]).run();
     assert_eq!(step.code, 2);
-    assert_eq!(step.text()[0], "error: unexpected argument '--usr' found");
+    assert_eq!(
+        step.text()[..2],
+        ["error: unexpected argument '--usr' found", "  fix: run \"nuget-login --help\" for the arguments"]
+    );
     assert!(sandbox.requests().is_empty());
 }
 
@@ -53,14 +63,15 @@ fn help_and_version_work_anywhere() {
 }
 
 #[test]
-fn help_names_every_variable_output_and_exit_code() {
+fn the_help_names_every_variable_output_and_exit_code() {
     let sandbox = Sandbox::with(|_| {});
     let help = Job::new(&sandbox).arguments(["--help"]).run();
     assert_eq!(help.code, 0);
     let read = variables(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
     assert!(read.contains("RUNNER_DEBUG") && read.contains("INPUT_USER"), "{read:?}");
     let outputs = ["NUGET_API_KEY", "expires-at", "policy-matches"];
-    let exit_codes = ["\n  0  ", "\n  1  ", "\n  2  ", " 126 means ", " 127 that "];
+    let exit_codes =
+        ["\n  0  ", "\n  1  ", "\n  2  ", " with 126 if it cannot be run", " with 127 if it was not found"];
     let defaults = ["[default: 120]", "https://www.nuget.org/api/v2/token", "[default: https://www.nuget.org]"];
     for word in read.iter().map(String::as_str).chain(outputs).chain(exit_codes).chain(defaults) {
         assert!(help.log.contains(word), "{word} is not in\n{}", help.log);
@@ -68,15 +79,19 @@ fn help_names_every_variable_output_and_exit_code() {
     assert!(help.log.lines().all(|line| line.len() <= 105), "lines fit a terminal");
 }
 
-/// The names of variables in the source files of a folder. What only `policy` reads aside, of which help says `GITHUB_…`.
+/// The names of variables in the source files of a folder, without those that only `policy` reads (`GITHUB_…` in the help).
 fn variables(folder: &Path) -> BTreeSet<String> {
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let (folders, files): (Vec<_>, Vec<_>) = paths.partition(|path| path.is_dir());
     let texts =
         files.iter().filter(|file| !file.ends_with("command/policy.rs")).map(|file| fs::read_to_string(file).unwrap());
     let names = texts.flat_map(|text| text.split('"').map(str::to_owned).collect::<Vec<_>>()).filter(|word| {
-        let of_cargo = word.starts_with("CARGO_") || word == "UPDATE_README";
-        word.contains('_') && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') && !of_cargo
+        let of_cargo = word.starts_with("CARGO_") || word == "UPDATE_DOCS";
+        let has_letters = word.bytes().any(|byte| byte.is_ascii_uppercase());
+        has_letters
+            && word.contains('_')
+            && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+            && !of_cargo
     });
     names.chain(folders.iter().flat_map(|folder| variables(folder))).collect()
 }

@@ -1,31 +1,43 @@
-//! `policy`: the fields of the policy that a job needs; nothing is sent to a token service.
+//! `policy`: the fields of the trust policy that a job needs. Nothing is sent to a token service.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use sandbox::Sandbox;
-use sandbox::config::Visibility;
+use sandbox::config::{Config, Visibility};
 use sandbox::faults::{Effect, Route};
 use sandbox::runner::{Line, read_log};
 use tempfile::TempDir;
 
 use crate::job::Job;
 
-/// The policy as it is printed, in one word a blank.
-fn fields(output: &str) -> Vec<String> {
-    let fields = output.lines().filter_map(|line| line.strip_prefix("    "));
-    fields.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+/// The fields of each printed policy that depend on the job, with single blanks; the others are checked.
+#[track_caller]
+fn policies(output: &str) -> Vec<Vec<String>> {
+    let fields = output.lines().filter_map(|line| line.strip_prefix("  "));
+    let fields = Vec::from_iter(fields.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")));
+    let policies = fields.chunks(8).map(|policy| {
+        let [owner, fields @ .., scopes, packages] = policy else { panic!("{output}") };
+        assert_eq!(owner, "Package Owner: the account that owns the packages: you, or your organization");
+        assert_eq!(scopes, "Select Scopes: \"Push new packages and package versions\"");
+        assert_eq!(packages, "Glob Patterns and Packages: the IDs of the packages, or * for all");
+        fields.to_vec()
+    });
+    policies.collect()
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-const OWNER: &str = "Package owner: whoever owns the packages on nuget.org: you, or your organization";
+const GITHUB: &str = "CI/CD Provider: GitHub Actions";
+const GITLAB: &str = "CI/CD Provider: GitLab CI/CD";
+/// The hint for an environment that only the job's definition has.
+const ENVIRONMENT: &str = "Environment: the \"environment:\" of the job, or leave empty if it has none";
 
 #[test]
-fn on_github_it_is_read_from_an_id_token_that_no_registry_accepts() {
+fn in_github_actions_the_policy_is_read_from_an_id_token_that_no_registry_accepts() {
     let sandbox = Sandbox::with(|config| {
         config.job.environment = Some("production".to_owned());
         config.job.repository_visibility = Visibility::Private;
@@ -34,32 +46,43 @@ fn on_github_it_is_read_from_an_id_token_that_no_registry_accepts() {
     });
     let step = Job::new(&sandbox).arguments(["policy"]).run();
     assert_eq!(step.code, 0, "{}", step.log);
+    let Config { job, .. } = Config::default();
     assert_eq!(
-        fields(&step.log),
-        [
-            OWNER,
-            "Repository owner: contoso",
-            "Repository: contoso-sdk",
-            "Workflow file: publish.yml",
+        policies(&step.log),
+        [[
+            GITHUB,
+            &format!("Repository Owner: contoso (#{})", job.repository_owner_id),
+            &format!("Repository: contoso-sdk (#{})", job.repository_id),
+            "Workflow File: publish.yml",
             "Environment: production",
+        ]]
+    );
+    let text = step.text();
+    assert_eq!(text[0], "Trust policy for this job (from its ID token):");
+    let run = format!("This run: event {}, ref {}, issuer ", job.event_name, job.r#ref);
+    assert!(text.iter().any(|line| line.starts_with(&run)), "{}", step.log);
+    assert_eq!(
+        text[text.len() - 2..],
+        [
+            "Create it at https://www.nuget.org/account/trustedpublishing.",
+            "Set \"user\" of the login to the nuget.org profile name of the account that creates it.",
         ]
     );
-    assert!(step.log.contains("The trust policy that this job needs, by its ID token:"), "{}", step.log);
-    let asked = sandbox.requests();
-    assert_eq!(asked.len(), 1);
-    assert_eq!(asked[0].route, Route::IdToken);
-    assert!(asked[0].target.contains("&audience=urn%3Anuget-login%3Apolicy"), "{}", asked[0].target);
+    let requests = sandbox.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].route, Route::IdToken);
+    assert!(requests[0].target.contains("&audience=urn%3Anuget-login%3Apolicy"), "{}", requests[0].target);
     assert_eq!(step.masks(), [sandbox.request_token(), &sandbox.id_tokens()[0]]);
     assert!(sandbox.api_keys().is_empty() && sandbox.policies()[0].used_by.is_none());
 }
 
 #[test]
-fn the_answer_alone_goes_to_standard_output() {
+fn only_the_policy_goes_to_standard_output() {
     let sandbox = Sandbox::with(|_| {});
     let ran = Job::new(&sandbox).arguments(["policy"]).execute();
-    let (answer, log) = (text(&ran.stdout), text(&ran.stderr));
-    assert!(answer.starts_with("The trust policy that this job needs"), "{answer}");
-    assert!(!answer.contains(sandbox.request_token()) && !answer.contains(&sandbox.id_tokens()[0]), "{answer}");
+    let (printed, log) = (text(&ran.stdout), text(&ran.stderr));
+    assert!(printed.starts_with("Trust policy for this job (from its ID token):\n"), "{printed}");
+    assert!(!printed.contains(sandbox.request_token()) && !printed.contains(&sandbox.id_tokens()[0]), "{printed}");
     let is_mask = |line: &Line| matches!(line, Line::Mask(_));
     let others = read_log(&log).into_iter().filter(|line| !is_mask(line) && *line != Line::Text(String::new()));
     assert_eq!((others.count(), read_log(&log).iter().filter(|line| is_mask(line)).count()), (0, 2), "{log}");
@@ -75,39 +98,46 @@ fn claims_cannot_act_in_the_log_of_policy() {
 }
 
 #[test]
-fn without_an_id_token_the_runners_variables_are_used() {
+fn without_an_id_token_the_policy_is_read_from_the_runners_variables() {
     let sandbox = Sandbox::with(|_| {});
     let job = || {
         let job = Job::new(&sandbox).arguments(["policy"]).set("GITHUB_REPOSITORY", "contoso/contoso-sdk");
         let job = job.set("GITHUB_SERVER_URL", "https://github.com").set("GITHUB_REF", "refs/heads/main");
+        let job = job.set("GITHUB_EVENT_NAME", "push");
         job.set("GITHUB_WORKFLOW_REF", "contoso/contoso-sdk/.github/workflows/release.yml@refs/heads/main")
     };
-    let expected = [
-        OWNER,
-        "Repository owner: contoso",
-        "Repository: contoso-sdk",
-        "Workflow file: release.yml",
-        "Environment: the one that the job names (`environment:`), else empty",
-    ];
+    let expected =
+        [GITHUB, "Repository Owner: contoso", "Repository: contoso-sdk", "Workflow File: release.yml", ENVIRONMENT];
     let step = job().unset("ACTIONS_ID_TOKEN_REQUEST_URL").run();
-    assert_eq!(fields(&step.log), expected, "{}", step.log);
-    assert!(step.log.contains("(this job can't ask GitHub for an ID token: "), "{}", step.log);
+    assert_eq!(policies(&step.log), [expected], "{}", step.log);
+    let name =
+        "Trust policy for this job (from the runner's variables, because ACTIONS_ID_TOKEN_REQUEST_URL is unset):";
+    assert_eq!(step.text()[0], name);
+    assert!(step.log.contains("\nThis run: event push, ref refs/heads/main.\n"), "{}", step.log);
     sandbox.fault(Route::IdToken, 1, Effect::Reset);
     let step = job().run();
-    assert_eq!(fields(&step.log), expected, "{}", step.log);
-    assert!(step.log.contains("(no ID token from GitHub: "), "{}", step.log);
+    assert_eq!(policies(&step.log), [expected], "{}", step.log);
+    assert!(
+        step.text()[0].contains("(from the runner's variables, because the response from 127.0.0.1:"),
+        "{}",
+        step.log
+    );
     let step = job().unset("ACTIONS_ID_TOKEN_REQUEST_URL").set("GITHUB_SERVER_URL", "https://ghe.example").run();
-    assert!(step.log.contains("nuget.org accepts no ID tokens of `https://ghe.example`"), "{}", step.log);
+    let error = step.failed(1);
+    assert!(error.starts_with("nuget.org does not accept ID tokens from https://ghe.example\nfix: "), "{error}");
     let step = Job::new(&sandbox).arguments(["policy"]).unset("ACTIONS_ID_TOKEN_REQUEST_URL").run();
-    assert!(step.failed(1).starts_with("nothing is known of this job"), "{}", step.log);
+    let error = step.failed(1);
+    assert!(error.starts_with("the repository of this job is unknown: "), "{error}");
+    assert!(error.lines().next().unwrap().contains("ACTIONS_ID_TOKEN_REQUEST_URL is unset"), "{error}");
     let job = Job::gitlab(&sandbox).without_arguments().arguments(["policy"]).set("NUGET_ID_TOKEN", "abc.def.ghi");
     let step = job.set("CI_PROJECT_PATH", "contoso/contoso-sdk").run();
-    assert!(step.log.contains("NUGET_ID_TOKEN holds something else than GitLab's ID token"), "{}", step.log);
-    assert!(step.log.contains("Project path:   contoso-sdk"), "{}", step.log);
+    let name = "(from the runner's variables, because NUGET_ID_TOKEN does not contain an ID token from GitLab):";
+    assert!(step.text()[0].ends_with(name), "{}", step.log);
+    assert_eq!(policies(&step.log)[0][2], "Project Path: contoso-sdk");
 }
 
 #[test]
-fn on_gitlab_it_is_read_from_the_jobs_token_or_its_variables() {
+fn in_gitlab_ci_the_policy_is_read_from_the_id_token_or_from_variables() {
     let sandbox = Sandbox::with(|config| {
         let job = config.gitlab_job.as_mut().unwrap();
         job.project_path = "contoso/sdks/contoso-sdk".to_owned();
@@ -116,28 +146,40 @@ fn on_gitlab_it_is_read_from_the_jobs_token_or_its_variables() {
     let job = || Job::gitlab(&sandbox).without_arguments().arguments(["policy"]);
     let ran = job().execute();
     assert!(ran.status.success(), "{ran:?}");
+    let gitlab_job = Config::default().gitlab_job.unwrap();
     let expected = [
-        OWNER,
-        "Namespace path: contoso/sdks",
-        "Project path: contoso-sdk",
-        "Ref: main (or empty, for any)",
+        GITLAB,
+        &format!("Namespace Path: contoso/sdks (#{})", gitlab_job.namespace_id),
+        &format!("Project Path: contoso-sdk (#{})", gitlab_job.project_id),
+        "Ref: main (or empty, for any branch)",
         "Environment: production",
     ];
-    assert_eq!(fields(&text(&ran.stdout)), expected);
+    assert_eq!(policies(&text(&ran.stdout)), [expected]);
     assert_eq!(text(&ran.stderr), "");
     let job = job().unset("NUGET_ID_TOKEN").set("CI_PROJECT_PATH", "contoso/sdks/contoso-sdk");
     let ran = job.set("CI_COMMIT_REF_NAME", "v1.0.0").set("CI_COMMIT_TAG", "v1.0.0").execute();
     assert_eq!(
-        fields(&text(&ran.stdout))[3],
-        "Ref: leave empty: the job runs for a tag, and a policy's ref is a branch"
+        policies(&text(&ran.stdout)),
+        [[
+            GITLAB,
+            "Namespace Path: contoso/sdks",
+            "Project Path: contoso-sdk",
+            "Ref: (empty: this job runs for a tag, and a policy cannot name a tag)",
+            "Environment: (empty)",
+        ]]
     );
-    assert!(text(&ran.stdout).contains("the variable NUGET_ID_TOKEN is not set"), "{ran:?}");
+    let name = "(from the runner's variables, because the environment variable NUGET_ID_TOKEN is unset):\n";
+    assert!(text(&ran.stdout).contains(name), "{ran:?}");
     let token = sandbox.gitlab_id_token("urn:any", |claims| claims["iss"] = "https://gitlab.example".into());
     let ran = Job::gitlab(&sandbox).without_arguments().set("OTHER", token);
-    let ran = ran.arguments(["policy", "--id-token-variable=OTHER"]).execute();
-    assert!(text(&ran.stdout).contains("nuget.org accepts no ID tokens of `https://gitlab.example`"), "{ran:?}");
+    let step = ran.arguments(["policy", "--id-token-variable=OTHER"]).run();
+    let error = step.failed(1);
+    assert!(error.starts_with("nuget.org does not accept ID tokens from https://gitlab.example\nfix: "), "{error}");
     assert!(sandbox.requests().is_empty());
 }
+
+/// The hint for the workflow file of a repository without a login step.
+const NO_LOGIN_STEP: &str = "the file of the job that logs in (no file in .github/workflows has a login step yet)";
 
 /// A repository with this remote, and nothing in it.
 fn repository(origin: Option<&str>) -> TempDir {
@@ -152,7 +194,7 @@ fn repository(origin: Option<&str>) -> TempDir {
     folder
 }
 
-/// What the program says in a folder of a repository with this remote and these workflow files.
+/// Runs the program in a folder of a repository with this remote and these workflow files.
 fn in_repository(origin: Option<&str>, files: &[(&str, &str)]) -> Output {
     let sandbox = Sandbox::with(|_| {});
     let folder = repository(origin);
@@ -169,19 +211,19 @@ fn in_repository(origin: Option<&str>, files: &[(&str, &str)]) -> Output {
 
 fn outside_of_a_job(sandbox: &Sandbox, folder: &Path) -> Output {
     let job = Job::new(sandbox).unset("GITHUB_ACTIONS").with_path();
-    // Nothing above the folder, and nobody's configuration.
+    // Without repositories above the folder, and without a user's configuration.
     let job = job.set("GIT_CEILING_DIRECTORIES", folder.parent().unwrap().parent().unwrap());
     job.set("GIT_CONFIG_GLOBAL", "").arguments(["policy"]).within(folder).execute()
 }
 
 #[test]
-fn in_a_repository_each_workflow_that_logs_in_needs_one() {
+fn in_a_repository_each_workflow_file_with_a_login_has_a_policy() {
     let login = "jobs:\n  publish:\n    environment: production\n    steps:\n      - uses: org/nuget-login@v1\n";
     let ran = in_repository(
         Some("git@github.com:contoso/contoso-sdk.git"),
         &[
             ("release.yml", login),
-            ("nightly.yaml", &format!("{}steps:\n- uses: NuGet/login@v1\n", "# why and when\n".repeat(60_000))),
+            ("nightly.yaml", &format!("{}steps:\n- uses: NuGet/login@v1\n", "# a comment\n".repeat(60_000))),
             ("weekly.yml", &login.replace("production", "${{ inputs.environment }}")),
             ("ci.yml", "steps:\n- run: dotnet test # no NuGet/login@v1\n"),
             ("notes.txt", "uses: NuGet/login@v1"),
@@ -189,17 +231,24 @@ fn in_a_repository_each_workflow_that_logs_in_needs_one() {
     );
     assert!(ran.status.success(), "{ran:?}");
     let stdout = text(&ran.stdout);
-    assert!(stdout.starts_with(
-        "The trust policy that nightly.yaml needs, by this repository (`origin` is contoso/contoso-sdk at github.com):\n"
-    ));
-    let fields = fields(&stdout);
-    assert_eq!(fields[3..5], ["Workflow file: nightly.yaml", "Environment: leave empty: none was found in the file"]);
-    assert_eq!(fields[5..8], [OWNER, "Repository owner: contoso", "Repository: contoso-sdk"]);
+    let headings = Vec::from_iter(stdout.lines().filter(|line| line.starts_with("Trust policy for ")));
+    let heading =
+        |file| format!("Trust policy for {file} (from the remote \"origin\", contoso/contoso-sdk at github.com):");
+    assert_eq!(headings, ["nightly.yaml", "release.yml", "weekly.yml"].map(heading));
+    let policy = |file: &str, environment: &str| {
+        [GITHUB, "Repository Owner: contoso", "Repository: contoso-sdk", file, environment].map(str::to_owned)
+    };
     assert_eq!(
-        fields[8..10],
-        ["Workflow file: release.yml", "Environment: production, if the job that logs in names it, else empty"]
+        policies(&stdout),
+        [
+            policy("Workflow File: nightly.yaml", "Environment: leave empty"),
+            policy(
+                "Workflow File: release.yml",
+                "Environment: production, if the job that logs in has it, or leave empty"
+            ),
+            policy("Workflow File: weekly.yml", ENVIRONMENT),
+        ]
     );
-    assert_eq!(fields[13..], ["Workflow file: weekly.yml", "Environment: the one that the job names, else empty"]);
     assert_eq!(text(&ran.stderr), "");
 }
 
@@ -213,7 +262,7 @@ fn links_and_pipes_are_not_read_as_workflows() {
     std::os::unix::fs::symlink("/dev/zero", workflows.join("endless.yml")).unwrap();
     assert!(Command::new("mkfifo").arg(workflows.join("pipe.yml")).status().unwrap().success());
     let ran = outside_of_a_job(&sandbox, &folder.path().join(".github"));
-    assert!(text(&ran.stdout).contains("none in .github/workflows names a login step yet"), "{ran:?}");
+    assert!(text(&ran.stdout).contains(NO_LOGIN_STEP), "{ran:?}");
 }
 
 #[test]
@@ -222,37 +271,50 @@ fn an_unreadable_folder_of_workflows_is_an_error_and_a_missing_one_is_not() {
     let folder = repository(Some("https://github.com/contoso/contoso-sdk"));
     fs::create_dir(folder.path().join(".github")).unwrap();
     let ran = outside_of_a_job(&sandbox, &folder.path().join(".github"));
-    assert!(text(&ran.stdout).contains("none in .github/workflows names a login step yet"), "{ran:?}");
+    assert!(text(&ran.stdout).contains(NO_LOGIN_STEP), "{ran:?}");
     fs::write(folder.path().join(".github/workflows"), "a file").unwrap();
     let ran = outside_of_a_job(&sandbox, &folder.path().join(".github"));
     assert_eq!((ran.status.code(), ran.stdout.len()), (Some(1), 0), "{ran:?}");
 }
 
 #[test]
-fn a_repository_without_a_login_step_says_so() {
+fn a_repository_without_a_login_step_has_a_hint_for_the_workflow_file() {
     let ran = in_repository(Some("https://github.com/contoso/contoso-sdk"), &[("ci.yml", "on: push\n")]);
     let stdout = text(&ran.stdout);
-    assert!(fields(&stdout)[3].ends_with("none in .github/workflows names a login step yet"), "{stdout}");
+    assert_eq!(policies(&stdout)[0][3], format!("Workflow File: {NO_LOGIN_STEP}"));
+    assert!(stdout.starts_with("Trust policy for the job that publishes (from the remote \"origin\", "), "{stdout}");
     let ran = in_repository(Some("https://gitlab.com/contoso/sdks/contoso-sdk.git"), &[]);
     let stdout = text(&ran.stdout);
-    assert_eq!(fields(&stdout)[1..3], ["Namespace path: contoso/sdks", "Project path: contoso-sdk"], "{stdout}");
+    assert_eq!(
+        policies(&stdout),
+        [[
+            GITLAB,
+            "Namespace Path: contoso/sdks",
+            "Project Path: contoso-sdk",
+            "Ref: the branch that publishes (\"main\"), or empty for tags and any branch",
+            ENVIRONMENT,
+        ]]
+    );
 }
 
 #[test]
 fn an_unsupported_remote_is_reported_without_its_password() {
-    for (origin, problem) in [
-        (None, "git knows nothing of this repository: "),
-        (Some("https://me:s3cr3t@git.contoso.example/a/b"), "the remote `origin` is at git.contoso.example: nuget.org"),
-        (Some("/srv/s3cr3t/contoso-sdk.git"), "the remote `origin` is no repository on a host"),
+    for (origin, fact) in [
+        (None, "this is not a CI job, and git cannot read the remote \"origin\" of this folder: "),
+        (
+            Some("https://me:s3cr3t@git.contoso.example/a/b"),
+            "the remote \"origin\" is on git.contoso.example, for which nuget.org has no trust policy\n",
+        ),
+        (Some("/srv/s3cr3t/contoso-sdk.git"), "the remote \"origin\" is not a repository on a host\n"),
     ] {
         let ran = in_repository(origin, &[]);
         assert_eq!((ran.status.code(), ran.stdout.len()), (Some(1), 0), "{ran:?}");
-        assert!(text(&ran.stderr).contains(problem), "{ran:?}");
+        assert!(text(&ran.stderr).starts_with(&format!("error: {fact}")), "{ran:?}");
         assert!(!text(&ran.stderr).contains("s3cr3t"), "{ran:?}");
         assert!(read_log(&text(&ran.stderr)).iter().all(|line| matches!(line, Line::Text(_))), "{ran:?}");
     }
     let sandbox = Sandbox::with(|_| {});
     let mut job = Job::new(&sandbox).unset("GITHUB_ACTIONS").set("PATH", "/nowhere").arguments(["policy"]);
     let ran = job.execute();
-    assert!(text(&ran.stderr).contains("git can't be run: "), "{ran:?}");
+    assert!(text(&ran.stderr).starts_with("error: this is not a CI job, and git cannot be run: "), "{ran:?}");
 }

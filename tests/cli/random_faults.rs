@@ -1,5 +1,5 @@
-//! Whatever sequence of faults comes: the program ends in time, never succeeds without a key, never sends an ID token
-//! twice, and shows no secret. (The last and the outputs are checked by [`Job::run_by`].)
+//! After any sequence of faults: the program ends in time, never succeeds without a key, never sends an ID token twice,
+//! and shows no secret. ([`Job::run_by`] checks the secrets and the outputs.)
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::fast_clock::FastClock;
 use crate::job::Job;
 
-/// So many stories are told.
+/// Number of runs.
 const STORIES: u64 = 200;
 
 fn fault(random: &mut Rng, sandbox: &Sandbox) -> Fault {

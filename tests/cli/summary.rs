@@ -1,5 +1,4 @@
-//! Whatever claims and messages hold: the log has no command of theirs in it, and the summary is the Markdown that we
-//! meant, read by a parser of GitHub's dialect.
+//! Claims and messages cannot add commands to the log or Markdown to the summary, as a parser of GitHub's dialect reads it.
 
 use fastrand::Rng;
 use sandbox::Sandbox;
@@ -64,11 +63,14 @@ fn attack(random: &mut Rng) -> String {
     "x".to_owned() + &(0..random.usize(1..8)).map(|_| *random.choice(PIECES).unwrap()).collect::<String>()
 }
 
-/// What the summary holds besides text and code.
+/// The summary has only the Markdown of nuget-login, and as many fixes as the log.
 #[track_caller]
 fn assert_intact(step: &Step) {
+    let fixes = step.report().lines().filter(|line| line.starts_with("fix: ")).count();
+    let listed =
+        step.summary.lines().filter(|line| line.split_once(". ").is_some_and(|(n, _)| n.parse::<u8>().is_ok()));
+    assert_eq!(listed.count(), fixes, "{}", step.summary);
     assert_eq!(sandbox::summary::unmeant(&step.summary), None, "{}", step.summary);
-    assert!(!step.summary.contains("\n    "), "a block of code: {}", step.summary);
     assert!(step.summary.len() < 64 * 1024);
 }
 
@@ -87,7 +89,7 @@ fn claims_cannot_break_log_or_summary() {
         });
         let step = Job::new(&sandbox).run();
         step.failed(1);
-        assert!(step.summary.contains("| Repository owner |"), "{}", step.summary);
+        assert!(step.summary.contains("| Repository Owner |"), "{}", step.summary);
         assert_intact(&step);
     }
 }
@@ -115,7 +117,7 @@ fn messages_cannot_break_log_or_summary() {
 }
 
 #[test]
-fn a_hundred_kilobytes_are_cut_and_two_hundred_policies_summed_up() {
+fn a_message_of_100_kilobytes_is_truncated_and_200_policies_are_summarized() {
     for message in [
         "|<b>`\n".repeat(20_000),
         (0..200).map(|n| format!("Workflow mismatch for policy 'p{n}': expected 'a.yml', actual 'b.yml'. ")).collect(),
@@ -124,35 +126,37 @@ fn a_hundred_kilobytes_are_cut_and_two_hundred_policies_summed_up() {
         let body = json!({ "error": message }).to_string();
         sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::json(401, body)));
         let step = Job::new(&sandbox).run();
-        assert!(step.failed(1).len() < 2_000, "{}", step.log);
+        let error = step.failed(1);
+        assert!(step.errors()[0].len() < 2_000, "{}", step.log);
         assert!(step.log.len() < 16_000 && step.summary.len() < 8_000, "{}", step.log);
         assert_intact(&step);
         if message.contains("p199") {
-            assert!(
-                step.summary.contains("`p0`") && step.summary.contains("192 more are not shown."),
-                "{}",
-                step.summary
-            );
+            let fact = "none of the 200 trust policies for this repository matches this job\n";
+            assert!(error.starts_with(fact), "{error}");
+            for shown in (0..8).map(|n| format!("\"Workflow File\" of the policy \"p{n}\" from a.yml to b.yml ")) {
+                assert_eq!(error.matches(&shown).count(), 1, "{error}");
+            }
+            assert!(!error.contains("\"p8\"") && step.summary.contains("`p7`"), "{error}");
         }
     }
 }
 
 #[test]
-fn a_summary_holds_no_secret_that_a_service_echoes() {
+fn a_secret_in_a_service_message_is_redacted_in_the_summary() {
     let sandbox = Sandbox::with(|_| {});
     let token = sandbox.request_token().to_owned();
     let body =
         json!({ "error": format!("Workflow mismatch for policy '{token}': expected '{token}', actual '{token}'") });
     let answer = Answer::json(401, body);
     sandbox.fault(Route::TokenService, 1, Effect::Instead(answer));
-    // [`Job::run`] looks for it.
+    // [`Job::run`] checks that it is not shown.
     let step = Job::new(&sandbox).run();
     assert!(step.summary.contains("***"), "{}", step.summary);
 }
 
 #[test]
-fn no_part_of_a_secret_is_shown_wherever_it_is_cut_or_escaped() {
-    // The runner masks whole values only, so that a part of one would be seen.
+fn no_part_of_a_secret_is_shown_if_it_is_truncated_or_escaped() {
+    // The runner masks only whole values, so a part of one would be visible.
     let parts = |secret: &str| {
         secret.as_bytes().chunks(60).map(|part| String::from_utf8(part.to_vec()).unwrap()).collect::<Vec<_>>()
     };
@@ -163,23 +167,23 @@ fn no_part_of_a_secret_is_shown_wherever_it_is_cut_or_escaped() {
         assert!(!parts(secret).iter().skip(2).any(|part| part.len() == 60 && shown.contains(part.as_str())), "{shown}");
     };
     for (before, after) in [("", "|"), ("", "."), (&*"x".repeat(150), ""), (&*"x ".repeat(470), "`")] {
-        // An earlier ID token, in the words of the token service.
+        // An earlier ID token, in a message of the token service.
         let sandbox = Sandbox::with(|_| {});
         let token = sandbox
             .forge("https://www.nuget.org", |claims| drop(claims.insert("x".to_owned(), json!("x".repeat(900)))));
         let issued = Answer::json(200, json!({ "value": token }));
         sandbox.fault(Route::IdToken, 1, Effect::Instead(issued));
         sandbox.fault(Route::TokenService, 1, Effect::Instead(Answer::new(503, "text/html", "")));
-        let words = format!(
+        let message = format!(
             "The policy '{before}{token}{after}' has expired. Sign in and renew the trust policy on the Trusted Publishing page."
         );
-        let answer = Answer::json(401, json!({ "error": words }));
+        let answer = Answer::json(401, json!({ "error": message }));
         sandbox.fault(Route::TokenService, 2, Effect::Instead(answer));
         let step = Job::new(&sandbox).set("RUNNER_DEBUG", "1").run();
         step.failed(1);
         assert_hidden(&step, &token);
 
-        // This one, in the place of an expiry.
+        // The same ID token, in the place of the expiry.
         let sandbox = Sandbox::with(|_| {});
         let token = sandbox
             .forge("https://www.nuget.org", |claims| drop(claims.insert("x".to_owned(), json!("x".repeat(900)))));
@@ -201,7 +205,7 @@ fn no_part_of_a_secret_is_shown_wherever_it_is_cut_or_escaped() {
         let github = Scripted::start(vec![scripted::json(&json!({ "value": token }).to_string())]);
         let job = Job::new(&sandbox).set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", &request_token).set("RUNNER_DEBUG", "1");
         let step = job.set("ACTIONS_ID_TOKEN_REQUEST_URL", format!("http://{}/", github.host)).run();
-        assert!(step.failed(1).contains("No matching trust policy"), "{}", step.log);
+        assert!(step.failed(1).contains("answered HTTP 401 Unauthorized: No matching trust policy"), "{}", step.log);
         let shown = step.summary.clone() + &step.text().join("\n");
         assert!(!shown.contains("t0ken.r3quest") && !shown.contains("t0ken&#46;"), "{shown}");
     }
@@ -212,12 +216,16 @@ fn a_summary_begins_on_a_line_of_its_own() {
     let sandbox = Sandbox::with(|_| {});
     let job = Job::new(&sandbox).set("INPUT_USER", "somebody");
     std::fs::write(job.directory().join("summary"), "before").unwrap();
-    assert!(job.run().summary.starts_with("before\n\n### NuGet login failed\n"));
+    assert!(
+        job.run()
+            .summary
+            .starts_with("before\n\n### NuGet login failed\n\n**The nuget.org profile `somebody` has no trust policy ")
+    );
 }
 
 #[test]
 #[cfg(unix)]
-fn a_pipe_where_a_file_belongs_is_not_waited_for() {
+fn a_pipe_in_the_place_of_a_file_is_ignored() {
     let sandbox = Sandbox::with(|_| {});
     let job = Job::new(&sandbox).unset("ACTIONS_ID_TOKEN_REQUEST_URL").set("GITHUB_EVENT_NAME", "pull_request");
     let pipe = job.directory().join("pipe");
@@ -230,7 +238,8 @@ fn without_a_summary_file_a_failure_is_reported_in_the_log_only() {
     for path in ["", "/nowhere/summary"] {
         let sandbox = Sandbox::with(|_| {});
         let step = Job::new(&sandbox).set("GITHUB_STEP_SUMMARY", path).set("INPUT_USER", "somebody").run();
-        assert!(step.failed(1).contains("No matching trust policy"), "{}", step.log);
-        assert!(step.text().iter().any(|line| line.contains("Repository owner")), "{}", step.log);
+        let error = step.failed(1);
+        assert!(error.contains("answered HTTP 401 Unauthorized: No matching trust policy"), "{error}");
+        assert!(error.contains("\n    Repository Owner:           contoso (#"), "{error}");
     }
 }

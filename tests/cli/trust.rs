@@ -1,4 +1,4 @@
-//! Whose certificates are trusted.
+//! Certificate trust.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -44,7 +44,7 @@ impl Front {
         Job::new(&self.sandbox).set("INPUT_TOKEN_SERVICE_URL", format!("https://{}/api/v2/token", self.host()))
     }
 
-    /// The error of a step that did not trust the server, tried once and told it nothing.
+    /// The report of a step that did not trust the server, made one attempt and sent nothing to it.
     #[track_caller]
     fn refused(&self, step: &Step) -> String {
         assert_eq!(self.sandbox.id_tokens().len(), 1, "one attempt: {}", step.log);
@@ -53,34 +53,45 @@ impl Front {
     }
 }
 
-#[test]
-fn an_unknown_issuer_is_named_with_what_to_do() {
-    let front = Front::new(&Authority::new("Contoso Proxy Root"));
-    let error = front.refused(&front.job().run());
-    assert!(
-        error.contains(
-            "no API key from the token service: cannot connect to HOST: the certificate of localhost is issued by \
-             'O=Contoso, CN=Contoso Proxy Root', which is not trusted here (NODE_EXTRA_CA_CERTS adds"
-        ),
-        "{error}"
-    );
-    for variable in ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
-        assert!(error.contains(variable), "{error}");
-    }
+/// The beginning of a report about a certificate that no trusted issuer makes acceptable.
+fn unfit(problem: &str) -> String {
+    format!("cannot connect to HOST: the certificate of localhost cannot be accepted: {problem}")
+}
+
+/// The fact about an unknown issuer with this name.
+fn unknown(issuer: &str) -> String {
+    format!(
+        "cannot connect to HOST: the certificate of localhost was issued by {issuer}, which this machine does not trust\n"
+    )
 }
 
 #[test]
-fn the_issuer_that_is_nearest_to_the_root_is_named() {
+fn an_unknown_issuer_is_named_with_the_fix() {
+    let front = Front::new(&Authority::new("Contoso Proxy Root"));
+    let error = front.refused(&front.job().run());
+    assert!(
+        error.starts_with(
+            "cannot connect to HOST: the certificate of localhost was issued by 'O=Contoso, CN=Contoso Proxy Root', which \
+             this machine does not trust\nfix: if the issuer is your company's certificate authority, set \
+             NODE_EXTRA_CA_CERTS to a PEM file with its certificate\n"
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_issuer_nearest_to_the_root_is_named() {
     let root = Authority::new("Contoso Root");
     let front = Front::served(root.below("Contoso Web", |_| {}).server("localhost", |_| {}));
-    assert!(front.refused(&front.job().run()).contains("CN=Contoso Root', which is not trusted here"));
+    let error = front.refused(&front.job().run());
+    assert!(error.starts_with(&unknown("'O=Contoso, CN=Contoso Root'")), "{error}");
     let job = front.job();
     let file = root.file(&job, "root.pem");
     job.set("NODE_EXTRA_CA_CERTS", file).run().api_key();
 }
 
 #[test]
-fn a_certificate_that_no_server_can_use_is_refused_with_the_reason_whether_its_issuer_is_trusted_or_not() {
+fn a_certificate_unfit_for_a_server_is_refused_with_the_reason_even_if_its_issuer_is_trusted() {
     let root = Authority::new("Contoso Root");
     let for_clients =
         |params: &mut CertificateParams| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -115,7 +126,7 @@ fn a_certificate_that_no_server_can_use_is_refused_with_the_reason_whether_its_i
         ),
         (
             root.server("localhost", critical),
-            "it or its chain is malformed, or has what is not supported (UnsupportedCriticalExtension)",
+            "it or its chain is malformed or has an unsupported feature (UnsupportedCriticalExtension)",
         ),
     ] {
         for trusted in [false, true] {
@@ -124,14 +135,14 @@ fn a_certificate_that_no_server_can_use_is_refused_with_the_reason_whether_its_i
             let file = root.file(&job, "root.pem");
             let job = if trusted { job.set("NODE_EXTRA_CA_CERTS", file) } else { job };
             let error = front.refused(&job.run());
-            assert!(error.contains(&format!("the certificate of localhost must be replaced: {problem}")), "{error}");
+            assert!(error.starts_with(&unfit(problem)), "{error}");
             assert!(!error.contains("NODE_EXTRA_CA_CERTS") && !error.contains("trusted"), "{error}");
         }
     }
 }
 
 #[test]
-fn a_certificate_that_its_trusted_chain_does_not_allow_is_refused_with_the_reason() {
+fn a_certificate_that_violates_its_trusted_chain_is_refused_with_the_reason() {
     let root = Authority::new("Contoso Root");
     let constrained = root.below("Contoso Web", |params| {
         let permitted_subtrees = vec![GeneralSubtree::DnsName("contoso.example".to_owned())];
@@ -155,21 +166,23 @@ fn a_certificate_that_its_trusted_chain_does_not_allow_is_refused_with_the_reaso
     ] {
         let Some(tls) = tls else { continue };
         let front = Front::served(tls.clone());
-        assert!(front.refused(&front.job().run()).contains("CN=Contoso Root', which is not trusted here"));
+        let error = front.refused(&front.job().run());
+        assert!(error.starts_with(&unknown("'O=Contoso, CN=Contoso Root'")), "{error}");
         let front = Front::served(tls);
         let job = front.job();
         let file = root.file(&job, "root.pem");
         let error = front.refused(&job.set("NODE_EXTRA_CA_CERTS", file).run());
-        assert!(error.contains(&format!("the certificate of localhost must be replaced: {problem}")), "{error}");
+        assert!(error.starts_with(&unfit(problem)), "{error}");
         assert!(!error.contains("NODE_EXTRA_CA_CERTS") && !error.contains("trusted"), "{error}");
     }
 }
 
 #[test]
-fn a_self_signed_certificate_that_is_not_an_authoritys_works_once_it_is_trusted() {
+fn a_trusted_self_signed_server_certificate_is_accepted() {
     let (tls, pem) = self_signed("localhost");
     let front = Front::served(tls.clone());
-    assert!(front.refused(&front.job().run()).contains("which is not trusted here"));
+    let error = front.refused(&front.job().run());
+    assert!(error.contains(", which this machine does not trust\n"), "{error}");
     let front = Front::served(tls);
     let job = front.job();
     let file = job.directory().join("server.pem");
@@ -178,16 +191,16 @@ fn a_self_signed_certificate_that_is_not_an_authoritys_works_once_it_is_trusted(
 }
 
 #[test]
-fn an_issuer_whose_name_is_trusted_with_another_key_is_not_trusted() {
+fn an_issuer_with_a_trusted_name_and_another_key_is_not_trusted() {
     for key in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ED25519] {
         let front = Front::new(&Authority::new("Contoso Root"));
         let job = front.job();
         let trusted = Authority::with_key("Contoso Root", KeyPair::generate_for(key).unwrap());
         let file = trusted.file(&job, "root.pem");
         let error = front.refused(&job.set("NODE_EXTRA_CA_CERTS", file).run());
-        let expected = "is issued by 'O=Contoso, CN=Contoso Root', whose key differs from the trusted certificate with \
-                        that name, or is RSA of less than 2048 bits, which is not trusted here";
-        assert!(error.contains(expected), "{error}");
+        let issuer = "'O=Contoso, CN=Contoso Root', whose key differs from the trusted certificate with that name, or is RSA \
+                      of less than 2048 bits";
+        assert!(error.starts_with(&unknown(issuer)), "{error}");
     }
 }
 
@@ -199,18 +212,17 @@ fn a_server_without_the_key_of_its_certificate_is_refused() {
         let job = front.job();
         let file = authority.file(&job, "root.pem");
         let error = front.refused(&job.set("NODE_EXTRA_CA_CERTS", file).run());
-        let expected = "the certificate of localhost must be replaced: the server does not have its key";
-        assert!(error.contains(expected), "{error}");
+        assert!(error.starts_with(&unfit("the server does not have its key")), "{error}");
     }
 }
 
 #[test]
-fn an_issuer_is_named_however_long_its_name_is() {
+fn an_issuer_with_a_long_name_is_named() {
     for length in [100, 200, 800] {
         let name = "x".repeat(length);
         let front = Front::new(&Authority::new(&name));
         let error = front.refused(&front.job().run());
-        assert!(error.contains(&format!("is issued by 'O=Contoso, CN={name}', which")), "{error}");
+        assert!(error.starts_with(&unknown(&format!("'O=Contoso, CN={name}'"))), "{error}");
     }
 }
 
@@ -218,7 +230,7 @@ fn an_issuer_is_named_however_long_its_name_is() {
 fn an_issuers_name_cannot_act() {
     let front = Front::new(&Authority::new("x\n::error::forged ##[error]\u{202e}"));
     let error = front.refused(&front.job().run());
-    assert!(error.contains("CN=x ::error::forged ## [error]\u{fffd}'"), "{error}");
+    assert!(error.starts_with(&unknown("'O=Contoso, CN=x ::error::forged ## [error]\u{fffd}'")), "{error}");
 }
 
 #[test]
@@ -230,7 +242,7 @@ fn an_issuer_with_a_token_as_its_name_is_redacted_before_its_characters_are_repl
         let (address, _) = tls_front(&sandbox, authority.server("localhost", |_| {}));
         let url = format!("https://localhost:{}/api/v2/token", address.port());
         let step = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", url).run();
-        assert!(step.failed(1).contains("CN=***'"), "{}", step.log);
+        assert!(step.failed(1).contains("CN=***', which this machine does not trust\n"), "{}", step.log);
     }
 }
 
@@ -266,7 +278,7 @@ fn a_file_can_contain_more_than_certificates() {
 }
 
 #[test]
-fn node_extra_ca_certs_adds_to_what_ssl_cert_file_put_in_place() {
+fn node_extra_ca_certs_adds_to_ssl_cert_file() {
     let (ours, other) = (Authority::new("Contoso Root"), Authority::new("Fabrikam Root"));
     let front = Front::new(&ours);
     let job = front.job();
@@ -280,7 +292,7 @@ fn node_extra_ca_certs_adds_to_what_ssl_cert_file_put_in_place() {
 }
 
 #[test]
-fn an_expired_certificate_and_one_of_another_host_stay_refused() {
+fn an_expired_certificate_and_one_for_another_host_are_refused() {
     let authority = Authority::new("Contoso Root");
     let fronts = [
         (Front::with(&authority, "localhost", expired), "it expired on 2021-01-01"),
@@ -291,8 +303,8 @@ fn an_expired_certificate_and_one_of_another_host_stay_refused() {
         let job = front.job();
         let file = authority.file(&job, "root.pem");
         let error = front.refused(&job.set("NODE_EXTRA_CA_CERTS", file).run());
-        let expected = format!("cannot connect to HOST: the certificate of localhost is refused: {problem}");
-        assert!(error.contains(&expected), "{error}");
+        let expected = format!("cannot connect to HOST: the certificate of localhost is not valid: {problem}");
+        assert!(error.starts_with(&expected), "{error}");
         assert!(!error.contains("NODE_EXTRA_CA_CERTS"), "{error}");
     }
 }
@@ -305,36 +317,35 @@ fn an_unusable_certificate_file_is_an_error_before_anything_is_sent() {
         let missing = job.directory().join("missing");
         let step = job.set(variable, &missing).run();
         let error = step.failed(1);
-        let expected =
-            format!("the environment variable {variable} names {}, which can't be used: ", missing.display());
+        let expected = format!("the certificates in {} (set in {variable}) cannot be used: ", missing.display());
         assert!(error.starts_with(&expected), "{error}");
         assert!(sandbox.requests().is_empty());
     }
     let broken = Authority::new("x").pem().replacen('M', "*", 1);
     let other = "-----BEGIN CERTIFICATE-----\naGVsbG8gd29ybGQ=\n-----END CERTIFICATE-----\n";
     for (content, problem) in [
-        ("nothing", "it holds no certificate in PEM"),
-        ("", "no certificate"),
+        ("nothing", "it does not contain a usable PEM certificate"),
+        ("", "it does not contain a usable PEM certificate"),
         (&broken, ""),
-        (other, "that can be used"),
+        (other, "it does not contain a usable PEM certificate"),
     ] {
         let sandbox = Sandbox::with(|_| {});
         let job = Job::new(&sandbox);
         let file = job.directory().join("roots.pem");
         fs::write(&file, content).unwrap();
         let step = job.set("SSL_CERT_FILE", file).run();
-        assert!(step.failed(1).contains("roots.pem, which can't be used: "), "{}", step.log);
-        assert!(step.failed(1).contains(problem), "{}", step.log);
+        let fact = format!("roots.pem (set in SSL_CERT_FILE) cannot be used: {problem}");
+        assert!(step.failed(1).lines().next().unwrap().contains(&fact), "{}", step.log);
         assert!(sandbox.requests().is_empty());
     }
-    // Folders without any leave nothing that could be trusted.
+    // A folder without certificates leaves no trusted root.
     let sandbox = Sandbox::with(|_| {});
     let job = Job::new(&sandbox);
     let folder = job.directory().join("certificates");
     fs::create_dir(&folder).unwrap();
     let step = job.set("SSL_CERT_DIR", folder).run();
-    let problem = "certificates, which can't be used: it does not contain a usable PEM certificate";
-    assert!(step.failed(1).contains(problem), "{}", step.log);
+    let fact = "certificates (set in SSL_CERT_DIR) cannot be used: it does not contain a usable PEM certificate\n";
+    assert!(step.failed(1).contains(fact), "{}", step.log);
     assert!(sandbox.requests().is_empty());
     #[cfg(unix)]
     {
@@ -347,10 +358,10 @@ fn an_unusable_certificate_file_is_an_error_before_anything_is_sent() {
     Job::new(&sandbox).set("SSL_CERT_FILE", "").set("NODE_EXTRA_CA_CERTS", "").run().api_key();
 }
 
-/// The system's store is at a fixed place: a mount namespace puts another there, for this one process.
+/// The system's store has a fixed path: a mount namespace replaces it for this one process.
 #[test]
 #[cfg(target_os = "linux")]
-fn an_authority_in_the_system_store_needs_no_configuration() {
+fn an_authority_in_the_system_store_is_trusted() {
     if !crate::job::has_namespaces() {
         return;
     }
@@ -364,13 +375,14 @@ fn an_authority_in_the_system_store_needs_no_configuration() {
     let front = Front::new(&ours);
     in_store(front.job(), &ours).api_key();
     let front = Front::new(&ours);
-    assert!(front.refused(&in_store(front.job(), &other)).contains("CN=Contoso Root', which is not trusted here"));
-    // It is one more place to look for an issuer, not a way around a refusal.
+    let error = front.refused(&in_store(front.job(), &other));
+    assert!(error.starts_with(&unknown("'O=Contoso, CN=Contoso Root'")), "{error}");
+    // The store adds issuers; it does not make an invalid certificate valid.
     let front = Front::with(&ours, "localhost", expired);
     assert!(front.refused(&in_store(front.job(), &ours)).contains("it expired on 2021-01-01"));
     let front = Front::with(&ours, "other.example", |_| {});
     assert!(front.refused(&in_store(front.job(), &ours)).contains("certificate not valid for name"));
-    // An authority of the same name with another key does not stand in its way.
+    // An authority of the same name with another key does not hide it.
     let (front, renewed) = (Front::new(&ours), Authority::new("Contoso Root"));
     let job = front.job();
     let file = renewed.file(&job, "renewed.pem");
@@ -387,5 +399,6 @@ fn an_authority_in_the_system_store_needs_no_configuration() {
     let front = Front::new(&ours);
     let none = "for dir in /etc/ssl /etc/pki; do if [ -d $dir ]; then mount -t tmpfs none $dir; fi; done; exec \"$0\"";
     let job = front.job().set("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").in_namespace(none);
-    assert!(front.refused(&job.run()).contains("which is not trusted here"));
+    let error = front.refused(&job.run());
+    assert!(error.starts_with(&unknown("'O=Contoso, CN=Contoso Root'")), "{error}");
 }

@@ -3,23 +3,57 @@
 use crate::endpoint::EndpointError;
 use crate::environment::NotUnicode;
 use crate::secret::InvalidSecret;
+use crate::text::{Text, Words, text};
 
 /// The job has no ID token and cannot request one. Nothing was sent.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(crate) enum IdTokenSourceError {
-    #[error("this job can't ask GitHub for an ID token: {0} is not set")]
+    /// The variable that a job with `id-token: write` has.
     NotPermitted(&'static str),
-    #[error("this job has no ID token: the variable {0} is not set")]
+    /// GitLab: the variable that has no ID token.
     NoIdToken(String),
-    #[error("the environment variable {0} {1}")]
     RequestUrl(&'static str, EndpointError),
-    #[error("the environment variable {0} {1}")]
     InvalidSecret(String, InvalidSecret),
-    #[error("the environment variable {0} holds no ID token: it is not a JSON web token")]
     NotAJsonWebToken(String),
-    /// The ID token in `variable` was issued for other audiences than the `wanted` one.
-    #[error("the ID token in {variable} is for the audience {found}, but {wanted} is to get it")]
-    Audience { variable: String, found: String, wanted: String },
-    #[error(transparent)]
-    NotUnicode(#[from] NotUnicode),
+    /// The ID token in `variable` was issued for the audiences `found`, and not for the `wanted` one.
+    Audience {
+        variable: String,
+        found: Vec<String>,
+        wanted: String,
+    },
+    NotUnicode(NotUnicode),
+}
+
+impl IdTokenSourceError {
+    pub(crate) fn fact(&self) -> Text {
+        match self {
+            IdTokenSourceError::NotPermitted(variable) => text!("{} is unset", Words(variable)),
+            IdTokenSourceError::NoIdToken(variable) => text!("the environment variable {} is unset", variable),
+            IdTokenSourceError::RequestUrl(variable, problem) => {
+                text!("the environment variable {} {}", Words(variable), problem.fact())
+            }
+            IdTokenSourceError::InvalidSecret(variable, problem) => {
+                text!("the environment variable {} {}", variable, Words(problem))
+            }
+            IdTokenSourceError::NotAJsonWebToken(variable) => {
+                text!("the environment variable {} does not contain a JSON web token", variable)
+            }
+            IdTokenSourceError::Audience { variable, found, wanted } => {
+                let found = match &found[..] {
+                    [] => text!("no audience"),
+                    [first, rest @ ..] => {
+                        rest.iter().fold(text!("`{}`", first), |all, next| text!("{}, `{}`", all, next))
+                    }
+                };
+                text!("the ID token in {} was issued for {}, not for `{}`", variable, found, wanted)
+            }
+            IdTokenSourceError::NotUnicode(error) => error.fact(),
+        }
+    }
+}
+
+impl From<NotUnicode> for IdTokenSourceError {
+    fn from(error: NotUnicode) -> IdTokenSourceError {
+        IdTokenSourceError::NotUnicode(error)
+    }
 }

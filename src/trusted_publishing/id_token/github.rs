@@ -12,7 +12,7 @@ use crate::environment::Environment;
 use crate::http::client::Http;
 use crate::http::error::{HttpError, Unusable};
 use crate::retry::Retry;
-use crate::secret::Secret;
+use crate::secret::{InvalidSecret, Secret};
 use crate::trusted_publishing::jwt::{TOKEN_LENGTH, is_json_web_token};
 use crate::trusted_publishing::service_message::{ServiceError, ServiceMessage};
 
@@ -40,6 +40,12 @@ pub(crate) fn retry(error: &ServiceError) -> Retry {
         && head.status == StatusCode::FORBIDDEN
     {
         return Retry::After(head.retry_after);
+    }
+    // Seen in a service's busy moments: a small JSON without the token.
+    if let HttpError::Unusable { reason: Unusable::NotJson { .. }, .. }
+    | HttpError::Unusable { reason: Unusable::InvalidSecret { problem: InvalidSecret::Empty, .. }, .. } = error.http
+    {
+        return Retry::After(None);
     }
     // An ID token that was lost on the way costs nothing.
     error.http.retry().of_a_read()
@@ -73,7 +79,7 @@ impl GitHub {
 
         let route = self.request_url.with_query("audience", audience);
         let response = http.get(&route, Some(&self.request_token), ID_TOKEN_LIMIT.min(left))?;
-        let issued: Issued = response.json("a string `value`")?;
+        let issued: Issued = response.json("a string \"value\"")?;
         let unusable = |reason| HttpError::Unusable { host: self.request_url.host(), reason };
         let id_token = Secret::new(issued.value, TOKEN_LENGTH)
             .map_err(|problem| unusable(Unusable::InvalidSecret { field: "value", problem }))?;

@@ -35,14 +35,16 @@ impl GitLab {
     pub(crate) fn checked(self, audience: &str) -> Result<GitLab, IdTokenSourceError> {
         let claims = Claims::of(&self.id_token, &Redactor::default());
         let audiences = claims.audiences();
-        if audiences == [audience] {
+        // nuget.org ignores a slash at the end.
+        if let [issued_for] = audiences[..]
+            && issued_for.trim_end_matches('/') == audience.trim_end_matches('/')
+        {
             return Ok(self);
         }
-        let quoted = audiences.iter().map(|it| format!("'{}'", sanitize_line(it))).collect::<Vec<_>>().join(", ");
         Err(IdTokenSourceError::Audience {
             variable: sanitize_line(&self.variable),
-            found: if quoted.is_empty() { "of nobody".to_owned() } else { quoted },
-            wanted: format!("'{}'", sanitize_line(audience)),
+            found: audiences.into_iter().map(sanitize_line).collect(),
+            wanted: sanitize_line(audience),
         })
     }
 

@@ -11,19 +11,24 @@ use crate::environment::{Ci, Environment};
 use crate::http::client::Http;
 use crate::retry::Retry;
 use crate::secret::Secret;
-use crate::settings::{ID_TOKEN_VARIABLE, Settings};
+use crate::settings::{API_KEY_VARIABLE, ID_TOKEN_VARIABLE, SYMBOL_API_KEY_VARIABLE, Settings};
 use crate::trusted_publishing::jwt::TOKEN_LENGTH;
 use crate::trusted_publishing::service_message::ServiceError;
+use crate::trusted_publishing::token_service::KEY_LENGTH;
 
 pub(crate) use error::IdTokenSourceError;
 pub(crate) use github::{GitHub, retry};
 pub(crate) use gitlab::GitLab;
 
-/// The credentials in the environment, in their usual variables and in the one that a flag names.
+/// The credentials in the environment: in their usual variables, in the one that a flag names, and old API keys.
 pub(crate) fn known_credentials(environment: &Environment<'_>, variable: Option<&str>) -> Vec<Secret> {
-    let names = [github::REQUEST_TOKEN, ID_TOKEN_VARIABLE].into_iter().chain(variable);
-    let values = names.filter_map(|name| environment.text(name).ok().flatten());
-    values.filter_map(|value| Secret::new(value, TOKEN_LENGTH).ok()).collect()
+    let tokens = [github::REQUEST_TOKEN, ID_TOKEN_VARIABLE].into_iter().chain(variable).map(|it| (it, TOKEN_LENGTH));
+    let keys = [API_KEY_VARIABLE, SYMBOL_API_KEY_VARIABLE].into_iter().map(|it| (it, KEY_LENGTH));
+    let secrets = tokens.chain(keys).filter_map(|(name, length)| {
+        let value = environment.text(name).ok().flatten()?;
+        Secret::new(value, length).ok()
+    });
+    secrets.collect()
 }
 
 /// Who issues the job's ID tokens.
@@ -74,7 +79,7 @@ impl IdTokenSource {
         }
     }
 
-    /// Restricts `retry`, which a failed exchange allows, if its ID token may have been `received` and there is no other.
+    /// Restricts `retry`, which a failed exchange allows, if its ID token can have been `received` and there is no other.
     pub(crate) fn retry(&self, retry: Retry, received: bool) -> Retry {
         match self {
             IdTokenSource::GitLab(_) if received && retry != Retry::Never => Retry::TokenConsumed,

@@ -1,4 +1,4 @@
-//! What a user of GitLab CI reads.
+//! The failures in GitLab CI, as a user sees them.
 
 use sandbox::config::Config;
 use sandbox::faults::{Answer, Effect, Route};
@@ -80,7 +80,7 @@ fn gitlab_jobs() {
     shown("gitlab_token_spent", &sandbox, &Job::gitlab(&sandbox).run());
     sandbox.fault(Route::TokenService, 2, Effect::Instead(error(429, "Too many requests, slow down.")));
     shown("gitlab_token_spent_in_words", &sandbox, &Job::gitlab(&sandbox).run());
-    // What this program says before nuget.org can.
+    // nuget-login detects both before nuget.org, except for another registry.
     for (nth, (name, words)) in (3..).zip([
         ("gitlab_audience_missing", "The JSON web token must have an aud claim."),
         ("gitlab_audiences_several", "The JSON web token must have exactly one aud claim value."),
