@@ -1,11 +1,15 @@
-//! A copy of the action as a runner checks it out, with digests of a test's own. There is no input or variable that
-//! selects digests, so this is the way to test with others.
+//! A copy of the action as a runner checks it out, with the digests of a test: no input or variable selects digests.
 
+#[cfg(unix)]
 use std::fs;
-use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::path::Path;
+use std::path::PathBuf;
+#[cfg(unix)]
 use std::process::Command;
 
 /// The target that `fetch.sh` picks on this machine.
+#[cfg(unix)]
 pub(crate) fn target() -> &'static str {
     match (std::env::consts::OS, std::env::consts::ARCH) {
         ("linux", "x86_64") => "x86_64-unknown-linux-musl",
@@ -17,16 +21,19 @@ pub(crate) fn target() -> &'static str {
 }
 
 /// The file name of this machine's asset.
+#[cfg(unix)]
 pub(crate) fn asset() -> String {
     format!("nuget-login-{}", target())
 }
 
 /// Its path on a mirror.
+#[cfg(unix)]
 pub(crate) fn asset_path() -> String {
     format!("/v{}/{}", env!("CARGO_PKG_VERSION"), asset())
 }
 
 /// Copies `action.yml` and `dist` into `folder`, and names `released` there as this machine's release.
+#[cfg(unix)]
 pub(crate) fn check_out(folder: &Path, released: &[u8]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     fs::create_dir_all(folder.join("dist")).unwrap();
@@ -41,6 +48,7 @@ pub(crate) fn check_out(folder: &Path, released: &[u8]) {
 }
 
 /// The SHA-256 of some bytes in hexadecimal digits, by the system's own tool.
+#[cfg(unix)]
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), bytes).unwrap();

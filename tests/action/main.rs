@@ -1,14 +1,14 @@
-//! The action: its metadata, the script that gets the binary, the gate before a release, and the whole of it under a
-//! workflow engine.
+//! The action: its metadata, the scripts that download the program and their documentation, the checks before a
+//! release, and a whole workflow under a workflow engine.
 
-#[cfg(unix)]
 mod checkout;
 #[cfg(unix)]
 mod fetch;
+mod fetch_ps1;
 mod metadata;
-#[cfg(unix)]
 mod mirror;
 #[cfg(target_os = "linux")]
 mod release;
+mod troubleshooting;
 #[cfg(unix)]
 mod workflow;

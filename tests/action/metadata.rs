@@ -1,4 +1,4 @@
-//! `action.yml` against what the binary reads and what its documentation says.
+//! `action.yml` agrees with the program and its documentation.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,7 +23,7 @@ fn steps() -> Vec<String> {
 }
 
 #[test]
-fn both_steps_set_every_variable_that_the_binary_reads() {
+fn both_steps_set_every_variable_that_the_program_reads() {
     let binary = input_variables(&read("src/settings.rs"));
     assert!(binary.len() >= 3, "{binary:?}");
     for id in ["id: unix", "id: windows"] {
@@ -36,23 +36,23 @@ fn both_steps_set_every_variable_that_the_binary_reads() {
         let inputs: BTreeSet<String> = set.iter().filter(|name| name.starts_with("INPUT_")).cloned().collect();
         assert_eq!(inputs, binary, "{id}");
         let others: Vec<&String> = set.difference(&inputs).collect();
-        assert_eq!(others, ["ACTION_BINARY", "ACTION_MIRROR"], "{id}");
+        assert_eq!(others, ["ACTION_BINARY", "ACTION_INSTALL_ONLY", "ACTION_MIRROR"], "{id}");
     }
 }
 
 #[test]
-fn nothing_is_put_into_a_script_by_an_expression() {
+fn no_script_contains_an_expression() {
     let action = read("action.yml");
     for line in action.lines().filter(|line| line.contains("${{")) {
         let key = line.trim().split(':').next().unwrap();
         let fine = key.starts_with("INPUT_") || key.starts_with("ACTION_") || key == "value" || key == "shell";
         assert!(fine, "{line}");
     }
-    assert!(!action.contains("uses:"), "no action of somebody else");
+    assert!(!action.contains("uses:"), "the action uses no other action");
 }
 
 #[test]
-fn the_defaults_are_the_binarys() {
+fn the_defaults_are_those_of_the_program() {
     let action = read("action.yml");
     let settings = read("src/settings.rs");
     // An input that excludes another is empty, so that the binary sees which one was given; its description says more.
@@ -73,7 +73,7 @@ fn every_input_and_output_is_in_the_readme() {
     let readme = read("README.md");
     let names = action.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'));
     let names: Vec<&str> = names.filter(|name| !name.starts_with(' ') && *name != "steps").collect();
-    assert_eq!(names.len(), 12, "{names:?}");
+    assert_eq!(names.len(), 14, "{names:?}");
     for name in names {
         assert!(readme.contains(&format!("| `{name}` |")), "{name}");
     }
@@ -111,7 +111,7 @@ fn release_txt_names_this_version_and_known_targets_with_digests() {
 }
 
 #[test]
-fn each_program_of_a_release_is_built_without_the_tests_and_tested_elsewhere() {
+fn a_released_program_is_tested_in_another_job_than_it_is_built() {
     let workflow = read(".github/workflows/build.yml");
     let (build, test) = workflow.split_once("\n  test:\n").unwrap();
     assert!(!build.contains("cargo test") && !build.contains("-p sandbox") && test.contains("cargo test"));

@@ -7,7 +7,7 @@ use std::thread;
 
 use sandbox::faults::Answer;
 
-/// Serves answers by path until the test ends; keeps the paths that were asked for.
+/// Serves responses by path until the test ends, and keeps the requested paths.
 pub(crate) struct Mirror {
     /// `http://127.0.0.1:port`.
     pub(crate) url: String,
@@ -15,7 +15,7 @@ pub(crate) struct Mirror {
 }
 
 impl Mirror {
-    /// Starts; `answer` gives the bytes to send for a path, status line and all.
+    /// Starts a mirror; `answer` returns the bytes to send for a path, with the status line.
     pub(crate) fn start(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Mirror {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -30,7 +30,7 @@ impl Mirror {
                     while !request.ends_with("\r\n\r\n") && reader.read_line(&mut request).unwrap_or(0) > 0 {}
                     let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
                     noted.lock().unwrap().push(path.clone());
-                    // A client may have seen enough before the end.
+                    // A client can close the connection before the end.
                     let _ = stream.write_all(&answer(&path));
                 });
             }
@@ -38,18 +38,18 @@ impl Mirror {
         Mirror { url, asked }
     }
 
-    /// The paths so far.
+    /// The requested paths so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 }
 
-/// A 200 with these bytes.
+/// A response with status 200 and these bytes.
 pub(crate) fn found(bytes: &[u8]) -> Vec<u8> {
     Answer::new(200, "application/octet-stream", bytes).to_bytes()
 }
 
-/// Another status, without a body.
+/// A response with another status, without a body.
 pub(crate) fn status(status: u16) -> Vec<u8> {
     Answer::new(status, "text/plain", "").to_bytes()
 }

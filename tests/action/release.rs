@@ -1,5 +1,5 @@
-//! The gate before a release: `.github/scripts/publish-release` in a repository of its own, with a stand-in for GitHub's
-//! command-line tool that serves a folder as the draft release and writes down what it is asked to do.
+//! The checks before a release: `.github/scripts/publish-release` in its own repository, with a stand-in for GitHub's
+//! command-line tool that serves a folder as the draft release and records its arguments.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,8 @@ use std::process::{Command, Output};
 
 const TARGETS: [&str; 6] = ["a", "b", "c", "d", "e.exe", "f.exe"];
 
-/// `gh`, as far as the script uses it. `DRAFT` is the draft's folder, `BUILT` the commit that it was built from.
-/// `$DRAFT.meanwhile-upload` and `$DRAFT.meanwhile-edit` hold commands that somebody else runs on the draft just then.
+/// The part of `gh` that the script uses. `DRAFT` is the draft's folder, `BUILT` the commit that it was built from.
+/// `$DRAFT.meanwhile-upload` and `$DRAFT.meanwhile-edit` contain commands that another person runs on the draft then.
 const GH: &str = r#"#!/bin/sh
 set -eu
 echo "$*" >>"$ASKED"
@@ -85,7 +85,7 @@ impl Repository {
         String::from_utf8(ran.stdout).unwrap().trim().to_owned()
     }
 
-    /// Commits everything; gives the commit.
+    /// Commits everything; returns the commit.
     fn commit(&self, message: &str) -> String {
         self.git(&["add", "-A"]);
         self.git(&["commit", "-qm", message]);
@@ -101,7 +101,7 @@ impl Repository {
         script.output().unwrap()
     }
 
-    /// Runs the gate. Gives whether it ended well and whether the release is public, and the log.
+    /// Runs the script. Returns whether it succeeded, whether the release is public, and the log.
     fn publish(&self) -> (bool, bool, String) {
         let ran = self.script("publish-release", &[]);
         let public = fs::read_to_string(self.path("draft.is-draft")).unwrap() == "false\n";
@@ -117,7 +117,7 @@ impl Repository {
 }
 
 #[test]
-fn what_was_built_attested_and_named_is_published() {
+fn assets_that_are_attested_and_in_release_txt_are_published() {
     let repository = Repository::new();
     let (succeeded, public, log) = repository.publish();
     assert!(succeeded && public, "{log}");
@@ -140,34 +140,34 @@ fn an_interrupted_run_can_be_repeated() {
 }
 
 #[test]
-fn assets_that_the_tree_does_not_name_are_not_published() {
+fn assets_that_are_not_in_release_txt_are_not_published() {
     let tampered = Repository::new();
     fs::write(tampered.path("draft/nuget-login-a"), "another program").unwrap();
-    tampered.refuses("dist/release.txt is not what the assets of the draft make");
+    tampered.refuses("dist/release.txt does not match the assets of the draft");
     let more = Repository::new();
     fs::write(more.path("draft/nuget-login-evil"), "").unwrap();
-    more.refuses("the draft does not hold six programs");
+    more.refuses("the draft does not contain exactly six programs");
     let fewer = Repository::new();
     fs::remove_file(fewer.path("draft/nuget-login-a")).unwrap();
-    fewer.refuses("the draft does not hold six programs");
+    fewer.refuses("the draft does not contain exactly six programs");
     let other = Repository::new();
     fs::rename(other.path("draft/sbom.cdx.json"), other.path("draft/nuget-login-g")).unwrap();
-    other.refuses("the draft does not hold six programs");
+    other.refuses("the draft does not contain exactly six programs");
 }
 
 #[test]
-fn a_line_in_the_tree_that_no_asset_makes_stops_the_release() {
+fn a_line_of_release_txt_without_an_asset_stops_the_release() {
     for line in ["a  evil 0000", "# a comment", "a ../evil 0000", ""] {
         let repository = Repository::new();
         let file = repository.root().join("dist/release.txt");
         fs::write(&file, fs::read_to_string(&file).unwrap() + line + "\n").unwrap();
         repository.commit("more");
-        repository.refuses("dist/release.txt is not what the assets of the draft make");
+        repository.refuses("dist/release.txt does not match the assets of the draft");
     }
 }
 
 #[test]
-fn a_tag_that_differs_from_what_was_built_is_not_published() {
+fn a_tag_that_differs_from_the_built_commit_is_not_published() {
     let changed = Repository::new();
     fs::write(changed.root().join("source"), "other code\n").unwrap();
     changed.commit("sneak");
@@ -180,21 +180,21 @@ fn a_tag_that_differs_from_what_was_built_is_not_published() {
     elsewhere.git(&["checkout", "-q", "--orphan", "other"]);
     elsewhere.built = elsewhere.commit("unrelated");
     elsewhere.git(&["checkout", "-q", "main"]);
-    elsewhere.refuses("does not contain");
+    elsewhere.refuses("v1.2.3 does not contain the commit");
 }
 
 #[test]
 fn without_a_draft_or_an_attestation_nothing_is_published() {
     let published = Repository::new();
     fs::write(published.path("draft.is-draft"), "\n").unwrap();
-    published.refuses("there is no draft release v1.2.3");
+    published.refuses("the draft release v1.2.3 does not exist");
     let unattested = Repository::new();
     fs::write(unattested.path("draft.unattested"), "").unwrap();
     unattested.refuses("");
 }
 
 #[test]
-fn a_release_that_could_be_changed_afterwards_is_reported() {
+fn a_mutable_release_is_reported() {
     let repository = Repository::new();
     fs::write(repository.path("draft.immutable"), "false\n").unwrap();
     let (succeeded, _, log) = repository.publish();
@@ -206,13 +206,12 @@ fn an_asset_that_changes_after_verification_is_reported() {
     for change in ["echo evil >nuget-login-a", "rm nuget-login-a", "echo >nuget-login-g", "echo >SHA256SUMS"] {
         let before = Repository::new();
         fs::write(before.path("draft.meanwhile-upload"), change).unwrap();
-        before.refuses("::error title=Not published::the assets of v1.2.3 are not the ones that were verified");
+        before.refuses("::error title=Not published::the assets of v1.2.3 are not the verified ones");
         let after = Repository::new();
         fs::write(after.path("draft.meanwhile-edit"), change).unwrap();
         let (succeeded, public, log) = after.publish();
         assert!(!succeeded && public, "{log}");
-        let error =
-            "::error title=Published, but not verified::the assets of v1.2.3 are not the ones that were verified";
+        let error = "::error title=Published, but not verified::the assets of v1.2.3 are not the verified ones";
         assert!(log.contains(error) && log.contains("in CONTRIBUTING.md"), "{log}");
     }
 }
@@ -231,5 +230,8 @@ fn a_public_release_is_verified_again_without_any_change() {
     assert!(!asked.contains("release upload") && !asked.contains("release edit"), "{asked}");
     fs::write(repository.path("draft/nuget-login-a"), "evil").unwrap();
     let (succeeded, _, log) = repository.publish();
-    assert!(!succeeded && log.contains("::error title=Published, but not verified::dist/release.txt is not"), "{log}");
+    assert!(
+        !succeeded && log.contains("::error title=Published, but not verified::dist/release.txt does not match"),
+        "{log}"
+    );
 }

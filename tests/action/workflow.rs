@@ -1,7 +1,8 @@
-//! The action as a user writes it, run by a workflow engine (nektos/act, on the machine itself) against the sandbox.
+//! The action in a user's workflow, run by a workflow engine (nektos/act, on the machine itself) against the sandbox.
 //! Needs act in `ACT`, and the program to release in `NUGET_LOGIN`; `.ci/run` has both.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -9,19 +10,25 @@ use sandbox::config::Config;
 use sandbox::faults::Route;
 use sandbox::{Sandbox, package};
 
-use crate::checkout::{asset_path, check_out};
+use crate::checkout::{asset_path, check_out, in_path};
 use crate::mirror::{Mirror, found, status};
 
-/// Runs the workflow in a checkout of the action whose release is the given program. Gives success, and the log.
+/// Runs the workflow in a checkout of the action whose release is the given program. Returns success, and the log.
 fn run_workflow(sandbox: &Sandbox, released: &[u8], installed: &Path, mirror: &Mirror) -> (bool, String) {
     let folder = tempfile::tempdir().unwrap();
     check_out(folder.path(), released);
-    run_workflow_in(&folder, sandbox, installed, mirror)
+    run_workflow_in(&folder, sandbox, installed, mirror, None)
 }
 
-/// The same in a checkout that is there already.
-fn run_workflow_in(folder: &tempfile::TempDir, sandbox: &Sandbox, installed: &Path, mirror: &Mirror) -> (bool, String) {
-    for name in ["installed", "downloaded"] {
+/// The same in an existing checkout, and with a folder that comes first on the PATH.
+fn run_workflow_in(
+    folder: &tempfile::TempDir,
+    sandbox: &Sandbox,
+    installed: &Path,
+    mirror: &Mirror,
+    tools: Option<&Path>,
+) -> (bool, String) {
+    for name in ["installed", "downloaded", "exec"] {
         let file = folder.path().join(format!("{name}.nupkg"));
         fs::write(file, package::build(&format!("my-sdk.{name}"), "1.0.0")).unwrap();
     }
@@ -36,9 +43,11 @@ fn run_workflow_in(folder: &tempfile::TempDir, sandbox: &Sandbox, installed: &Pa
     }
     let home = tempfile::tempdir().unwrap();
     let mut act = Command::new(std::env::var_os("ACT").expect("ACT is the path of nektos/act"));
+    let path = std::env::var_os("PATH").unwrap();
+    let path = tools.into_iter().map(Path::to_owned).chain(std::env::split_paths(&path));
     act.current_dir(folder.path())
         .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("PATH", std::env::join_paths(path).unwrap())
         .env("HOME", home.path())
         .args(["push", "-W", "workflow.yml", "-P", "ubuntu-latest=-self-hosted"]);
     for (name, value) in [
@@ -64,21 +73,21 @@ fn program() -> (std::path::PathBuf, Vec<u8>) {
 
 #[test]
 #[ignore = "needs act"]
-fn a_workflow_logs_in_with_an_installed_and_with_a_downloaded_binary_and_pushes() {
+fn a_workflow_pushes_with_an_installed_and_a_downloaded_program_and_with_exec() {
     let (installed, released) = program();
     let bytes = released.clone();
     let mirror = Mirror::start(move |path| if path == asset_path() { found(&bytes) } else { status(404) });
     let sandbox = Sandbox::with(|_| {});
     let (succeeded, log) = run_workflow(&sandbox, &released, &installed, &mirror);
     assert!(succeeded, "{log}");
-    for name in ["installed", "downloaded"] {
+    for name in ["installed", "downloaded", "exec"] {
         assert!(sandbox.has_package(&format!("my-sdk.{name}"), "1.0.0"), "{log}");
     }
     assert_eq!(log.matches("pushed with a key of 84 characters that expires at 20").count(), 2, "{log}");
     assert!(log.contains("checked=true, and a key of 0 characters"), "{log}");
     assert!(log.contains(&format!("Using {}, SHA-256 ", installed.display())), "{log}");
     assert_eq!(mirror.asked(), [asset_path()]);
-    // act shows a mask line as it came; nothing else may show what it masks.
+    // act shows a mask line unchanged; no other line may contain the masked value.
     let shown = log.lines().filter(|line| !line.contains("::add-mask::"));
     for line in shown {
         for secret in sandbox.id_tokens().iter().chain(&sandbox.api_keys()) {
@@ -89,38 +98,58 @@ fn a_workflow_logs_in_with_an_installed_and_with_a_downloaded_binary_and_pushes(
 
 #[test]
 #[ignore = "needs act"]
-fn a_workflow_whose_policy_does_not_match_fails_with_the_annotation_and_pushes_nothing() {
+fn a_workflow_without_a_matching_policy_fails_with_an_annotation_and_pushes_nothing() {
     let (installed, released) = program();
     let mirror = Mirror::start(|_| status(404));
     let mismatch = |config: &mut Config| config.policies[0].workflow = "publish.yml".to_owned();
     let sandbox = Sandbox::with(mismatch);
     let (succeeded, log) = run_workflow(&sandbox, &released, &installed, &mirror);
     assert!(!succeeded, "{log}");
-    let annotation = "Workflow mismatch for policy 'contoso-sdk release': expected 'publish.yml', actual 'release.yml'";
-    assert!(log.lines().any(|line| line.contains("::error") && line.contains(annotation)), "{log}");
+    let annotation = log.lines().find(|line| line.contains("::error")).expect(&log);
+    for part in ["\"contoso-sdk release\"", "publish.yml", "release.yml"] {
+        assert!(annotation.contains(part), "{annotation}");
+    }
     assert!(sandbox.requests().iter().all(|request| request.route != Route::Push));
 }
 
 #[test]
 #[ignore = "needs act"]
-fn a_workflow_whose_download_is_not_what_was_released_fails_without_running_it() {
+fn a_workflow_does_not_run_a_download_with_another_digest() {
     let (installed, released) = program();
     let mirror = Mirror::start(|_| found(b"#!/bin/sh\necho it ran\n"));
     let sandbox = Sandbox::with(|_| {});
     let (succeeded, log) = run_workflow(&sandbox, &released, &installed, &mirror);
-    assert!(!succeeded && log.contains("is not what was released") && !log.contains("it ran"), "{log}");
-    assert!(sandbox.has_package("my-sdk.installed", "1.0.0"), "the first job did not download");
+    assert!(!succeeded && log.contains("is not the released file") && !log.contains("it ran"), "{log}");
+    assert!(sandbox.has_package("my-sdk.installed", "1.0.0"), "the first job downloads nothing");
 }
 
 #[test]
 #[ignore = "needs act"]
-fn a_step_that_does_nothing_and_succeeds_is_found_out() {
+fn a_step_that_succeeds_without_a_result_is_an_error() {
     let (installed, released) = program();
     let mirror = Mirror::start(|_| status(404));
     let sandbox = Sandbox::with(|_| {});
     let folder = tempfile::tempdir().unwrap();
     check_out(folder.path(), &released);
     fs::write(folder.path().join("dist/fetch.sh"), "exit 0\n").unwrap();
-    let (succeeded, log) = run_workflow_in(&folder, &sandbox, &installed, &mirror);
-    assert!(!succeeded && log.contains("no step of the action gave an API key, though none failed"), "{log}");
+    let (succeeded, log) = run_workflow_in(&folder, &sandbox, &installed, &mirror, None);
+    assert!(!succeeded && log.contains("no step of the action returned a result, and none failed"), "{log}");
+    assert!(log.contains("#no-result"), "{log}");
+}
+
+#[test]
+#[ignore = "needs act"]
+fn steps_that_the_runner_does_not_run_are_an_error() {
+    let (installed, released) = program();
+    let mirror = Mirror::start(|_| status(404));
+    let sandbox = Sandbox::with(|_| {});
+    let folder = tempfile::tempdir().unwrap();
+    check_out(folder.path(), &released);
+    let tools = tempfile::tempdir().unwrap();
+    // Every step, that of the check too.
+    fs::write(tools.path().join("sh"), format!("#!{}\n", in_path("true").unwrap().display())).unwrap();
+    fs::set_permissions(tools.path().join("sh"), fs::Permissions::from_mode(0o755)).unwrap();
+    let (succeeded, log) = run_workflow_in(&folder, &sandbox, &installed, &mirror, Some(tools.path()));
+    assert!(!succeeded && !log.contains("returned a result"), "{log}");
+    assert!(log.to_lowercase().contains("fromjson") || log.contains("invalid character"), "{log}");
 }

@@ -1,4 +1,4 @@
-//! The tool cache, which is anybody's.
+//! The tool cache, which every job can write to.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -10,7 +10,7 @@ use crate::checkout::asset_path;
 use super::{Mounted, RELEASED, Runner, mirror};
 
 #[test]
-fn a_fresh_download_is_checked_run_and_kept_for_the_next_job() {
+fn a_download_is_checked_run_and_cached_for_the_next_job() {
     let mirror = mirror();
     let runner = Runner::new(&mirror.url);
     runner.succeeds();
@@ -18,11 +18,11 @@ fn a_fresh_download_is_checked_run_and_kept_for_the_next_job() {
     assert_eq!(fs::read(runner.cached()).unwrap(), RELEASED.as_bytes());
     assert_eq!(fs::metadata(runner.cached()).unwrap().permissions().mode() & 0o777, 0o644, "data, not a program");
     runner.succeeds();
-    assert_eq!(mirror.asked().len(), 1, "the second run takes it from the cache");
+    assert_eq!(mirror.asked().len(), 1, "the second run uses the cache");
 }
 
 #[test]
-fn a_poisoned_cache_is_passed_over_and_mended() {
+fn a_poisoned_cache_is_ignored_and_replaced() {
     let poisons: [fn(&Path); 5] = [
         |cached| fs::write(cached, "#!/bin/sh\necho poisoned\n").unwrap(),
         |cached| fs::write(cached, "").unwrap(),
@@ -46,8 +46,21 @@ fn a_poisoned_cache_is_passed_over_and_mended() {
     }
 }
 
+/// Another process can replace the file by a named pipe after it was seen to be a regular file.
 #[test]
-fn a_cache_that_can_not_be_used_is_none() {
+fn a_cached_file_without_an_end_is_ignored_after_the_time_limit() {
+    let mirror = mirror();
+    let runner = Runner::new(&mirror.url).with_tools(&[("curl", "curl"), ("mkfifo", "mkfifo")]);
+    let runner = runner.with_stand_in("sleep", r#"[ "$1" != 20 ] || set -- 2; exec "$REAL" "$@""#);
+    let swap = r#"rm -f "$3"; mkfifo "$3"; exec "$REAL" "$@""#;
+    let runner = runner.with_stand_in("install", swap);
+    runner.cache(|cached| fs::write(cached, RELEASED).unwrap());
+    assert!(runner.succeeds().contains("is ignored"));
+    assert_eq!(mirror.asked().len(), 1);
+}
+
+#[test]
+fn an_unusable_cache_is_not_used() {
     let mirror = mirror();
     // A folder where the file should be, and a file where the folder should be.
     let runner = Runner::new(&mirror.url);
@@ -86,7 +99,7 @@ fn nothing_is_written_through_a_link_or_into_a_folder_in_the_cache() {
 }
 
 #[test]
-fn a_link_that_another_process_puts_into_the_cache_meanwhile_is_not_written_through() {
+fn a_link_that_another_process_creates_in_the_cache_is_not_written_through() {
     let mirror = mirror();
     for (tool, swap) in [
         // A folder, after it was made.
@@ -104,7 +117,7 @@ fn a_link_that_another_process_puts_into_the_cache_meanwhile_is_not_written_thro
         // The copy, before the new file takes its place.
         ("mv", r#"[ -e "$last" ] || ln -s "$VICTIM" "$last"; "$REAL" "$@""#),
     ] {
-        let runner = Runner::new(&mirror.url).with_tools(&[("curl", "curl"), ("ln", "ln"), ("rmdir", "rmdir")]);
+        let runner = Runner::new(&mirror.url).with_tools(&[("curl", "curl"), ("rmdir", "rmdir")]);
         let victim = runner.path("victim");
         fs::create_dir(&victim).unwrap();
         fs::write(victim.join("nuget-login"), "mine").unwrap();
@@ -118,7 +131,7 @@ fn a_link_that_another_process_puts_into_the_cache_meanwhile_is_not_written_thro
 }
 
 #[test]
-fn jobs_at_once_do_not_trip_over_each_other() {
+fn concurrent_jobs_do_not_disturb_each_other() {
     let mirror = mirror();
     let runner = Runner::new(&mirror.url);
     std::thread::scope(|scope| {
@@ -129,5 +142,5 @@ fn jobs_at_once_do_not_trip_over_each_other() {
     });
     runner.assert_clean();
     let kept: Vec<_> = fs::read_dir(runner.cached().parent().unwrap()).unwrap().map(|it| it.unwrap().path()).collect();
-    assert_eq!(kept, [runner.cached()], "no half-written copies are left");
+    assert_eq!(kept, [runner.cached()], "no incomplete copies are left");
 }

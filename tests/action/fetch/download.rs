@@ -1,4 +1,4 @@
-//! Where the asset comes from, and what can go wrong on the way.
+//! The download of the asset, and its failures.
 
 use std::fs;
 
@@ -7,14 +7,14 @@ use crate::mirror::{Mirror, found, status};
 
 use super::{Mounted, RELEASED, Runner, mirror};
 
-/// The downloaders that are here: how each is called, and the program behind it.
+/// The installed download tools: the name of each, and its program.
 pub(crate) fn downloaders() -> impl Iterator<Item = [(&'static str, &'static str); 1]> {
     let tools = [("curl", "curl"), ("wget", "wget"), ("wget", "busybox")].into_iter();
     tools.filter(|(_, program)| in_path(program).is_some()).map(|tool| [tool])
 }
 
 #[test]
-fn a_download_that_breaks_off_is_tried_again() {
+fn an_interrupted_download_is_retried() {
     let tries = std::sync::atomic::AtomicUsize::new(0);
     let mirror = Mirror::start(move |_| match tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
         0 => found(RELEASED.as_bytes())[..100].to_vec(),
@@ -26,37 +26,37 @@ fn a_download_that_breaks_off_is_tried_again() {
 }
 
 #[test]
-fn a_server_that_never_has_it_is_given_up() {
+fn an_unavailable_server_is_an_error_after_three_attempts() {
     let mirror = Mirror::start(|_| status(503));
-    let error = Runner::new(&mirror.url).with_tools(&[("curl", "curl")]).fails();
-    assert!(error.contains("can't be downloaded") && error.contains("503"), "{error}");
+    let error = Runner::new(&mirror.url).with_tools(&[("curl", "curl")]).fails("cannot-be-downloaded");
+    assert!(error.contains("note: ") && error.contains("503"), "{error}");
     assert_eq!(mirror.asked().len(), 3);
 }
 
 #[test]
-fn an_answer_without_an_end_is_not_stored() {
+fn an_asset_larger_than_any_release_is_downloaded_once() {
     for tools in downloaders() {
         let mirror = Mirror::start(|_| found(&vec![b'x'; 40 * 1024 * 1024]));
         let runner = Runner::new(&mirror.url).with_tools(&tools);
-        let error = runner.fails();
-        assert!(error.contains("can't be stored in") || error.contains("is not what was released"), "{error}");
+        let error = runner.fails("larger-than-any-release");
+        assert!(error.contains("a release has at most 16 MiB"), "{error}");
+        assert_eq!(mirror.asked().len(), 1);
         assert!(!runner.cached().exists());
     }
 }
 
 #[test]
-fn a_full_disk_is_named() {
+fn a_full_disk_is_explained() {
     for tools in downloaders() {
         let mirror = Mirror::start(|_| found(&vec![b'x'; 1024 * 1024]));
         let runner = Runner::new(&mirror.url).with_tools(&tools);
         let Some(_mounted) = Mounted::on(runner.path("temp"), "size=64k") else { return };
-        let error = runner.fails();
-        assert!(error.contains("is the disk full?"), "{error}");
+        assert!(runner.fails("cannot-be-stored").contains("fix: free disk space"));
     }
 }
 
 #[test]
-fn a_proxys_password_is_not_shown() {
+fn a_password_of_the_proxy_is_not_shown() {
     for tools in downloaders() {
         for proxy in
             ["http://me:pa55@word@p.invalid:80", "me:pa55#word@p:80", "socks6://me:pa55word@p", "htp://me:pa55word@p"]
@@ -72,30 +72,29 @@ fn a_proxys_password_is_not_shown() {
 }
 
 #[test]
-fn an_asset_that_is_not_there_is_named_at_once() {
+fn a_missing_asset_is_requested_once() {
     for tools in downloaders() {
         let mirror = Mirror::start(|_| status(404));
-        let error = Runner::new(&mirror.url).with_tools(&tools).fails();
-        assert!(error.contains(&format!("{}{} is not there (404)", mirror.url, asset_path())), "{error}");
+        let error = Runner::new(&mirror.url).with_tools(&tools).fails("asset-not-in-the-mirror");
+        assert!(error.starts_with(&format!("{}{} does not exist in the mirror", mirror.url, asset_path())), "{error}");
         assert_eq!(mirror.asked().len(), 1);
     }
 }
 
 #[test]
-fn what_can_not_be_had_is_asked_for_once() {
+fn a_permanent_status_is_final_and_a_temporary_one_is_retried() {
     for tools in downloaders() {
         for (code, times) in [(403, 1), (410, 1), (408, 3), (429, 3), (500, 3)] {
             let mirror = Mirror::start(move |_| status(code));
-            let error = Runner::new(&mirror.url).with_tools(&tools).fails();
-            let expected = if times == 1 { "is refused to this runner" } else { "can't be downloaded" };
-            assert!(error.contains(expected), "{tools:?}, {code}: {error}");
+            let anchor = if times == 1 { "access-denied" } else { "cannot-be-downloaded" };
+            let error = Runner::new(&mirror.url).with_tools(&tools).fails(anchor);
             assert_eq!(mirror.asked().len(), times, "{tools:?}, {code}: {error}");
         }
     }
 }
 
 #[test]
-fn curl_wget_and_busybox_are_each_enough() {
+fn each_of_curl_wget_and_busybox_is_enough() {
     for tools in downloaders() {
         let mirror = mirror();
         Runner::new(&mirror.url).with_tools(&tools).succeeds();
@@ -103,13 +102,25 @@ fn curl_wget_and_busybox_are_each_enough() {
 }
 
 #[test]
-fn without_curl_and_wget_the_error_says_so() {
-    let error = Runner::new(&mirror().url).with_tools(&[]).fails();
-    assert!(error.starts_with("neither curl nor wget is here: install one"), "{error}");
+fn missing_curl_and_wget_are_an_error() {
+    let error = Runner::new(&mirror().url).with_tools(&[]).fails("curl-and-wget-are-missing");
+    assert!(error.contains("fix: install curl or wget"), "{error}");
 }
 
 #[test]
-fn a_mirror_is_an_https_url_or_on_loopback() {
+fn busybox_wget_with_a_proxy_is_an_error_before_any_attempt() {
+    if in_path("busybox").is_none() {
+        return;
+    }
+    for name in ["https_proxy", "HTTPS_PROXY"] {
+        let runner = Runner::new("https://mirror.invalid").with_tools(&[("wget", "busybox")]);
+        let error = runner.set(name, "http://proxy.invalid:80").fails("busybox-wget-and-a-proxy");
+        assert!(error.contains("fix: install curl"), "{error}");
+    }
+}
+
+#[test]
+fn a_mirror_must_be_an_https_url_or_on_loopback() {
     for mirror in [
         "http://mirror.example",
         "ftp://mirror.example",
@@ -126,16 +137,15 @@ fn a_mirror_is_an_https_url_or_on_loopback() {
         "https://m/a b",
         "https://m/%0A::error::x\n::error::x",
     ] {
-        let error = Runner::new(mirror).fails();
-        assert!(error.contains("give an https URL without user, password"), "{mirror}: {error}");
+        let error = Runner::new(mirror).fails("mirror-url");
         assert!(!error.contains("pa55word"), "{error}");
     }
 }
 
 #[test]
-fn a_mirror_on_loopback_is_asked_without_the_proxy_and_others_through_it() {
+fn only_a_mirror_that_is_not_on_loopback_is_reached_through_the_proxy() {
     for tools in downloaders().filter(|[(_, program)]| *program != "busybox") {
-        // In its own words, since wget tells them alone.
+        // With a reason phrase, which is what wget prints.
         let proxy = Mirror::start(|_| b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n".to_vec());
         let mirror = mirror();
         let behind_proxy = |mirror: &str| {
@@ -143,14 +153,14 @@ fn a_mirror_on_loopback_is_asked_without_the_proxy_and_others_through_it() {
         };
         behind_proxy(&mirror.url).succeeds();
         assert!(proxy.asked().is_empty());
-        let error = behind_proxy("https://mirror.example/releases").fails();
-        assert!(error.contains("https://mirror.example/releases/v"), "{error}");
+        let error = behind_proxy("https://mirror.example/releases").fails("access-denied");
+        assert!(error.starts_with("access to https://mirror.example/releases/v"), "{error}");
         assert_eq!(proxy.asked(), ["mirror.example:443"]);
     }
 }
 
 #[test]
-fn nobodys_configuration_takes_part() {
+fn configuration_files_of_the_tools_are_not_read() {
     let mirror = mirror();
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join(".curlrc"), "url = http://127.0.0.1:1/\nheader = \"Authorization: Bearer x\"\n")

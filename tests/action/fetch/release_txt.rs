@@ -1,53 +1,42 @@
-//! What runs is what `release.txt` names, and nothing else.
+//! Only the program that `release.txt` names runs.
 
 use std::fs;
 use std::path::Path;
 
-use crate::checkout::{check_out, sha256, target};
+use crate::checkout::{sha256, target};
 
 use super::{RELEASED, Runner, mirror, mirror_of};
 
 #[test]
-fn bytes_that_were_not_released_are_not_run() {
+fn a_file_with_another_digest_is_not_run() {
     let other = "#!/bin/sh\necho ran for contoso-bot\n";
     for (bytes, named) in [(other.as_bytes(), other), (b"", ""), (&RELEASED.as_bytes()[..40], &RELEASED[..40])] {
         let mirror = mirror_of(bytes);
         let runner = Runner::new(&mirror.url);
-        let error = runner.fails();
-        assert!(error.contains(&sha256(named.as_bytes())), "{error}");
-        assert!(error.contains(&sha256(RELEASED.as_bytes())), "{error}");
-        assert!(error.contains("is not what was released"), "{error}");
+        let error = runner.fails("not-the-released-file");
+        let [is, expected] = [named, RELEASED].map(|text| sha256(text.as_bytes()));
+        assert!(error.contains(&format!("its SHA-256 is {is}, not {expected}\n")), "{error}");
         assert!(!runner.cached().exists());
     }
 }
 
 #[test]
-fn a_release_of_another_version_is_not_run() {
-    let other = "#!/bin/sh\necho nuget-login 0.0.9\n";
-    let mirror = mirror_of(other.as_bytes());
-    let runner = Runner::new(&mirror.url);
-    check_out(&runner.path("the action"), other.as_bytes());
-    let error = runner.fails();
-    assert!(error.contains("it calls itself 'nuget-login 0.0.9', and this action needs nuget-login"), "{error}");
-}
-
-#[test]
-fn a_commit_without_a_release_points_to_the_input_binary() {
+fn a_commit_without_a_release_is_explained() {
     let runner = Runner::new("");
     fs::write(runner.release_txt(), concat!("version ", env!("CARGO_PKG_VERSION"), "\n")).unwrap();
-    let error = runner.fails();
-    assert!(error.starts_with(&format!("this commit of the action names no release for {}", target())), "{error}");
-    assert!(error.contains("`binary`"), "{error}");
+    let error = runner.fails("no-release-in-this-commit");
+    assert!(error.starts_with(&format!("this commit of the action has no release for {}\n", target())), "{error}");
+    assert!(error.contains("input \"binary\""), "{error}");
 }
 
 #[test]
-fn a_digest_that_is_none_stops_everything() {
+fn an_invalid_digest_stops_the_step() {
     let mirror = mirror();
     for digest in ["", "abc", &"z".repeat(64), &"A".repeat(64), &"0".repeat(63)] {
         let runner = Runner::new(&mirror.url);
         let release = fs::read_to_string(runner.release_txt()).unwrap();
         fs::write(runner.release_txt(), release.replace(&sha256(RELEASED.as_bytes()), digest)).unwrap();
-        assert!(runner.fails().contains("holds no SHA-256"));
+        runner.fails("no-sha-256-in-this-commit");
     }
     let digest = sha256(RELEASED.as_bytes());
     let line = |asset: &str, rest: &str| format!("{} {asset} {digest}{rest}\n", target());
@@ -61,7 +50,7 @@ fn a_digest_that_is_none_stops_everything() {
     ] {
         let runner = Runner::new(&mirror.url);
         fs::write(runner.release_txt(), format!("version {}\n{lines}", env!("CARGO_PKG_VERSION"))).unwrap();
-        assert!(runner.fails().contains("holds no SHA-256"), "{lines}");
+        runner.fails("no-sha-256-in-this-commit");
     }
     assert!(mirror.asked().is_empty());
 }
@@ -119,10 +108,9 @@ fn whatever_release_txt_holds_only_what_it_names_runs() {
             ran += 1;
         } else {
             assert!(output.status.code() == Some(1) && !log.contains("ran for"), "{text:?}: {log}");
-            assert!(
-                log.lines().last().is_some_and(|line| line.starts_with("::error title=NuGet login failed::")),
-                "{text:?}: {log}"
-            );
+            let mut lines = log.lines().rev();
+            assert!(lines.next().is_some_and(|line| line.starts_with("docs: https://github.com/")), "{text:?}: {log}");
+            assert!(lines.any(|line| line.starts_with("::error title=NuGet login failed::")), "{text:?}: {log}");
             refused += 1;
         }
         assert!(!runner.path("ran").exists() && !Path::new("ran").exists(), "{text:?} acted");
