@@ -3,6 +3,8 @@
 
 mod checkout;
 #[cfg(unix)]
+mod dotnet_tool;
+#[cfg(unix)]
 mod fetch;
 mod fetch_ps1;
 mod metadata;

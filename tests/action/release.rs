@@ -7,6 +7,9 @@ use std::process::{Command, Output};
 
 const TARGETS: [&str; 6] = ["a", "b", "c", "d", "e.exe", "f.exe"];
 
+/// Released, but not in `dist/release.txt`: the action does not run them.
+const SANDBOXES: [&str; 3] = ["nuget-login-sandbox-a", "nuget-login-sandbox-b", "nuget-login-sandbox-e.exe"];
+
 /// The part of `gh` that the script uses. `DRAFT` is the draft's folder, `BUILT` the commit that it was built from.
 /// `$DRAFT.meanwhile-upload` and `$DRAFT.meanwhile-edit` contain commands that another person runs on the draft then.
 const GH: &str = r#"#!/bin/sh
@@ -50,7 +53,7 @@ impl Repository {
             fs::write(repository.path("draft").join(format!("nuget-login-{target}")), format!("program {target}"))
                 .unwrap();
         }
-        for other in ["man-and-completions.tar.gz", "sbom.cdx.json"] {
+        for other in ["man-and-completions.tar.gz", "sbom.cdx.json"].into_iter().chain(SANDBOXES) {
             fs::write(repository.path("draft").join(other), other).unwrap();
         }
         fs::write(repository.path("draft.is-draft"), "true\n").unwrap();
@@ -122,11 +125,11 @@ fn assets_that_are_attested_and_in_release_txt_are_published() {
     let (succeeded, public, log) = repository.publish();
     assert!(succeeded && public, "{log}");
     let sums = fs::read_to_string(repository.path("draft/SHA256SUMS")).unwrap();
-    assert_eq!(sums.lines().count(), 8);
+    assert_eq!(sums.lines().count(), 11);
     assert_eq!(fs::read_to_string(repository.path("draft/provenance.jsonl")).unwrap(), "{\"bundle\":1}\n");
     let asked = fs::read_to_string(repository.path("asked")).unwrap();
     let verified = asked.lines().filter(|line| line.starts_with("attestation verify")).collect::<Vec<_>>();
-    assert_eq!(verified.len(), 8);
+    assert_eq!(verified.len(), 11);
     assert!(verified.iter().all(|line| line.contains(&format!("--source-digest {}", repository.built))), "{asked}");
 }
 
@@ -153,6 +156,9 @@ fn assets_that_are_not_in_release_txt_are_not_published() {
     let other = Repository::new();
     fs::rename(other.path("draft/sbom.cdx.json"), other.path("draft/nuget-login-g")).unwrap();
     other.refuses("the draft does not contain exactly six programs");
+    let no_sandbox = Repository::new();
+    fs::rename(no_sandbox.path("draft/nuget-login-sandbox-a"), no_sandbox.path("draft/nuget-login-g")).unwrap();
+    no_sandbox.refuses("the draft does not contain exactly six programs, three sandboxes");
 }
 
 #[test]
