@@ -201,6 +201,7 @@ if ($installOnly) {
         if ($env:INPUT_AUDIENCE) { 'audience' }
         if ($env:INPUT_TIMEOUT_SECONDS -and $env:INPUT_TIMEOUT_SECONDS -cne '120') { 'timeout-seconds' }
         if ("$env:INPUT_CHECK_ONLY" -cnotmatch $isFalse) { 'check-only' }
+        if ($env:INPUT_PACKAGE) { 'package' }
         if ("$env:INPUT_EXPORT_ENV" -cnotmatch $isFalse) { 'export-env' }
     ) -join ', '
     if ($others) {

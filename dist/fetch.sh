@@ -180,6 +180,7 @@ if [ -n "$install_only" ]; then
     [ -z "${INPUT_AUDIENCE:-}" ] || others="$others, audience"
     case ${INPUT_TIMEOUT_SECONDS:-} in '' | 120) ;; *) others="$others, timeout-seconds" ;; esac
     case ${INPUT_CHECK_ONLY:-} in '' | false | False | FALSE) ;; *) others="$others, check-only" ;; esac
+    [ -z "${INPUT_PACKAGE:-}" ] || others="$others, package"
     case ${INPUT_EXPORT_ENV:-} in '' | false | False | FALSE) ;; *) others="$others, export-env" ;; esac
     others=${others#, }
     [ -z "$others" ] ||

@@ -52,6 +52,9 @@ follow the `docs:` link of the failed step. Values of your job stand in angle br
 *The values below* are the trust policy in the log and in the summary of the failed step; `nuget-login policy` prints them
 too.
 
+The scripts of the action that download nuget-login have a page of their own:
+[troubleshooting-download.md](troubleshooting-download.md).
+
 A re-run of a job takes changes of a trust policy, a variable or a secret. It does not take a change of the workflow file:
 that needs a new run, and for a tag a new or moved tag.
 
@@ -109,8 +112,7 @@ const BACKGROUND: &[(&str, &str)] = &[
     ("Wrong arguments", "The command line has an argument that nuget-login does not know, or lacks one."),
     (
         "Not a CI job",
-        "Only a CI job has an ID token. To try nuget-login on your machine, start a sandbox: \
-         `cargo run -p sandbox -- run -- target/debug/nuget-login`.",
+        "Only a CI job has an ID token. To try nuget-login on your machine, use the [sandbox](sandbox.md).",
     ),
     ("CI system not supported", "nuget.org accepts ID tokens from GitHub Actions and from GitLab CI only."),
     (

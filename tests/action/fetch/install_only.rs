@@ -68,6 +68,7 @@ fn install_only_cannot_be_combined_with_an_input_of_a_login() {
         ("INPUT_AUDIENCE", "https://registry.example", "audience"),
         ("INPUT_TIMEOUT_SECONDS", "60", "timeout-seconds"),
         ("INPUT_CHECK_ONLY", "true", "check-only"),
+        ("INPUT_PACKAGE", "Contoso.Sdk@1.2.3", "package"),
         ("INPUT_EXPORT_ENV", "yes", "export-env"),
     ] {
         let error = runner(name, value).fails("install-only-and-other-inputs");
