@@ -41,6 +41,7 @@ mod tests {
         for (page, words) in [
             ("nuget-login.1", ["\\-\\-check\\-only", "NUGET_API_KEY", "Exit codes"]),
             ("nuget-login-exec.1", ["\\-\\-token\\-service\\-url", "COMMAND", "127 if it was not found"]),
+            ("nuget-login-check.1", ["\\-\\-notes", "FILES", "Exit codes"]),
             ("nuget-login-policy.1", ["\\-\\-id\\-token\\-variable", "trust policy", "origin"]),
         ] {
             let text = read(folder.path(), &format!("man/{page}"));

@@ -7,6 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use reqwest::StatusCode;
 
+use crate::cli::CheckFormat;
+use crate::command::check;
 use crate::command::login::Files;
 use crate::endpoint::Endpoint;
 use crate::environment::{Ci, Environment};
@@ -142,6 +144,15 @@ pub fn event(json: &[u8], folder: &Path) -> Seen {
     let mut context = Context::of_ci(Ci::GitHubActions);
     (context.start.fork, context.start.event) = (Some(fork), "pull_request".to_owned());
     reported(&IdTokenSourceError::NotPermitted("X").into(), &context, None, folder)
+}
+
+/// A workflow file and an action, as `check` prints what it finds in them, in each format.
+pub fn workflow(file: &str) -> String {
+    let mut log = Vec::new();
+    for format in [CheckFormat::Human, CheckFormat::Json, CheckFormat::Github] {
+        check::texts(file, format, &Log::github(Vec::new()), &mut log).expect("a vector takes anything");
+    }
+    String::from_utf8(log).expect("the findings are text")
 }
 
 /// Texts in each kind of line that the program prints.

@@ -1,6 +1,7 @@
 //! The command line, and its help.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::Parser;
 
@@ -16,7 +17,7 @@ impl CommandLine {
     /// Parses arguments, the program's name first. The error is `--help` or `--version`, to be printed.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<CommandLine, clap::Error> {
         let arguments = Vec::from_iter(arguments);
-        let stdout_is_log = arguments.get(1).is_none_or(|word| word != "exec" && word != "policy");
+        let stdout_is_log = arguments.get(1).is_none_or(|word| word != "exec" && word != "policy" && word != "check");
         match Arguments::try_parse_from(arguments) {
             Err(help) if !help.use_stderr() => Err(help),
             arguments => Ok(CommandLine { arguments, stdout_is_log }),
@@ -68,6 +69,7 @@ impl Arguments {
         let gitlab = match &self.command {
             Some(Subcommand::Exec { options, .. }) => &options.gitlab,
             Some(Subcommand::Policy { gitlab }) => gitlab,
+            Some(Subcommand::Check { .. }) => return None,
             None => &self.options.gitlab,
         };
         gitlab.id_token_variable.as_deref()
@@ -163,4 +165,42 @@ pub enum Subcommand {
         #[command(flatten)]
         gitlab: GitLabOptions,
     },
+    /// Find mistakes in workflow files before they are run: nothing is sent, no ID token is needed
+    ///
+    /// Checks the jobs that log in, with NuGet/login, with this action or with `nuget-login`, and what
+    /// they use: local actions and called workflows. Without FILES: all of .github/workflows.
+    ///
+    /// Examples:
+    ///   nuget-login check
+    ///   nuget-login check --notes .github/workflows/release.yml
+    ///   nuget-login check --format json | jq -r 'select(.code == "stored-key") | .file'
+    ///
+    /// Exit codes: 0 without errors; 1 with errors; 2 for wrong usage, or outside of a repository.
+    #[command(verbatim_doc_comment)]
+    Check {
+        /// Workflow files and local actions to check
+        #[arg(value_name = "FILES")]
+        files: Vec<PathBuf>,
+
+        /// Show notes too: what works, and is worth knowing
+        #[arg(long)]
+        notes: bool,
+
+        /// How findings are printed [default: human; in a job of GitHub Actions: github]
+        ///
+        /// `json` prints one object a line; `github` prints annotations.
+        #[arg(long, value_name = "FORMAT", hide_possible_values = true, verbatim_doc_comment)]
+        format: Option<CheckFormat>,
+    },
+}
+
+/// How `check` prints findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum CheckFormat {
+    /// With the source line.
+    Human,
+    /// For programs.
+    Json,
+    /// As annotations.
+    Github,
 }

@@ -37,6 +37,8 @@ pub(crate) enum Error {
     /// The repository of a job is not known, for this reason.
     UnknownJob(Text),
     Repository(RepositoryError),
+    /// No workflow file can be checked, for this reason.
+    NothingToCheck(Text),
     /// The repository is on a host that trusted publishing does not support.
     UnknownHost {
         host: String,
@@ -58,6 +60,7 @@ impl Error {
             Error::Obstacle(obstacle) => obstacle.fact(),
             Error::UnknownJob(why) => text!("the repository of this job is unknown: {}", why),
             Error::Repository(error) => error.fact(),
+            Error::NothingToCheck(why) => text!("no workflow can be checked: {}", why),
             Error::UnknownHost { host } => {
                 text!("the remote `origin` is on {}, for which nuget.org has no trust policy", host)
             }
@@ -68,7 +71,7 @@ impl Error {
     /// The exit code: 1 for a failure, 2 for wrong usage, a shell's own for a command that cannot be run.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Error::Usage(_) => 2,
+            Error::Usage(_) | Error::NothingToCheck(_) => 2,
             Error::Command { exit_code, .. } => *exit_code,
             _ => 1,
         }

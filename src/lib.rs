@@ -61,6 +61,13 @@ pub fn run(
             report_failure("No trust policy to show", &error, &context, environment, log);
             return error.exit_code();
         }
+        Ok(Arguments { command: Some(Subcommand::Check { files, notes, format }), .. }) => {
+            let checked = command::check::run(&files, notes, format, environment, log, answers);
+            return checked.unwrap_or_else(|error| {
+                report_failure("Workflows not checked", &error, &context, environment, log);
+                error.exit_code()
+            });
+        }
         Ok(Arguments { command: Some(Subcommand::Exec { options, command }), .. }) => {
             Ok((options, Purpose::Exec(command)))
         }

@@ -37,10 +37,10 @@ impl RepositoryError {
     pub(crate) fn fact(&self) -> Text {
         match self {
             RepositoryError::NoGit(error) => {
-                text!("this is not a CI job, and git cannot be run: {}", error.to_string())
+                text!("git cannot be run: {}", error.to_string())
             }
             RepositoryError::Refused(message) => {
-                text!("this is not a CI job, and git cannot read the remote `origin` of this folder: {}", message)
+                text!("git cannot read the repository of this folder: {}", message)
             }
             RepositoryError::NotUnicode => text!("the name of the repository's folder is not valid UTF-8"),
             RepositoryError::NoHost => text!("the remote `origin` is not a repository on a host"),

@@ -120,6 +120,21 @@ pub fn printed(data: &[u8]) {
     assert_eq!(count(&|line| matches!(line, Line::Mask(_) | Line::Command(_))), 0, "{}", seen.log);
 }
 
+/// A workflow file, or an action.
+pub fn workflow(data: &[u8]) {
+    let Ok(file) = str::from_utf8(data) else { return };
+    let began = std::time::Instant::now();
+    let printed = fuzz::workflow(file);
+    for line in read_log(&printed) {
+        match line {
+            Line::Text(text) => assert!(!text.chars().any(char::is_control), "a control character: {text:?}"),
+            Line::Annotation { level, title: Some(_), .. } if level == "error" || level == "notice" => {}
+            line => panic!("not ours: {line:?}"),
+        }
+    }
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -142,5 +157,5 @@ mod tests {
         ($($target:ident)*) => { $(#[test] fn $target() { replay(stringify!($target), super::$target); })* };
     }
 
-    replays! { claims event printed retry_after service_index token_service }
+    replays! { claims event printed retry_after service_index token_service workflow }
 }

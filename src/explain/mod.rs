@@ -61,6 +61,14 @@ pub(crate) fn explain(error: &Error, context: &Context) -> Explanation {
             ],
         ),
         Error::Repository(error) => repository(error, fact),
+        Error::NothingToCheck(_) => Explanation::new(
+            "Nothing to check",
+            fact,
+            &[
+                fix!("run `nuget-login check` in a git repository"),
+                fix!("or add the paths of workflow files: `nuget-login check .github/workflows/release.yml`"),
+            ],
+        ),
         Error::UnknownHost { .. } => Explanation::new(
             "Host not supported",
             fact,

@@ -203,6 +203,7 @@ const BACKGROUND: &[(&str, &str)] = &[
     ("Output not printed", "Standard output is closed, or its device is full."),
     // policy
     ("Repository not known", "Outside a CI job, `policy` reads the remote `origin` of the git repository."),
+    ("Nothing to check", "Without arguments, `check` reads .github/workflows of the repository of the current folder."),
     ("Host not supported", "nuget.org has trust policies for github.com and gitlab.com only."),
     ("Job not known", "Neither an ID token nor the runner's variables name the repository."),
 ];
@@ -553,6 +554,7 @@ fn machine() -> Vec<Example> {
         Error::Repository(RepositoryError::NoHost),
         Error::Repository(RepositoryError::NotUnicode),
         Error::Repository(RepositoryError::Unreadable(denied())),
+        Error::NothingToCheck(text!("{}", "<reason>")),
         Error::UnknownHost { host: host() },
         Error::UnknownJob(text!("{}", "<reason>")),
         Error::NotPrinted(io::Error::from(io::ErrorKind::BrokenPipe)),

@@ -58,6 +58,16 @@ pub struct Log<'a> {
     redactor: Redactor,
 }
 
+/// An annotation of a file.
+pub(crate) struct Annotation<'a> {
+    pub(crate) level: &'static str,
+    pub(crate) file: &'a str,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    pub(crate) title: &'a str,
+    pub(crate) text: &'a str,
+}
+
 impl<'a> Log<'a> {
     /// A log for GitHub's runner, with workflow commands.
     pub fn github(stream: impl Write + 'a) -> Log<'a> {
@@ -161,6 +171,15 @@ impl<'a> Log<'a> {
     pub(crate) fn answer(&self, lines: &[String], answers: &mut dyn Write) -> io::Result<()> {
         let text = self.redactor.redact(&lines.join("\n"));
         text.lines().try_for_each(|line| print_line(answers, &neutralize(line)))
+    }
+
+    /// Prints an annotation with a place to `answers`, in one line.
+    pub(crate) fn answer_annotation(&self, annotation: &Annotation<'_>, answers: &mut dyn Write) -> io::Result<()> {
+        let Annotation { level, file, line, column, title, text } = annotation;
+        let text = self.redactor.redact(text).lines().map(neutralize).collect::<Vec<_>>().join("\n");
+        let text = escape_data(&truncate(text, LONGEST_ANNOTATION));
+        let (file, title) = (escape_property(&neutralize(file)), escape_property(title));
+        print_line(answers, &format!("::{level} file={file},line={line},col={column},title={title}::{text}"))
     }
 
     /// Adds Markdown to the step summary, where the runner has a file for it.

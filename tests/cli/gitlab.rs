@@ -110,7 +110,7 @@ fn an_unusable_token_is_reported_before_anything_is_sent() {
         (
             "a.b c.d",
             "the environment variable NUGET_ID_TOKEN contains characters that a credential cannot have (white space, \
-             control characters or non-ASCII)\n",
+             control characters, backticks or non-ASCII)\n",
         ),
         (
             "abc.def.ghi",

@@ -1,6 +1,7 @@
 //! The built binary, from outside: as a step of a job runs it.
 
 mod ahead;
+mod check;
 mod check_only;
 mod delivery;
 mod exec;

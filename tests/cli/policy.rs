@@ -300,7 +300,7 @@ fn a_repository_without_a_login_step_has_a_hint_for_the_workflow_file() {
 #[test]
 fn an_unsupported_remote_is_reported_without_its_password() {
     for (origin, fact) in [
-        (None, "this is not a CI job, and git cannot read the remote \"origin\" of this folder: "),
+        (None, "git cannot read the repository of this folder: "),
         (
             Some("https://me:s3cr3t@git.contoso.example/a/b"),
             "the remote \"origin\" is on git.contoso.example, for which nuget.org has no trust policy\n",
@@ -316,5 +316,5 @@ fn an_unsupported_remote_is_reported_without_its_password() {
     let sandbox = Sandbox::with(|_| {});
     let mut job = Job::new(&sandbox).unset("GITHUB_ACTIONS").set("PATH", "/nowhere").arguments(["policy"]);
     let ran = job.execute();
-    assert!(text(&ran.stderr).starts_with("error: this is not a CI job, and git cannot be run: "), "{ran:?}");
+    assert!(text(&ran.stderr).starts_with("error: git cannot be run: "), "{ran:?}");
 }

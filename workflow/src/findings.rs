@@ -1,0 +1,1084 @@
+//! Mistakes in workflows that log in, and what is worth knowing about them: one function for each code. A finding is
+//! certain: where a value is not known, there is none.
+
+use std::cell::OnceCell;
+
+use crate::login::{
+    Delivery, KEY, Login, Project, ProjectJob, Scope, Use, User, is_nuget_org, may_request_id_token, reads_steps,
+};
+use crate::model::{Action, File, Found, Job, Level, Place, Step, Uses, all_references};
+use crate::script::{Command, Word, variable};
+use crate::yaml::Node;
+
+/// Errors make a login or a release fail; notes do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    Error,
+    Note,
+}
+
+macro_rules! codes {
+    ($($severity:ident $name:ident $text:literal)*) => {
+        /// What a finding is about. `docs/check.md` has a section for each.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code { $($name),* }
+
+        impl Code {
+            #[cfg(test)]
+            pub const ALL: &[Code] = &[$(Code::$name),*];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$name => $text),* }
+            }
+
+            pub fn severity(self) -> Severity {
+                match self { $(Code::$name => Severity::$severity),* }
+            }
+        }
+    };
+}
+
+codes! {
+    Error NotYaml "not-yaml"
+    Error UnreadableFile "unreadable-file"
+    Error NoIdTokenPermission "no-id-token-permission"
+    Error CallerLacksIdToken "caller-lacks-id-token"
+    Error MissingUser "missing-user"
+    Error EmailUser "email-user"
+    Error ForbiddenEvent "forbidden-event"
+    Error ForeignReusableWorkflow "foreign-reusable-workflow"
+    Error KeyNotUsed "key-not-used"
+    Error WrongReference "wrong-reference"
+    Error KeyCrossesJobs "key-crosses-jobs"
+    Error StoredKey "stored-key"
+    Error ReleaseNeedsContentsWrite "release-needs-contents-write"
+    Note NoContentsPermission "no-contents-permission"
+    Note BuildBetween "build-between"
+    Note KeyInScript "key-in-script"
+    Note MatrixLogin "matrix-login"
+    Note Unpinned "unpinned"
+    Note SkipDuplicate "skip-duplicate"
+    Note UserFromSecret "user-from-secret"
+    Note LoginOnPullRequest "login-on-pull-request"
+    Note CalledWorkflow "called-workflow"
+}
+
+impl Code {
+    /// Whether a login with this finding cannot succeed.
+    pub fn prevents_login(self) -> bool {
+        use Code::*;
+        matches!(
+            self,
+            NoIdTokenPermission
+                | CallerLacksIdToken
+                | MissingUser
+                | EmailUser
+                | ForbiddenEvent
+                | ForeignReusableWorkflow
+        )
+    }
+}
+
+/// An instruction, and YAML to paste where that is the fix.
+#[derive(Debug, Clone)]
+pub struct Fix {
+    pub text: String,
+    pub yaml: Option<String>,
+}
+
+impl Fix {
+    fn text(text: impl Into<String>) -> Fix {
+        Fix { text: text.into(), yaml: None }
+    }
+
+    fn paste(text: impl Into<String>, yaml: impl Into<String>) -> Fix {
+        Fix { text: text.into(), yaml: Some(yaml.into()) }
+    }
+}
+
+/// A mistake, or a note, at its place.
+#[derive(Clone)]
+pub struct Finding<'p, 'a> {
+    pub code: Code,
+    pub place: Place<'a>,
+    /// The job that it is in.
+    pub job: Option<ProjectJob<'p, 'a>>,
+    /// Untrusted, as everything from a file.
+    pub message: String,
+    pub fixes: Vec<Fix>,
+}
+
+/// What keeps the logins of a job from succeeding, in its own file and in those that call it.
+pub fn obstacles<'f, 'p, 'a>(
+    findings: &'f [Finding<'p, 'a>],
+    login_job: &ProjectJob<'p, 'a>,
+) -> Vec<&'f Finding<'p, 'a>> {
+    let mut jobs = vec![*login_job];
+    let mut next = 0;
+    // Callers of callers: GitHub has a limit far below.
+    while next < jobs.len() && next < 100 {
+        let callers = jobs[next].callers();
+        let new = callers.into_iter().filter(|caller| !jobs.iter().any(|it| it.is(caller))).collect::<Vec<_>>();
+        jobs.extend(new);
+        next += 1;
+    }
+    let concerns = |finding: &&Finding<'p, 'a>| {
+        finding.code.prevents_login() && finding.job.is_some_and(|of| jobs.iter().any(|job| job.is(&of)))
+    };
+    findings.iter().filter(concerns).collect()
+}
+
+/// The findings of all files, in no order, and with repetitions where two jobs share a step or an action.
+pub fn findings<'p, 'a>(project: &'p Project<'a>) -> Vec<Finding<'p, 'a>> {
+    let mut report = Report { project, job: None, findings: Vec::new(), last: Vec::new() };
+    for nth in 0..project.workflows.len() {
+        report.workflow(nth);
+    }
+    report.job = None;
+    for action in &project.actions {
+        report.action(action);
+    }
+    report.findings
+}
+
+struct Report<'p, 'a> {
+    project: &'p Project<'a>,
+    /// The job that is looked at.
+    job: Option<ProjectJob<'p, 'a>>,
+    findings: Vec<Finding<'p, 'a>>,
+    /// The file and the line of the last finding of each code.
+    last: Vec<(Code, *const File, usize)>,
+}
+
+impl<'p, 'a> Report<'p, 'a> {
+    fn add(&mut self, code: Code, place: Place<'a>, message: impl AsRef<str>, fix: Fix) {
+        self.add_with_fixes(code, place, message.as_ref(), vec![fix]);
+    }
+
+    fn add_with_fixes(&mut self, code: Code, place: Place<'a>, message: &str, fixes: Vec<Fix>) {
+        // A line says a thing once; and one line can be the whole file.
+        let line = (std::ptr::from_ref(place.file), place.line());
+        if self.last.contains(&(code, line.0, line.1)) {
+            return;
+        }
+        self.last.retain(|(it, ..)| *it != code);
+        self.last.push((code, line.0, line.1));
+        self.findings.push(Finding { code, place, job: self.job, message: message.to_owned(), fixes });
+    }
+
+    fn workflow(&mut self, nth: usize) {
+        let project = self.project;
+        let logs_in = project.logs_in(nth);
+        let keys = if logs_in { key_references(project.jobs(nth)) } else { Vec::new() };
+        let is_nuget_org =
+            |it: ProjectJob<'p, 'a>| it.called_login().is_some() || it.logins().iter().any(|it| it.is_nuget_org);
+        let is_nuget_org = project.jobs(nth).any(is_nuget_org);
+        for it in project.jobs(nth) {
+            self.job = Some(it);
+            foreign_reusable_workflow(self, it);
+            if !logs_in {
+                continue;
+            }
+            let logins = it.logins();
+            let wiring = Wiring { steps: &it.job.steps, logins, keys: &keys };
+            if let Some(login) = logins.first() {
+                no_id_token_permission(self, it, login);
+                key_crosses_jobs(self, it);
+                login_on_pull_request(self, it);
+                matrix_login(self, it);
+                called_workflow(self, it);
+                build_between(self, &wiring);
+                skip_duplicate(self, it.job);
+                users(self, it);
+            }
+            caller_lacks_id_token(self, it);
+            forbidden_event(self, it);
+            wiring.check(self, |login| is_key_crossing(it, login));
+            unpinned(self, &it.job.steps, logins);
+            if is_nuget_org {
+                stored_key(self, it.job);
+            }
+            release_needs_contents_write(self, it.job);
+            no_contents_permission(self, it);
+        }
+    }
+
+    /// What is wrong within a local action, whoever uses it.
+    fn action(&mut self, action: &'p Action<'a>) {
+        let logins = self.project.logins(&action.steps);
+        let outputs = action.outputs().into_iter().filter_map(|(_, value)| value);
+        let outputs: Vec<_> = outputs.flat_map(|value| all_references(action.file, value, "outputs")).collect();
+        let leaves = |login: &Login<'a>| outputs.iter().any(|found| login.is_used_by(found));
+        Wiring { steps: &action.steps, logins: &logins, keys: &[] }.check(self, leaves);
+        unpinned(self, &action.steps, &logins);
+    }
+}
+
+/// The names of the steps whose keys are read anywhere in a workflow.
+fn key_references<'p, 'a: 'p>(jobs: impl Iterator<Item = ProjectJob<'p, 'a>>) -> Vec<(ProjectJob<'p, 'a>, String)> {
+    let mut keys = Vec::new();
+    for job in jobs {
+        for found in job.job.steps.iter().flat_map(Step::references) {
+            keys.extend(names_key_of(found).map(|id| (job, id.to_owned())));
+        }
+    }
+    keys
+}
+
+/// A name from a file in backticks.
+fn code(name: &str) -> String {
+    format!("`{name}`")
+}
+
+/// Whether the job and all that it needs run whatever happened: a condition can exclude any event.
+fn is_unconditional(it: ProjectJob<'_, '_>) -> bool {
+    let mut jobs = vec![it.job.id];
+    let mut next = 0;
+    while let Some(id) = jobs.get(next) {
+        next += 1;
+        let Some(job) = it.workflow.job(id) else { continue };
+        // Nobody writes so many.
+        if job.condition().is_some() || next > 50 {
+            return false;
+        }
+        let new = job.needs().into_iter().filter(|id| !jobs.contains(id)).collect::<Vec<_>>();
+        jobs.extend(new);
+    }
+    true
+}
+
+/// The block of permissions that a job needs, with these in it.
+fn permissions_fix(job: &Job<'_>, more: (&str, &str)) -> Fix {
+    let mut all = vec![more];
+    for (name, level) in job.permissions.map_or(&[][..], Node::entries) {
+        if let (Some(name), Some(level)) = (name.text(), level.text())
+            && name != more.0
+        {
+            all.push((name, level));
+        }
+    }
+    // A block takes away what it does not name.
+    if job.permissions.is_none_or(|block| !block.is_mapping()) && !all.iter().any(|(name, _)| *name == "contents") {
+        let writes = job.permissions.is_none() && job.steps.iter().any(|step| release_place(step).is_some());
+        if writes || job.steps.iter().any(is_checkout) {
+            all.push(("contents", if writes { "write" } else { "read" }));
+        }
+    }
+    let id = job.id;
+    let text = match job.node.get("permissions") {
+        Some(_) => format!("replace the permissions of job `{id}`"),
+        None => format!("add permissions to job `{id}`"),
+    };
+    let lines = all.iter().map(|(name, level)| format!("\n  {name}: {level}"));
+    Fix::paste(text, format!("permissions:{}", lines.collect::<String>()))
+}
+
+fn no_id_token_permission<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>, login: &Login<'a>) {
+    if may_request_id_token(it.workflow, it.job) != Some(false) {
+        return;
+    }
+    let why = match (it.job.permissions, it.job.node.get("permissions")) {
+        (None, _) => "it has no `permissions`, and the default does not include `id-token: write`",
+        (_, Some(_)) => "its `permissions` do not include `id-token: write`",
+        (_, None) => "the workflow's `permissions` do not include `id-token: write`",
+    };
+    let message = format!("job `{}` cannot request an ID token: {why}", it.job.id);
+    report.add(Code::NoIdTokenPermission, login.place.clone(), message, permissions_fix(it.job, ("id-token", "write")));
+}
+
+fn caller_lacks_id_token<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
+    let (Some(called), Some((uses, _))) = (it.called_login_that_needs_token(), it.job.uses()) else { return };
+    if may_request_id_token(it.workflow, it.job) == Some(false) {
+        let message = format!(
+            "job `{}` calls {}, which logs in, but does not grant `id-token: write`",
+            it.job.id, called.file.path
+        );
+        let place = Place::of(it.workflow.file, uses);
+        report.add(Code::CallerLacksIdToken, place, message, permissions_fix(it.job, ("id-token", "write")));
+    }
+}
+
+/// `missing-user`, `email-user` and `user-from-secret`.
+fn users<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
+    for login in it.logins() {
+        match &login.user {
+            User::Input(name, place) => {
+                for user in passed_users(it, name, place) {
+                    user_finding(report, login, user);
+                }
+            }
+            user => user_finding(report, login, user.clone()),
+        }
+    }
+}
+
+/// The users that the callers give to an input of the workflow.
+fn passed_users<'a>(it: ProjectJob<'_, 'a>, name: &str, inner: &Place<'a>) -> Vec<User<'a>> {
+    let default = || it.workflow.call("inputs")?.entry_ignoring_case(name)?.1.get("default")?.text();
+    let passed = |caller: ProjectJob<'_, 'a>| {
+        let (uses, _) = caller.job.uses()?;
+        let (text, place) = match caller.job.node.get("with").and_then(|with| with.entry_ignoring_case(name)) {
+            Some((key, value)) => (value.text(), Place::of(caller.workflow.file, key)),
+            None => (default(), inner.clone()),
+        };
+        Some(match text.unwrap_or_default().trim() {
+            "" => User::Missing(name.to_owned(), Place::of(caller.workflow.file, uses)),
+            text if text.contains("${{") => User::Unknown,
+            text => User::Literal(text.to_owned(), place),
+        })
+    };
+    it.callers().into_iter().filter_map(passed).collect()
+}
+
+fn user_finding<'a>(report: &mut Report<'_, 'a>, login: &Login<'a>, user: User<'a>) {
+    let profile_name =
+        |input: &str| format!("set `{input}` to the nuget.org profile name of the person who created the trust policy");
+    match user {
+        User::Missing(input, place) => {
+            let yaml = format!("with:\n  {input}: contoso-bot");
+            let fix = Fix::paste(profile_name(&input), yaml);
+            report.add(Code::MissingUser, place, format!("the login has no `user`: `{input}` is not set"), fix);
+        }
+        // Another registry can have other names.
+        User::Literal(user, place) if user.contains('@') && login.is_nuget_org => {
+            let message = format!("`user` is an e-mail address, but nuget.org expects a profile name: `{user}`");
+            report.add(Code::EmailUser, place, message, Fix::text(profile_name("user")));
+        }
+        User::Secret(place) => {
+            let message = "`user` is read from a secret, so GitHub masks the name in error messages and policies";
+            let fix = Fix::paste("store the name as a variable", "user: ${{ vars.NUGET_USER }}");
+            report.add(Code::UserFromSecret, place, message, fix);
+        }
+        _ => {}
+    }
+}
+
+fn forbidden_event<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
+    let (Some(event), Some((on, _))) = (it.workflow.event("pull_request_target"), it.workflow.on) else { return };
+    let logs_in_always = || {
+        let is_free = |login: &Login<'a>| it.job.steps[login.step].condition().is_none();
+        (it.logins().is_empty() || it.logins().iter().any(is_free)) && is_unconditional(it)
+    };
+    if it.logins().is_empty() && it.called_login().is_none() {
+        return;
+    }
+    if it.workflow.events().len() == 1 || logs_in_always() {
+        let (event, on) = (Place::of(it.workflow.file, event), Place::of(it.workflow.file, on));
+        let place = if event.line() == on.line() { event } else { on };
+        let message = format!("job `{}` logs in for `pull_request_target`, an event that nuget.org rejects", it.job.id);
+        let fix = Fix::paste("publish on another event", "on:\n  push:\n    tags: [\"v*\"]");
+        report.add(Code::ForbiddenEvent, place, message, fix);
+    }
+}
+
+/// A workflow of another repository cannot be read. It is known to log in where it gets a nuget.org user and the permission,
+/// and no secret that could be a key.
+fn foreign_reusable_workflow<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
+    let job = it.job;
+    let Some((uses, Uses::Remote { owner, name, path, .. })) = job.uses() else { return };
+    let inputs = job.node.get("with").map_or(&[][..], Node::entries);
+    let is_user = |(key, _): &(Node, Node)| {
+        let key = key.text().unwrap_or_default().to_lowercase();
+        key.contains("user") && key.contains("nuget") || key == "user"
+    };
+    let is_push = path.to_lowercase().contains("nuget") && inputs.iter().any(is_user);
+    if !is_push || job.level("id-token") != Some(Level::Write) || job.node.get("secrets").is_some() {
+        return;
+    }
+    let message = format!(
+        "job {} logs in within a workflow of another repository, {owner}/{name}, which nuget.org rejects",
+        code(job.id)
+    );
+    let fix = Fix::text("copy the called workflow into this repository, or log in and push in a job of this workflow");
+    report.add(Code::ForeignReusableWorkflow, Place::of(it.workflow.file, uses), message, fix);
+}
+
+/// How steps hand the key on.
+struct Wiring<'w, 'p, 'a> {
+    steps: &'w [Step<'a>],
+    logins: &'w [Login<'a>],
+    /// The steps whose keys are read in the workflow, by the jobs that read them.
+    keys: &'w [(ProjectJob<'p, 'a>, String)],
+}
+
+impl<'a> Wiring<'_, '_, 'a> {
+    /// `key-not-used`, `wrong-reference` and `key-in-script`. `leaves` tells whether a key goes elsewhere by an output.
+    fn check(&self, report: &mut Report<'_, 'a>, leaves: impl Fn(&Login<'a>) -> bool) {
+        let has_wrong_reference = self.wrong_references(report);
+        for login in self.logins {
+            // What a local action does with the key is its own finding.
+            let is_inner = login.is_local && login.key_outputs.is_empty();
+            let job = report.job;
+            let is_read_elsewhere = |(reader, id): &(ProjectJob<'_, 'a>, String)| {
+                login.id.is_some_and(|it| it.eq_ignore_ascii_case(id)) && job.is_some_and(|job| !job.is(reader))
+            };
+            let is_elsewhere = is_inner || has_wrong_reference || leaves(login) || self.is_used(login);
+            if !is_elsewhere && !self.keys.iter().any(is_read_elsewhere) {
+                self.key_not_used(report, login);
+            }
+        }
+        self.keys_in_scripts(report);
+    }
+
+    fn is_used(&self, login: &Login<'a>) -> bool {
+        login.delivery == Delivery::Elsewhere || login.used_inside || self.last_use(login).is_some()
+    }
+
+    /// The last step that reads the key. To ask whether there is one is not to use it.
+    fn last_use(&self, login: &Login<'a>) -> Option<usize> {
+        let reads = |step: &Step<'a>| step.references().iter().any(|it| it.within != "if" && login.is_used_by(it));
+        (login.step + 1..self.steps.len()).rev().find(|nth| reads(&self.steps[*nth]))
+    }
+
+    fn key_not_used(&self, report: &mut Report<'_, 'a>, login: &Login<'a>) {
+        let reads = |step: &Step<'a>| step.references().iter().any(|it| login.is_used_by(it));
+        let (why, fixes) = match login.id {
+            None => {
+                let id = self.expected_id().unwrap_or_else(|| "login".to_owned());
+                let add = Fix::paste("add an id to the login step", format!("id: {id}"));
+                ("the step has no `id`, so no other step can read its output", vec![add, give_key(&id, login)])
+            }
+            Some(id) if self.steps[..login.step].iter().any(reads) => {
+                let fix = format!("move step `{}` before the step that pushes", id);
+                ("only earlier steps read its output", vec![Fix::text(fix)])
+            }
+            Some(id) => ("no later step of the job reads its output", vec![give_key(id, login)]),
+        };
+        let message = format!("the API key of this login is not used: {why}");
+        report.add_with_fixes(Code::KeyNotUsed, login.place.clone(), &message, fixes);
+    }
+
+    /// The step that a reference to a key names, where it does not exist.
+    fn expected_id(&self) -> Option<String> {
+        let ids = self.steps.iter().flat_map(Step::references).filter_map(names_key_of);
+        ids.filter(|id| !self.steps.iter().any(|step| step.is(id))).map(str::to_owned).next()
+    }
+
+    /// Whether there was one.
+    fn wrong_references(&self, report: &mut Report<'_, 'a>) -> bool {
+        let mut any = false;
+        for found in self.steps.iter().flat_map(Step::references) {
+            let Some((why, login)) = self.wrong(report, found) else { continue };
+            any = true;
+            let fix = match login.and_then(|login| Some((login.id?, login))) {
+                Some((id, login)) => Fix::text(format!("replace it by `{}`", key_of(id, login))),
+                None => Fix::text("log in in the job that pushes: GitHub does not pass masked values between jobs"),
+            };
+            let message = format!("`{}` is always empty: {why}", found.place.text());
+            report.add(Code::WrongReference, found.place.clone(), message, fix);
+        }
+        any
+    }
+
+    /// Why a reference to a key cannot give one, and the login that is meant.
+    fn wrong(&self, report: &Report<'_, 'a>, found: &Found<'a>) -> Option<(String, Option<&Login<'a>>)> {
+        if let Some(login) = self.logins.iter().find(|login| login.read_by(found) == Use::Wrong) {
+            let is_key_of_other = self.logins.iter().any(|login| login.is_used_by(found));
+            return (!is_key_of_other).then(|| ("the login step has no such output".to_owned(), Some(login)));
+        }
+        let id = names_key_of(found)?;
+        if self.logins.iter().any(|login| login.read_by(found) != Use::Unrelated) {
+            return None;
+        }
+        let meant = self.logins.iter().find(|login| login.id.is_some());
+        let is_login_of_other_job = || {
+            let mut logins = report.job.into_iter().flat_map(ProjectJob::others).flat_map(|job| job.logins());
+            logins.any(|login| login.id.is_some_and(|it| it.eq_ignore_ascii_case(id)))
+        };
+        match self.steps.iter().find(|step| step.is(id)) {
+            Some(step) if cannot_have_key(report, step) => Some((format!("step `{id}` does not log in"), meant)),
+            Some(_) => None,
+            None if meant.is_some() => Some((format!("this job has no step with the id `{id}`"), meant)),
+            // A login without an id is the mistake then.
+            None if !self.logins.is_empty() => None,
+            None => is_login_of_other_job().then(|| (format!("step `{id}` is in another job"), None)),
+        }
+    }
+
+    fn keys_in_scripts(&self, report: &mut Report<'_, 'a>) {
+        let reads = |found: &Found<'a>| self.logins.iter().any(|login| login.read_by(found) == Use::Key);
+        for step in self.steps.iter().filter(|step| step.run().is_some()) {
+            for found in step.references().iter().filter(|found| found.within == "run") {
+                let is_key = match found.reference.of("env").and_then(|name| step.variable(name)) {
+                    Some(value) => all_references(step.file, value, "env").iter().any(reads),
+                    None => reads(found),
+                };
+                if is_key {
+                    let message = "the script contains the API key itself: GitHub writes the expanded script to a file";
+                    let text = "add it to the environment of the step, and use `$NUGET_API_KEY` (PowerShell: \
+                                `$env:NUGET_API_KEY`) in the script";
+                    let reference = found.place.text();
+                    let fix = Fix::paste(text, format!("env:\n  NUGET_API_KEY: ${{{{ {reference} }}}}"));
+                    report.add(Code::KeyInScript, found.place.clone(), message, fix);
+                }
+            }
+        }
+    }
+}
+
+/// The expression that reads a login's key.
+fn key_of(id: &str, login: &Login<'_>) -> String {
+    let output = login.key_outputs.first().map_or(KEY, String::as_str);
+    let output = if output == KEY { "NUGET_API_KEY" } else { output };
+    format!("steps.{id}.outputs.{output}")
+}
+
+fn give_key(id: &str, login: &Login<'_>) -> Fix {
+    let text = "give the key to the step that pushes, and push with `--api-key \"$NUGET_API_KEY\"` in bash";
+    Fix::paste(text, format!("env:\n  NUGET_API_KEY: ${{{{ {} }}}}", key_of(id, login)))
+}
+
+/// The step whose key a reference reads, by the output's name.
+fn names_key_of<'f>(found: &'f Found<'_>) -> Option<&'f str> {
+    match found.reference.names()[..] {
+        [Some("steps"), Some(id), Some("outputs"), Some(KEY)] => Some(id),
+        _ => None,
+    }
+}
+
+/// Whether it is known that a step has no output with a key.
+fn cannot_have_key(report: &Report<'_, '_>, step: &Step<'_>) -> bool {
+    match step.uses() {
+        // Actions that read vaults have the outputs that their inputs name.
+        Some((_, Uses::Remote { .. })) => !step.text().to_lowercase().contains("nuget"),
+        Some((_, Uses::Local(path))) => report.project.action(&path).is_some_and(|action| {
+            !action.steps.is_empty() && action.outputs().iter().all(|(name, _)| !name.eq_ignore_ascii_case(KEY))
+        }),
+        // Any other program can write outputs.
+        None => {
+            let is_known = |command: &Command| {
+                matches!(command.program().as_str(), "echo" | "git" | "gh" | "cd" | "mkdir" | "cp" | "mv" | "ls")
+                    || is_build(command)
+                    || Push::of(command).is_some()
+            };
+            let commands = &step.script().commands;
+            !commands.is_empty() && commands.iter().all(is_known) && !step.text().to_lowercase().contains(KEY)
+        }
+    }
+}
+
+/// The outputs of a job with the key of one of its logins: their names, and the references.
+fn outputs_with_keys<'a>(it: ProjectJob<'_, 'a>, is_of: impl Fn(&Found<'a>) -> bool) -> Vec<(String, Place<'a>)> {
+    let mut outputs = Vec::new();
+    for (name, value) in it.job.node.get("outputs").map_or(&[][..], Node::entries) {
+        let references = all_references(it.workflow.file, value, "outputs");
+        if let (Some(name), Some(found)) = (name.text(), references.into_iter().find(&is_of)) {
+            outputs.push((name.to_lowercase(), found.place));
+        }
+    }
+    outputs
+}
+
+/// Whether the key of a login goes to another job by an output, which is an error of its own.
+fn is_key_crossing<'a>(it: ProjectJob<'_, 'a>, login: &Login<'a>) -> bool {
+    !outputs_with_keys(it, |found| login.read_by(found) == Use::Key).is_empty()
+}
+
+const CROSSES: &str = "GitHub does not pass masked values between jobs, so the API key cannot leave its job";
+
+fn key_crosses_jobs<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
+    let fix = || Fix::text("log in in the job that pushes, directly before the push");
+    let outputs = outputs_with_keys(it, |found| it.logins().iter().any(|login| login.read_by(found) == Use::Key));
+    for (_, place) in &outputs {
+        report.add(Code::KeyCrossesJobs, place.clone(), CROSSES, fix());
+    }
+    let is_key = |output: &str| output == KEY || outputs.iter().any(|(name, _)| name == output);
+    needed_keys(report, it, &is_key);
+    let mut of_workflow = Vec::new();
+    for (name, output) in it.workflow.call("outputs").map_or(&[][..], Node::entries) {
+        let Some(value) = output.get("value") else { continue };
+        for found in all_references(it.workflow.file, value, "outputs") {
+            if reads_output(&found, "jobs", it.job.id, &is_key) {
+                of_workflow.push(name.text().unwrap_or_default().to_lowercase());
+                report.add(Code::KeyCrossesJobs, found.place, CROSSES, fix());
+            }
+        }
+    }
+    if !of_workflow.is_empty() {
+        for caller in it.callers() {
+            needed_keys(report, caller, &|output| of_workflow.iter().any(|it| it == output));
+        }
+    }
+}
+
+fn reads_output(found: &Found<'_>, context: &str, job: &str, is_key: &dyn Fn(&str) -> bool) -> bool {
+    matches!(found.reference.names()[..], [Some(it), Some(id), Some("outputs"), Some(output)]
+        if it == context && id.eq_ignore_ascii_case(job) && is_key(output))
+}
+
+/// Reports each line that reads such an output of a job.
+fn needed_keys<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>, is_key: &dyn Fn(&str) -> bool) {
+    for other in it.others().filter(|other| other.job.needs().contains(&it.job.id)) {
+        for found in all_references(it.workflow.file, other.job.node, "needs") {
+            if reads_output(&found, "needs", it.job.id, is_key) {
+                let fix = format!("log in in job `{}`, directly before the push", other.job.id);
+                report.add(Code::KeyCrossesJobs, found.place, CROSSES, Fix::text(fix));
+            }
+        }
+    }
+}
+
+/// A push to nuget.org by a secret, in a workflow that logs in.
+fn stored_key<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>) {
+    let names = source_names(&job.steps);
+    for step in &job.steps {
+        let scope = Scope { step, action: None };
+        stored_keys_of(report, scope, &names);
+        match step.uses() {
+            Some((_, Uses::Local(path))) => {
+                let Some(action) = report.project.action(&path) else { continue };
+                let names = names.iter().cloned().chain(source_names(&action.steps)).collect::<Vec<_>>();
+                for inner in &action.steps {
+                    stored_keys_of(report, Scope { step: inner, action: Some((action, step)) }, &names);
+                }
+            }
+            Some((_, Uses::Remote { .. })) => stored_key_input(report, step),
+            None => {}
+        }
+    }
+}
+
+fn stored_keys_of<'a>(report: &mut Report<'_, 'a>, scope: Scope<'_, 'a>, names: &[(String, String)]) {
+    let (step, names_one_feed) = (scope.step, OnceCell::new());
+    for command in &step.script().commands {
+        let Some(push) = Push::of(command) else { continue };
+        if !is_target_nuget_org(scope, &push, names, &names_one_feed) {
+            continue;
+        }
+        let places = match &push.key {
+            Some(word) => secrets_in_word(scope, word, 0),
+            None => step.variable("NUGET_API_KEY").map_or_else(Vec::new, |value| secrets_in(scope, value)),
+        };
+        for place in places {
+            stored_key_finding(report, place);
+        }
+    }
+}
+
+fn stored_key_finding<'a>(report: &mut Report<'_, 'a>, place: Place<'a>) {
+    let message = format!("the push to nuget.org uses a stored key, `{}`, in place of the login's", place.text());
+    let logins = report.job.map_or(&[][..], |job| job.logins());
+    let fix = match logins.iter().find_map(|login| Some((login.id?, login))) {
+        Some((id, login)) => format!("replace it by `{}`", key_of(id, login)),
+        None => "log in in this job, and use the key of that login".to_owned(),
+    };
+    report.add(Code::StoredKey, place, message, Fix::text(fix));
+}
+
+/// A third-party action that is given nuget.org and a secret as its key.
+fn stored_key_input<'a>(report: &mut Report<'_, 'a>, step: &Step<'a>) {
+    let inputs = step.node.get("with").map_or(&[][..], Node::entries);
+    let names_nuget_org = inputs.iter().filter_map(|(_, value)| value.text()).any(|text| is_nuget_org(text.trim()));
+    if !names_nuget_org {
+        return;
+    }
+    for (name, value) in inputs {
+        if name.text().is_some_and(|name| name.to_lowercase().contains("key")) {
+            for place in secrets_in(Scope { step, action: None }, value) {
+                stored_key_finding(report, place);
+            }
+        }
+    }
+}
+
+/// A command that gives a key and a source to NuGet.
+struct Push {
+    key: Option<Word>,
+    source: Option<Word>,
+    at: usize,
+}
+
+impl Push {
+    fn of(command: &Command) -> Option<Push> {
+        let argument = |nth| command.argument(nth).to_lowercase();
+        let key = command.option(&["--api-key", "-k", "-apikey"]);
+        let key = match (command.program().as_str(), argument(1).as_str(), argument(2).as_str()) {
+            ("dotnet", "nuget", "push") => key,
+            // The key can be the second word without an option.
+            ("nuget", "push", _) => {
+                key.or_else(|| command.words.get(3).filter(|word| !word.text.starts_with('-')).cloned())
+            }
+            ("nuget", "setapikey", _) => command.words.get(2).cloned(),
+            _ => return None,
+        };
+        let source = command.option(&["--source", "-s", "-source", "-src"]);
+        Some(Push { key, source, at: command.words[0].at.start })
+    }
+}
+
+/// The sources that commands add under a name: name and URL.
+fn source_names(steps: &[Step<'_>]) -> Vec<(String, String)> {
+    let commands = steps.iter().flat_map(|step| &step.script().commands);
+    let added = commands.filter_map(|command| {
+        let argument = |nth| command.argument(nth).to_lowercase();
+        let (url, name) =
+            match (command.program().as_str(), argument(1).as_str(), argument(2).as_str(), argument(3).as_str()) {
+                ("dotnet", "nuget", "add", "source") => {
+                    (command.argument(4).to_owned(), command.option(&["--name", "-n"])?)
+                }
+                ("nuget", "sources", "add", _) => (command.option(&["-source"])?.text, command.option(&["-name"])?),
+                _ => return None,
+            };
+        Some((name.text, url))
+    });
+    added.collect()
+}
+
+fn is_target_nuget_org(
+    scope: Scope<'_, '_>,
+    push: &Push,
+    names: &[(String, String)],
+    names_one_feed: &OnceCell<bool>,
+) -> bool {
+    let Some(source) = &push.source else { return false };
+    match value_of_word(scope, &source.text, push.at, 0) {
+        Some(text) => {
+            let url = names.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(&text)).map(|(_, url)| url);
+            is_nuget_org(url.unwrap_or(&text))
+        }
+        // A variable that the script gets in a way that is not followed; but the script names one feed only.
+        None => variable(&source.text).is_some() && *names_one_feed.get_or_init(|| names_nuget_org_only(scope.step)),
+    }
+}
+
+/// Whether all addresses in a script are of nuget.org.
+fn names_nuget_org_only(step: &Step<'_>) -> bool {
+    let run = step.run().and_then(Node::text).unwrap_or_default();
+    let urls = run.match_indices("https://").map(|(at, _)| &run[at..]);
+    let mut feeds = urls.map(|rest| rest.split(['"', '\'', ' ', '\n', ')', ';']).next().unwrap_or_default()).peekable();
+    feeds.peek().is_some() && feeds.all(is_nuget_org)
+}
+
+/// The value of a word, where the file tells it.
+fn value_of_word(scope: Scope<'_, '_>, text: &str, before: usize, depth: usize) -> Option<String> {
+    if depth > 4 {
+        return None;
+    }
+    if let Some(name) = variable(text) {
+        if let Some(word) = scope.step.script().assigned(name, before) {
+            return value_of_word(scope, &word.text, word.at.start, depth + 1);
+        }
+        let value = scope.step.variable(name)?.text()?;
+        return if value == text { None } else { value_of_word(scope, value, before, depth + 1) };
+    }
+    if !text.contains("${{") {
+        return (!text.contains(['$', '%'])).then(|| text.trim().to_owned());
+    }
+    let reference = crate::expression::only_reference(text)?;
+    let value = match (reference.of("env"), reference.of("inputs")) {
+        (Some(name), _) => scope.step.variable(name)?.text()?,
+        (_, Some(name)) => scope.input(name)?.text()?,
+        _ => return None,
+    };
+    if value.contains("${{") { None } else { Some(value.trim().to_owned()) }
+}
+
+/// The secrets that a word of a script is made of.
+fn secrets_in_word<'a>(scope: Scope<'_, 'a>, word: &Word, depth: usize) -> Vec<Place<'a>> {
+    let step = scope.step;
+    if depth > 4 {
+        return Vec::new();
+    }
+    if let Some(name) = variable(&word.text) {
+        if let Some(assigned) = step.script().assigned(name, word.at.start) {
+            return secrets_in_word(scope, assigned, depth + 1);
+        }
+        return step.variable(name).map_or_else(Vec::new, |value| secrets_in(scope, value));
+    }
+    // References of a script are in their order.
+    let (references, at) = (step.references(), step.place_in_script(word.at.clone()).at);
+    let start = references.iter().position(|found| found.within == "run").unwrap_or(references.len());
+    let script = &references[start..];
+    let first = script.partition_point(|found| found.within == "run" && found.place.at.start < at.start);
+    let found: Vec<_> =
+        script[first..].iter().take_while(|it| it.within == "run" && it.place.at.start < at.end).collect();
+    stored_secrets(scope, &found)
+}
+
+fn secrets_in<'a>(scope: Scope<'_, 'a>, value: &'a Node) -> Vec<Place<'a>> {
+    let references = all_references(scope.step.file, value, "");
+    stored_secrets(scope, &references.iter().collect::<Vec<_>>())
+}
+
+fn stored_secrets<'a>(scope: Scope<'_, 'a>, found: &[&Found<'a>]) -> Vec<Place<'a>> {
+    // The key of a login with a secret as its substitute.
+    if found.iter().any(|it| it.reference.names().first() == Some(&Some("steps"))) {
+        return Vec::new();
+    }
+    let mut places = Vec::new();
+    for found in found {
+        let reference = &found.reference;
+        if reference.of("secrets").is_some_and(|name| name != "github_token") {
+            places.push(found.place.clone());
+        } else if let Some(value) = reference.of("env").and_then(|name| scope.step.variable(name)) {
+            let is_nested = value.text().is_some_and(|text| text.contains("env.") || reads_steps(text));
+            if !is_nested {
+                places.extend(secrets_in(scope, value));
+            }
+        } else if let Some((_, outer)) = scope.action
+            && let Some(value) = reference.of("inputs").and_then(|name| outer.input(name)).map(|(_, value)| value)
+        {
+            places.extend(secrets_in(Scope { step: outer, action: None }, value));
+        }
+    }
+    places
+}
+
+/// Actions that write a release, in lower case.
+const RELEASE_ACTIONS: [&str; 10] = [
+    "softprops/action-gh-release",
+    "ncipollo/release-action",
+    "actions/create-release",
+    "actions/upload-release-asset",
+    "svenstaro/upload-release-action",
+    "marvinpinto/action-automatic-releases",
+    "googleapis/release-please-action",
+    "google-github-actions/release-please-action",
+    "release-drafter/release-drafter",
+    "elgohr/github-release-action",
+];
+
+fn release_needs_contents_write<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>) {
+    if !matches!(job.level("contents"), Some(Level::None | Level::Read)) {
+        return;
+    }
+    for step in &job.steps {
+        let Some(place) = release_place(step).filter(|_| uses_job_token(step)) else { continue };
+        let message = format!("the release cannot be written: job {} does not have `contents: write`", code(job.id));
+        let fix = permissions_fix(job, ("contents", "write"));
+        report.add(Code::ReleaseNeedsContentsWrite, place, message, fix);
+    }
+}
+
+/// Where a step writes a release.
+fn release_place<'a>(step: &Step<'a>) -> Option<Place<'a>> {
+    if let Some((node, Uses::Remote { owner, name, .. })) = step.uses() {
+        let action = format!("{owner}/{name}").to_lowercase();
+        return RELEASE_ACTIONS.contains(&action.as_str()).then(|| Place::of(step.file, node));
+    }
+    let writes = |command: &&Command| {
+        let is_release = command.program() == "gh" && command.argument(1) == "release";
+        is_release && matches!(command.argument(2), "create" | "new" | "upload" | "edit" | "delete" | "delete-asset")
+    };
+    let command = step.script().commands.iter().find(writes)?;
+    Some(step.place_in_script(command.words[0].at.start..command.words[2].at.end))
+}
+
+/// Whether a step has no other token than the job's own. `gh` needs one in its environment.
+fn uses_job_token(step: &Step<'_>) -> bool {
+    let is_own = |value: &Node| {
+        let own = |it: &crate::expression::Reference| {
+            it.of("github") == Some("token") || it.of("secrets") == Some("github_token")
+        };
+        value.text().and_then(crate::expression::only_reference).is_some_and(|it| own(&it))
+    };
+    let variables: Vec<_> = ["GH_TOKEN", "GITHUB_TOKEN"].into_iter().filter_map(|name| step.variable(name)).collect();
+    if step.run().is_some() {
+        // `gh` prefers the first.
+        return variables.first().is_some_and(|value| is_own(value));
+    }
+    let inputs = step.node.get("with").map_or(&[][..], Node::entries).iter();
+    let mut tokens = inputs.filter(|(name, _)| name.text().is_some_and(|name| name.to_lowercase().contains("token")));
+    tokens.all(|(_, value)| is_own(value)) && variables.into_iter().all(is_own)
+}
+
+fn is_checkout(step: &Step<'_>) -> bool {
+    matches!(step.uses(), Some((_, Uses::Remote { owner, name, path: "", .. }))
+        if owner.eq_ignore_ascii_case("actions") && name.eq_ignore_ascii_case("checkout"))
+}
+
+fn no_contents_permission<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
+    let (job, logs_in) = (it.job, !it.logins().is_empty());
+    // A block that was written for the login, or that is in force for it.
+    let is_of_login = logs_in || job.level("id-token") == Some(Level::Write);
+    if !is_of_login || job.level("contents") != Some(Level::None) {
+        return;
+    }
+    for step in job.steps.iter().filter(|step| is_checkout(step)) {
+        let has_other = ["token", "ssh-key", "repository"].iter().any(|input| step.input(input).is_some());
+        let Some((uses, _)) = step.uses().filter(|_| !has_other) else { continue };
+        let message = format!(
+            "job {} cannot check out a private repository: its permissions do not include `contents: read`",
+            code(job.id)
+        );
+        let fix = permissions_fix(job, ("contents", "read"));
+        report.add(Code::NoContentsPermission, Place::of(step.file, uses), message, fix);
+    }
+}
+
+/// A build between the login and the push, in which the key can expire.
+fn build_between<'a>(report: &mut Report<'_, 'a>, wiring: &Wiring<'_, '_, 'a>) {
+    for login in wiring.logins.iter().filter(|login| login.delivery == Delivery::Output) {
+        let steps = &wiring.steps[login.step + 1..];
+        let is_push =
+            |command: &Command| Push::of(command).is_some_and(|push| push.source.is_some() || push.key.is_some());
+        let last_use = wiring.last_use(login);
+        let last =
+            steps.iter().enumerate().rev().find(|(nth, step)| {
+                Some(login.step + 1 + nth) == last_use || step.script().commands.iter().any(is_push)
+            });
+        let Some((last, step)) = last else { continue };
+        // In the step that pushes, what comes before the push.
+        let push = step.script().commands.iter().rposition(is_push);
+        let before =
+            steps[..last].iter().flat_map(|step| step.script().commands.iter().map(move |command| (step, command)));
+        let within = step.script().commands.iter().take(push.unwrap_or(0)).map(|command| (step, command));
+        let Some((step, command)) = before.chain(within).find(|(_, command)| is_build(command)) else { continue };
+        let place =
+            step.place_in_script(command.words[0].at.start..command.words[command.words.len().min(2) - 1].at.end);
+        let message = "this runs between the login and the push, and the API key can expire in the meantime";
+        report.add(Code::BuildBetween, place, message, Fix::text("move the login step directly before the push"));
+    }
+}
+
+/// Whether a command restores, builds, tests or packs.
+fn is_build(command: &Command) -> bool {
+    let argument = command.argument(1).to_lowercase();
+    match command.program().as_str() {
+        "dotnet" => {
+            matches!(argument.as_str(), "restore" | "build" | "test" | "pack" | "publish" | "msbuild" | "vstest")
+        }
+        "nuget" => matches!(argument.as_str(), "restore" | "pack"),
+        "msbuild" | "vstest.console" => true,
+        _ => false,
+    }
+}
+
+fn matrix_login<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
+    let (job, logins) = (it.job, it.logins());
+    let Some(matrix) = job.node.get("strategy").and_then(|strategy| strategy.get("matrix")) else { return };
+    let lists = matrix.entries().iter().filter(|(key, _)| !matches!(key.text(), Some("include" | "exclude")));
+    let is_single = matrix.get("include").is_none()
+        && matrix.is_mapping()
+        && lists.clone().all(|(_, list)| list.items().len() == 1);
+    for login in logins {
+        let step = &job.steps[login.step];
+        // Such a condition selects one of the jobs.
+        let selects = step
+            .references()
+            .iter()
+            .any(|it| it.within == "if" && matches!(it.reference.names()[0], Some("matrix" | "runner" | "strategy")));
+        if !is_single && !selects {
+            let message = "each job of the matrix logs in, and nuget.org gives a user one key in 30 seconds";
+            let fix = Fix::text("push all packages in one job, which needs the jobs of the matrix");
+            report.add(Code::MatrixLogin, login.place.clone(), message, fix);
+        }
+    }
+}
+
+fn unpinned<'a>(report: &mut Report<'_, 'a>, steps: &[Step<'a>], logins: &[Login<'a>]) {
+    for login in logins.iter().filter(|login| login.is_unpinned) {
+        let Some((_, Uses::Remote { owner, name, reference, .. })) = steps[login.step].uses() else { continue };
+        let message = format!(
+            "{} can change: {reference} is a tag or a branch",
+            code(login.place.text().trim_matches(['"', '\'']))
+        );
+        let fix = format!("replace {} by the full SHA of its commit", code(&format!("{owner}/{name}@{reference}")));
+        report.add(Code::Unpinned, login.place.clone(), message, Fix::text(fix));
+    }
+}
+
+fn skip_duplicate<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>) {
+    for step in &job.steps {
+        let commands = step.script().commands.iter().filter(|command| !command.only_prints());
+        let Some(word) = commands.filter_map(|it| it.has(&["--skip-duplicate", "-SkipDuplicate"])).next() else {
+            continue;
+        };
+        let message = "with this option a push of a reserved package ID is reported as a success";
+        let fix =
+            Fix::text("remove the option where a version is pushed once only, or check on nuget.org that it is there");
+        report.add(Code::SkipDuplicate, step.place_in_script(word.at.clone()), message, fix);
+    }
+}
+
+fn login_on_pull_request<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
+    let (workflow, job, logins) = (it.workflow, it.job, it.logins());
+    if workflow.event("pull_request").is_none() || !is_unconditional(it) {
+        return;
+    }
+    for login in logins.iter().filter(|login| job.steps[login.step].condition().is_none()) {
+        let message =
+            "the login also runs for pull requests: from a fork it fails, since GitHub issues no ID token there";
+        let fix =
+            Fix::paste(format!("add a condition to job {}", code(job.id)), "if: github.event_name != 'pull_request'");
+        report.add(Code::LoginOnPullRequest, login.place.clone(), message, fix);
+    }
+}
+
+fn called_workflow<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
+    let (workflow, logins) = (it.workflow, it.logins());
+    if workflow.event("workflow_call").is_none() {
+        return;
+    }
+    for login in logins {
+        let file = code(workflow.file.name());
+        let message = format!("other workflows call this one, and the trust policy must name this file: {file}");
+        let fix = Fix::text(format!("set \"Workflow File\" to {file} in the trust policy"));
+        report.add(Code::CalledWorkflow, login.place.clone(), message, fix);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::Document;
+
+    const DOCUMENTATION: &str = include_str!("../../docs/check.md");
+
+    /// The codes of what is found in these files. A line with a path begins a file.
+    fn codes(text: &str) -> Vec<&'static str> {
+        let parts: Vec<&str> = text.split("# .github/").collect();
+        let named = parts[1..].iter().map(|part| {
+            let (path, text) = part.split_once('\n').unwrap();
+            (format!(".github/{path}"), text)
+        });
+        let alone = (parts.len() == 1).then(|| (".github/workflows/x.yml".to_owned(), text));
+        let mut files = Vec::new();
+        for (path, text) in named.chain(alone) {
+            match Document::parse(text.to_owned()) {
+                Ok(document) => files.push(File { path, document }),
+                Err(_) => return vec![Code::NotYaml.as_str()],
+            }
+        }
+        findings(&Project::new(&files)).iter().map(|it| it.code.as_str()).collect()
+    }
+
+    #[test]
+    fn every_code_is_documented_with_an_example_that_fails_and_its_fix() {
+        for &code in Code::ALL {
+            let name = code.as_str();
+            let section =
+                DOCUMENTATION.split(&format!("\n## {name}\n")).nth(1).unwrap_or_else(|| panic!("no section {name}"));
+            let section = section.split("\n## ").next().unwrap();
+            let example = |kind: &str| {
+                section.split(&format!("```yaml\n# {kind}\n")).nth(1).map(|it| it.split("```").next().unwrap())
+            };
+            match example("fails") {
+                Some(fails) => assert!(codes(fails).contains(&name), "{name}: {:?}", codes(fails)),
+                None => assert_eq!(code, Code::UnreadableFile),
+            }
+            match example("passes") {
+                Some(passes) => assert!(!codes(passes).contains(&name), "{name}: {:?}", codes(passes)),
+                None => assert!(matches!(code, Code::UnreadableFile | Code::NotYaml | Code::CalledWorkflow), "{name}"),
+            }
+            let part = DOCUMENTATION.split("\n# Notes\n").nth(usize::from(code.severity() == Severity::Note)).unwrap();
+            assert!(part.contains(&format!("\n## {name}\n")), "{name} is in the wrong part");
+        }
+        assert_eq!(DOCUMENTATION.matches("# fails\n").count(), Code::ALL.len() - 1);
+    }
+
+    #[test]
+    fn what_keeps_a_login_from_succeeding_is_an_obstacle_of_its_job() {
+        let text = DOCUMENTATION.split("## caller-lacks-id-token").nth(1).unwrap().split("```yaml\n").nth(1).unwrap();
+        let mut files = Vec::new();
+        for part in text.split("```").next().unwrap().split("# .github/").skip(1) {
+            let (path, text) = part.split_once('\n').unwrap();
+            files.push(File { path: format!(".github/{path}"), document: Document::parse(text.to_owned()).unwrap() });
+        }
+        let project = Project::new(&files);
+        let findings = findings(&project);
+        let [job] = project.login_jobs()[..] else { panic!("one job logs in") };
+        let obstacles: Vec<_> = obstacles(&findings, &job).iter().map(|it| it.code).collect();
+        assert_eq!((job.workflow.file.name(), obstacles), ("publish.yml", vec![Code::CallerLacksIdToken]));
+    }
+}

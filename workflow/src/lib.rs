@@ -1,0 +1,11 @@
+//! Workflow files and composite actions: what they say about logins. Pure: reads no files, and prints nothing. What it
+//! returns is untrusted text.
+//!
+//! A crate of its own, since it is compiled for size: a login does not need it.
+
+pub mod expression;
+pub mod findings;
+pub mod login;
+pub mod model;
+pub mod script;
+pub mod yaml;

@@ -1,0 +1,504 @@
+//! The steps that log in, also within local actions, and what they are given.
+
+use crate::expression::{only_reference, references};
+use crate::model::{Action, File, Found, Job, Level, Place, Step, Uses, Workflow, all_references, is_off};
+use crate::script::{Command, variable};
+use crate::yaml::Node;
+
+/// The most logins of a file or an action that are followed, and the deepest nesting of local actions (GitHub allows 10).
+const MOST_LOGINS: usize = 50;
+const DEEPEST: usize = 10;
+
+/// The output with the key, in lower case.
+pub const KEY: &str = "nuget_api_key";
+
+/// A step that logs in.
+#[derive(Debug, Clone)]
+pub struct Login<'a> {
+    /// Its number in the job or the action.
+    pub step: usize,
+    /// What logs in there: the value of `uses:`, or a command.
+    pub place: Place<'a>,
+    pub id: Option<&'a str>,
+    pub user: User<'a>,
+    pub delivery: Delivery,
+    /// Outputs of the step with the key, and all of its outputs, in lower case.
+    pub key_outputs: Vec<String>,
+    pub outputs: Vec<String>,
+    /// Whether it is for nuget.org, and not for another registry.
+    pub is_nuget_org: bool,
+    /// Whether a local action logs in, and uses the key itself.
+    pub is_local: bool,
+    pub used_inside: bool,
+    /// Whether an action that logs in is not pinned by a commit; the local ones aside, which are pinned by being here.
+    pub is_unpinned: bool,
+}
+
+/// Where the key goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// Into an output.
+    Output,
+    /// Into the environment of all later steps, or of a command; or nowhere.
+    Elsewhere,
+}
+
+/// The user of a login. Each with the place where it is decided.
+#[derive(Debug, Clone)]
+pub enum User<'a> {
+    /// There is none, in the input of this name.
+    Missing(String, Place<'a>),
+    Literal(String, Place<'a>),
+    Secret(Place<'a>),
+    /// An input of the action or of the called workflow.
+    Input(String, Place<'a>),
+    Unknown,
+}
+
+/// How a reference relates to a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// It reads something else.
+    Unrelated,
+    /// It reads the key.
+    Key,
+    /// It can read the key: by a computed name, or as a part of more.
+    Possible,
+    /// It names the login's step, and a value that the step does not have.
+    Wrong,
+}
+
+impl Login<'_> {
+    /// What a reference reads of this login.
+    pub fn read_by(&self, found: &Found<'_>) -> Use {
+        let names = found.reference.names();
+        if names.first() != Some(&Some("steps")) {
+            return Use::Unrelated;
+        }
+        let id = self.id.map(str::to_lowercase);
+        match names.get(1) {
+            None | Some(None) => {}
+            Some(Some(step)) if Some(*step) == id.as_deref() => {}
+            Some(_) => return Use::Unrelated,
+        }
+        match names[..] {
+            [_, _, Some("outcome" | "conclusion"), ..] => Use::Unrelated,
+            [_, _, Some("outputs"), Some(output), ..] => match () {
+                () if self.key_outputs.iter().any(|it| it == output) => Use::Key,
+                () if self.outputs.iter().any(|it| it == output) || names[1].is_none() => Use::Unrelated,
+                () => Use::Wrong,
+            },
+            [_, Some(_), Some(part), ..] if part != "outputs" => Use::Wrong,
+            _ => Use::Possible,
+        }
+    }
+
+    pub fn is_used_by(&self, found: &Found<'_>) -> bool {
+        matches!(self.read_by(found), Use::Key | Use::Possible)
+    }
+}
+
+/// The names around a step: its variables, and the inputs of the action that it is in.
+#[derive(Clone, Copy)]
+pub struct Scope<'s, 'a> {
+    pub step: &'s Step<'a>,
+    /// The local action that the step is in, and the step that uses it.
+    pub action: Option<(&'s Action<'a>, &'s Step<'a>)>,
+}
+
+/// All files that belong together: a repository's workflows, and what they use.
+pub struct Project<'a> {
+    pub workflows: Vec<Workflow<'a>>,
+    pub actions: Vec<Action<'a>>,
+    /// The logins of each action, once they are known.
+    action_logins: Vec<Option<Vec<Login<'a>>>>,
+    /// For each job of each workflow.
+    links: Vec<Vec<Links<'a>>>,
+    /// For each workflow, whether it logs in: itself, or in one that it calls.
+    logs_in: Vec<bool>,
+    /// The same where it depends on the permissions of the caller.
+    needs_token: Vec<bool>,
+}
+
+/// What a job has to do with logins.
+struct Links<'a> {
+    logins: Vec<Login<'a>>,
+    /// The workflow that it calls.
+    called: Option<usize>,
+}
+
+/// A job, and where it is. For `policy`: the file, the job's environment, and the users of its logins.
+#[derive(Clone, Copy)]
+pub struct ProjectJob<'p, 'a> {
+    project: &'p Project<'a>,
+    at: (usize, usize),
+    pub workflow: &'p Workflow<'a>,
+    pub job: &'p Job<'a>,
+}
+
+impl<'p, 'a> ProjectJob<'p, 'a> {
+    pub fn logins(&self) -> &'p [Login<'a>] {
+        &self.project.links[self.at.0][self.at.1].logins
+    }
+
+    pub fn is(&self, other: &ProjectJob<'_, '_>) -> bool {
+        self.at == other.at
+    }
+
+    /// The workflow of this repository that it calls, where that logs in.
+    pub fn called_login(&self) -> Option<&'p Workflow<'a>> {
+        let called = self.project.links[self.at.0][self.at.1].called?;
+        self.project.logs_in[called].then(|| &self.project.workflows[called])
+    }
+
+    /// The same where the login there needs the permission of this job.
+    pub fn called_login_that_needs_token(&self) -> Option<&'p Workflow<'a>> {
+        let called = self.project.links[self.at.0][self.at.1].called?;
+        self.project.needs_token[called].then(|| &self.project.workflows[called])
+    }
+
+    /// The other jobs of its workflow.
+    pub fn others(self) -> impl Iterator<Item = ProjectJob<'p, 'a>> {
+        self.project.jobs(self.at.0).filter(move |job| !job.is(&self))
+    }
+
+    /// The jobs that call the workflow of this one.
+    pub fn callers(&self) -> Vec<ProjectJob<'p, 'a>> {
+        if self.workflow.event("workflow_call").is_none() {
+            return Vec::new();
+        }
+        let calls = |it: &ProjectJob<'p, 'a>| it.project.links[it.at.0][it.at.1].called == Some(self.at.0);
+        (0..self.project.workflows.len()).flat_map(|nth| self.project.jobs(nth)).filter(calls).collect()
+    }
+}
+
+impl<'a> Project<'a> {
+    pub fn new(files: &'a [File]) -> Project<'a> {
+        let mut project = Project {
+            workflows: files.iter().filter(|file| !file.is_action()).map(Workflow::read).collect(),
+            actions: files.iter().filter(|file| file.is_action()).map(Action::read).collect(),
+            action_logins: Vec::new(),
+            links: Vec::new(),
+            logs_in: Vec::new(),
+            needs_token: Vec::new(),
+        };
+        project.action_logins = project.actions.iter().map(|_| None).collect();
+        for nth in 0..project.actions.len() {
+            project.follow(nth, 0);
+        }
+        let links = |job: &Job<'a>| match is_off(job.node) {
+            true => Links { logins: Vec::new(), called: None },
+            false => Links { logins: project.logins(&job.steps), called: project.called(job) },
+        };
+        project.links = project.workflows.iter().map(|it| it.jobs.iter().map(links).collect()).collect();
+        project.logs_in = project.reached_by(|_| true);
+        let inherits = |job: &Job<'a>| matches!(job.level("id-token"), None | Some(Level::Write));
+        project.needs_token = project.reached_by(inherits);
+        project
+    }
+
+    /// The workflows with such a job that logs in, or calls such a workflow.
+    fn reached_by(&self, counts: impl Fn(&Job<'a>) -> bool) -> Vec<bool> {
+        let mut reached = vec![false; self.workflows.len()];
+        // Callers of callers: as often as workflows can be nested.
+        for _ in 0..DEEPEST {
+            for (nth, workflow) in self.workflows.iter().enumerate() {
+                let mut jobs = workflow.jobs.iter().zip(&self.links[nth]);
+                let logs_in =
+                    |links: &Links<'a>| !links.logins.is_empty() || links.called.is_some_and(|it| reached[it]);
+                reached[nth] = reached[nth] || jobs.any(|(job, links)| logs_in(links) && counts(job));
+            }
+        }
+        reached
+    }
+
+    /// The jobs of a workflow.
+    pub fn jobs(&self, workflow: usize) -> impl Iterator<Item = ProjectJob<'_, 'a>> {
+        let jobs = self.workflows[workflow].jobs.iter().enumerate();
+        jobs.map(move |(nth, job)| ProjectJob {
+            project: self,
+            at: (workflow, nth),
+            workflow: &self.workflows[workflow],
+            job,
+        })
+    }
+
+    /// The jobs that log in, workflow by workflow.
+    pub fn login_jobs(&self) -> Vec<ProjectJob<'_, 'a>> {
+        let jobs = (0..self.workflows.len()).flat_map(|nth| self.jobs(nth));
+        jobs.filter(|job| !job.logins().is_empty()).collect()
+    }
+
+    pub fn logs_in(&self, workflow: usize) -> bool {
+        self.logs_in[workflow]
+    }
+
+    /// The workflow of this repository that a job calls.
+    fn called(&self, job: &Job<'a>) -> Option<usize> {
+        match job.uses()? {
+            (_, Uses::Local(path)) => self.workflows.iter().position(|workflow| workflow.file.path == path),
+            _ => None,
+        }
+    }
+
+    fn action_at(&self, path: &str) -> Option<usize> {
+        self.actions.iter().position(|action| action.file.folder() == path)
+    }
+
+    /// The local action in this folder.
+    pub fn action(&self, path: &str) -> Option<&Action<'a>> {
+        self.action_at(path).map(|nth| &self.actions[nth])
+    }
+
+    /// Finds the logins of a local action, and of the actions that it uses, once each.
+    fn follow(&mut self, nth: usize, depth: usize) {
+        if self.action_logins[nth].is_some() || depth > DEEPEST {
+            return;
+        }
+        // An action that uses itself has nothing more to add.
+        self.action_logins[nth] = Some(Vec::new());
+        for step in 0..self.actions[nth].steps.len() {
+            if let Some((_, Uses::Local(path))) = self.actions[nth].steps[step].uses()
+                && let Some(used) = self.action_at(&path)
+            {
+                self.follow(used, depth + 1);
+            }
+        }
+        self.action_logins[nth] = Some(self.logins(&self.actions[nth].steps));
+    }
+
+    /// The logins among these steps.
+    pub fn logins(&self, steps: &[Step<'a>]) -> Vec<Login<'a>> {
+        let mut logins = Vec::new();
+        for (nth, step) in steps.iter().enumerate().filter(|(_, step)| !is_off(step.node)) {
+            match step.uses() {
+                Some((node, Uses::Local(path))) => {
+                    logins.extend(self.local_logins(nth, step, Place::of(step.file, node), &path))
+                }
+                Some((node, Uses::Remote { owner, name, path: "", reference })) => {
+                    logins.extend(action_login(nth, step, Place::of(step.file, node), owner, name, reference));
+                }
+                // Most scripts do not have to be read.
+                _ if !step.run().and_then(Node::text).is_some_and(|run| run.contains("nuget-login")) => {}
+                _ => {
+                    logins.extend(step.script().commands.iter().filter_map(|command| command_login(nth, step, command)))
+                }
+            }
+            if logins.len() >= MOST_LOGINS {
+                logins.truncate(MOST_LOGINS);
+                break;
+            }
+        }
+        logins
+    }
+
+    /// The logins of an action of the repository, as the step that uses it has them.
+    fn local_logins(&self, nth: usize, step: &Step<'a>, place: Place<'a>, path: &str) -> Vec<Login<'a>> {
+        let Some(nth_action) = self.action_at(path) else { return Vec::new() };
+        let (action, logins) =
+            (&self.actions[nth_action], self.action_logins[nth_action].as_deref().unwrap_or_default());
+        let outputs = action.outputs();
+        let seen_from_outside = |login: &Login<'a>| {
+            let has_key = |value: &'a Node| {
+                all_references(action.file, value, "outputs").iter().any(|found| login.is_used_by(found))
+            };
+            let with_key = outputs.iter().filter(|(_, value)| value.is_some_and(has_key));
+            let later = action.steps.iter().skip(login.step + 1).flat_map(Step::references);
+            Login {
+                step: nth,
+                place: place.clone(),
+                id: step.id(),
+                user: Scope { step, action: None }.given(&login.user, action, &place),
+                key_outputs: with_key.map(|(name, _)| name.to_lowercase()).collect(),
+                outputs: outputs.iter().map(|(name, _)| name.to_lowercase()).collect(),
+                is_local: true,
+                used_inside: login.used_inside || later.into_iter().any(|it| it.within != "if" && login.is_used_by(it)),
+                is_unpinned: false,
+                ..login.clone()
+            }
+        };
+        logins.iter().map(seen_from_outside).collect()
+    }
+}
+
+/// The action of this project, and the one that it can replace.
+fn is_login_action(owner: &str, name: &str) -> bool {
+    let ours =
+        env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://github.com/").split_once('/').unwrap_or_default();
+    [("NuGet", "login"), ours].iter().any(|it| it.0.eq_ignore_ascii_case(owner) && it.1.eq_ignore_ascii_case(name))
+}
+
+fn action_login<'a>(
+    nth: usize,
+    step: &Step<'a>,
+    place: Place<'a>,
+    owner: &str,
+    name: &str,
+    reference: &str,
+) -> Option<Login<'a>> {
+    let input = |name| step.input(name).and_then(|(_, value)| value.text()).map_or("", str::trim);
+    let is_on = |name| !matches!(input(name), "" | "false" | "False" | "FALSE");
+    if !is_login_action(owner, name) || is_on("install-only") {
+        return None;
+    }
+    let is_ours = !owner.eq_ignore_ascii_case("nuget");
+    let outputs: &[&str] = if is_ours { &[KEY, "expires-at", "policy-matches"] } else { &[KEY] };
+    let scope = Scope { step, action: None };
+    let missing = User::Missing("user".to_owned(), place.clone());
+    let user = match step.input("user") {
+        None => missing,
+        Some((key, value)) => scope.user(value.text().unwrap_or_default(), Place::of(step.file, key), missing),
+    };
+    let is_commit = matches!(reference.len(), 40 | 64) && reference.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let elsewhere = is_ours && (is_on("check-only") || is_on("export-env"));
+    Some(Login {
+        step: nth,
+        id: step.id(),
+        user,
+        delivery: if elsewhere { Delivery::Elsewhere } else { Delivery::Output },
+        key_outputs: vec![KEY.to_owned()],
+        outputs: outputs.iter().map(|&output| output.to_owned()).collect(),
+        is_nuget_org: is_for_nuget_org([input("token-service-url"), input("source")]),
+        is_local: false,
+        used_inside: false,
+        is_unpinned: !is_commit,
+        place,
+    })
+}
+
+/// Whether these settings leave it at nuget.org.
+fn is_for_nuget_org(settings: [&str; 2]) -> bool {
+    settings.iter().all(|url| url.is_empty() || is_nuget_org(url))
+}
+
+/// Whether a text names nuget.org, by its exact host or as the source that NuGet knows by default.
+pub fn is_nuget_org(text: &str) -> bool {
+    let rest = text.split_once("://").filter(|(scheme, _)| scheme.eq_ignore_ascii_case("https")).map(|(_, rest)| rest);
+    let host = rest.map_or("", |rest| rest.split(['/', ':', '?', '#']).next().unwrap_or_default());
+    let hosts = ["api.nuget.org", "www.nuget.org", "nuget.org"];
+    hosts.iter().any(|it| it.eq_ignore_ascii_case(host)) || text.eq_ignore_ascii_case("nuget.org")
+}
+
+/// The login that a command is: `nuget-login`, also by `dnx` and `dotnet tool run`.
+fn command_login<'a>(nth: usize, step: &Step<'a>, command: &Command) -> Option<Login<'a>> {
+    let first = match (command.program().as_str(), command.argument(1), command.argument(2)) {
+        ("nuget-login", ..) => 0,
+        ("dotnet", "tool", "run" | "exec") => command.words.iter().position(|word| word.text == "nuget-login")?,
+        ("dnx", ..) => command.words.iter().position(|word| word.text.split('@').next() == Some("nuget-login"))?,
+        _ => return None,
+    };
+    let name = &command.words[first];
+    let mut words = &command.words[first + 1..];
+    if first > 0 && words.first().is_some_and(|word| word.text == "--") {
+        words = &words[1..];
+    }
+    let is_exec = words.first().is_some_and(|word| word.text == "exec");
+    let options = words.split(|word| word.text == "--").next().unwrap_or_default();
+    let options = Command { words: [name].into_iter().chain(options).cloned().collect() };
+    let is_known = is_exec || words.first().is_none_or(|word| word.text.starts_with('-'));
+    if !is_known || options.has(&["--help", "-h", "--version", "-V"]).is_some() {
+        return None;
+    }
+    let scope = Scope { step, action: None };
+    let place = step.place_in_script(name.at.clone());
+    let is_open = words.iter().any(|word| word.text.starts_with(['$', '@', '%']));
+    let missing = User::Missing("user".to_owned(), place.clone());
+    let user = match options.option(&["--user"]) {
+        Some(word) => scope.user_of_word(&word.text, step.place_in_script(word.at), missing),
+        None if is_open => User::Unknown,
+        None if is_exec => missing,
+        None => match step.variable("INPUT_USER") {
+            Some(value) => scope.user(value.text().unwrap_or_default(), Place::of(step.file, value), missing),
+            None => missing,
+        },
+    };
+    let elsewhere = is_exec || is_open || options.has(&["--check-only", "--export-env"]).is_some();
+    let url = |name| options.option(&[name]).map_or(String::new(), |word| word.text);
+    Some(Login {
+        step: nth,
+        id: step.id(),
+        user,
+        delivery: if elsewhere { Delivery::Elsewhere } else { Delivery::Output },
+        key_outputs: vec![KEY.to_owned()],
+        outputs: [KEY, "expires-at", "policy-matches"].map(str::to_owned).to_vec(),
+        is_nuget_org: is_for_nuget_org([&url("--token-service-url"), &url("--source")]),
+        is_local: false,
+        used_inside: false,
+        is_unpinned: false,
+        place,
+    })
+}
+
+impl<'a> Scope<'_, 'a> {
+    /// The user that a text is, which is at `place`; `missing` if it is empty.
+    fn user(&self, text: &str, place: Place<'a>, missing: User<'a>) -> User<'a> {
+        let text = text.trim();
+        if text.is_empty() {
+            return missing;
+        }
+        if !text.contains("${{") {
+            return User::Literal(text.to_owned(), place);
+        }
+        let Some(reference) = only_reference(text) else { return User::Unknown };
+        if reference.of("secrets").is_some() {
+            return User::Secret(place);
+        }
+        if let Some(input) = reference.of("inputs") {
+            return User::Input(input.to_owned(), place);
+        }
+        let value = reference.of("env").and_then(|name| self.step.variable(name)).and_then(|value| value.text());
+        match value {
+            // Variables of one block do not see each other.
+            Some(value) if !references(value).iter().any(|it| it.of("env").is_some()) => {
+                self.user(value, place, missing)
+            }
+            _ => User::Unknown,
+        }
+    }
+
+    /// The same for a word of a script.
+    fn user_of_word(&self, word: &str, place: Place<'a>, missing: User<'a>) -> User<'a> {
+        match variable(word) {
+            None if word.contains(['$', '%', '`']) && !word.contains("${{") => User::Unknown,
+            None => self.user(word, place, missing),
+            Some(name) => match self.step.variable(name).and_then(|value| value.text()) {
+                Some(value) => self.user(value, place, missing),
+                None => User::Unknown,
+            },
+        }
+    }
+
+    /// The user of a login within an action, as the step that uses the action decides it.
+    fn given(&self, user: &User<'a>, action: &Action<'a>, login: &Place<'a>) -> User<'a> {
+        let User::Input(input, inner) = user else { return user.clone() };
+        let missing = User::Missing(input.clone(), login.clone());
+        if let Some((key, value)) = self.step.input(input) {
+            return self.user(value.text().unwrap_or_default(), Place::of(self.step.file, key), missing);
+        }
+        let default = action.default(input).and_then(|default| default.text()).unwrap_or_default();
+        self.user(default, inner.clone(), missing)
+    }
+
+    /// The value of an input of the action that the step is in.
+    pub fn input(&self, name: &str) -> Option<&'a Node> {
+        let (action, step) = self.action?;
+        step.input(name).map(|(_, value)| value).or_else(|| action.default(name))
+    }
+}
+
+/// Whether a text reads the key of one of these logins, and nothing says that it could be something else.
+pub fn reads_steps(text: &str) -> bool {
+    references(text).iter().any(|reference| reference.names().first() == Some(&Some("steps")))
+}
+
+/// Whether the job may ask for an ID token: `None` if the caller or nothing tells.
+pub fn may_request_id_token(workflow: &Workflow<'_>, job: &Job<'_>) -> Option<bool> {
+    match job.level("id-token") {
+        Some(Level::Write) => Some(true),
+        Some(Level::Unknown) => None,
+        Some(_) => Some(false),
+        // The default never includes it. A called workflow has what its caller has.
+        None if workflow.is_only_called() || workflow.events().is_empty() => None,
+        None => Some(false),
+    }
+}
