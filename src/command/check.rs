@@ -8,6 +8,7 @@ use crate::cli::CheckFormat;
 use crate::command::workflow_files::{Refused, RefusedError, WorkflowFiles};
 use crate::environment::{Ci, Environment};
 use crate::error::Error;
+use crate::explain::trust_policy::{Field, TrustPolicy};
 use crate::github_actions::log::{Annotation, Log};
 use crate::repository::{self, Remote};
 use crate::sanitize::{neutralize, sanitize_line, sanitize_text};
@@ -263,24 +264,22 @@ fn policies<'p, 'a>(project: &'p Project<'a>, findings: &[Finding<'p, 'a>]) -> V
 
 fn policy(login_job: &ProjectJob<'_, '_>, obstacles: &[&Finding<'_, '_>], origin: Option<&Remote>) -> Vec<String> {
     let file = sanitize_line(login_job.workflow.file.name());
-    let job = sanitize_line(login_job.job.id);
-    let (owner, name) = origin.and_then(|origin| origin.path.split_once('/')).unwrap_or(("?", "?"));
-    let environment = login_job.job.environment().map_or("(leave empty)".to_owned(), sanitize_line);
     let mut codes: Vec<&str> = Vec::new();
     for code in obstacles.iter().map(|it| it.code.as_str()) {
         if !codes.contains(&code) {
             codes.push(code);
         }
     }
-    let first = if codes.is_empty() { String::new() } else { format!(" (correct {} first)", codes.join(", ")) };
-    vec![
-        format!("Trust policy for job `{job}` in {file}{first}:"),
-        format!("    Repository Owner: {owner}"),
-        format!("    Repository:       {name}"),
-        format!("    Workflow File:    {file}"),
-        format!("    Environment:      {environment}"),
-        String::new(),
-    ]
+    let first = if codes.is_empty() { String::new() } else { format!(" (fix {} first)", codes.join(", ")) };
+    let heading = format!("Trust policy for job `{}` in {file}{first}:", sanitize_line(login_job.job.id));
+    let (owner, name) = origin.and_then(|origin| origin.path.split_once('/')).unzip();
+    let policy = TrustPolicy::GitHub {
+        repository_owner: Field::of_job(owner.map(str::to_owned)),
+        repository: Field::of_job(name.map(str::to_owned)),
+        workflow_file: Field::value(file),
+        environment: Field::of_environment(login_job.job.environment().map(sanitize_line)),
+    };
+    [heading].into_iter().chain(policy.lines(&[])).chain([String::new()]).collect()
 }
 
 fn summary(shown: &[Shown], errors: usize, project: &Project<'_>, files: &WorkflowFiles) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::cli::GitLabOptions;
 use crate::clock::Clock;
+use crate::command::workflow_files::WorkflowFiles;
 use crate::environment::{Ci, Environment};
 use crate::error::Error;
 use crate::explain::Context;
@@ -18,7 +19,10 @@ use crate::settings::id_token_variable;
 use crate::text::{Text, capitalized, text};
 use crate::trusted_publishing::claims::{Claims, workflow_file};
 use crate::trusted_publishing::id_token::{GitHub, GitLab, IdTokenSourceError};
-use crate::trusted_publishing::obstacle::Obstacle;
+use crate::trusted_publishing::obstacle::{FORBIDDEN_EVENT, Obstacle};
+use workflow::findings::{Code, findings, obstacles};
+use workflow::login::{Project, ProjectJob};
+use workflow::yaml::Node;
 
 /// The audience of an ID token that is only read: no registry accepts it.
 const NO_REGISTRY: &str = "urn:nuget-login:policy";
@@ -48,11 +52,14 @@ pub(crate) fn run(
         Ci::GitLab => vec![gitlab_job(&variable, environment, log)?],
         Ci::None => jobs_of_repository()?,
     };
-    let mut lines = Vec::new();
+    let (mut lines, mut first_obstacle) = (Vec::new(), None);
     for Job { name, policy, run, obstacle } in jobs {
         if let Some(obstacle) = obstacle {
-            (context.policy, context.run) = (policy, run);
-            return Err(Error::Obstacle(obstacle));
+            if first_obstacle.is_none() {
+                (context.policy, context.run) = (policy, run);
+                first_obstacle = Some(obstacle);
+            }
+            continue;
         }
         let Some(policy) = policy else { return Err(Error::UnknownJob(name)) };
         lines.push(format!("Trust policy for {name}:"));
@@ -60,9 +67,13 @@ pub(crate) fn run(
         lines.extend(run.text().map(|run| capitalized(&format!("{run}."))));
         lines.push(String::new());
     }
-    lines.push(format!("Create it at {TRUSTED_PUBLISHING}."));
-    lines.push("Set \"user\" of the login to the nuget.org profile name of the account that creates it.".to_owned());
-    log.answer(&lines, answers).map_err(Error::NotPrinted)
+    if !lines.is_empty() {
+        lines.push(format!("Create it at {TRUSTED_PUBLISHING}."));
+        lines
+            .push("Set \"user\" of the login to the nuget.org profile name of the account that creates it.".to_owned());
+        log.answer(&lines, answers).map_err(Error::NotPrinted)?;
+    }
+    first_obstacle.map_or(Ok(()), |obstacle| Err(Error::Obstacle(obstacle)))
 }
 
 fn job_of_claims(claims: &Claims) -> Job {
@@ -143,7 +154,36 @@ fn environment_of_job() -> Text {
     text!("the `environment:` of the job, or leave empty if it has none")
 }
 
-/// A job for each workflow file of the repository that logs in.
+/// The jobs that log in to nuget.org, and those that call a reusable workflow of another repository for it.
+fn jobs_of_workflows(
+    files: &WorkflowFiles,
+    job: &impl Fn(Text, TrustPolicy) -> Job,
+    policy: &impl Fn(Field, Field) -> TrustPolicy,
+) -> Vec<Job> {
+    let project = Project::new(&files.files);
+    let findings = findings(&project);
+    let of = |it: &ProjectJob<'_, '_>| {
+        let file = sanitize_line(it.workflow.file.name());
+        let name = text!("job {} in {}", sanitize_line(it.job.id), &file);
+        let environment = Field::of_environment(it.job.environment().map(sanitize_line));
+        job(name, policy(Field::value(file), environment))
+    };
+    let login_jobs = project.login_jobs().into_iter().filter(|job| job.logins().iter().any(|login| login.is_nuget_org));
+    let login_jobs = login_jobs.map(|it| {
+        let is_forbidden = obstacles(&findings, &it).iter().any(|finding| finding.code == Code::ForbiddenEvent);
+        let obstacle = if is_forbidden { Obstacle::of_event(Some(FORBIDDEN_EVENT.to_owned())) } else { None };
+        Job { obstacle, ..of(&it) }
+    });
+    let foreign = findings.iter().filter(|finding| finding.code == Code::ForeignReusableWorkflow);
+    let foreign = foreign.filter_map(|finding| {
+        let it = finding.job?;
+        let called = it.job.node.get("uses").and_then(Node::text).map(sanitize_line)?;
+        Some(Job { obstacle: Some(Obstacle::ForeignReusableWorkflow(called)), ..of(&it) })
+    });
+    login_jobs.chain(foreign).collect()
+}
+
+/// A job for each login of the repository.
 fn jobs_of_repository() -> Result<Vec<Job>, Error> {
     let Remote { host, path } = repository::origin()?;
     let (namespace, repository) = path.rsplit_once('/').unwrap_or_default();
@@ -156,28 +196,19 @@ fn jobs_of_repository() -> Result<Vec<Job>, Error> {
     let publishing = || text!("the job that publishes");
     match host.as_str() {
         "github.com" => {
-            let policy = |workflow_file, environment: Text| TrustPolicy::GitHub {
+            let policy = |workflow_file, environment| TrustPolicy::GitHub {
                 repository_owner: Field::value(namespace),
                 repository: Field::value(repository),
                 workflow_file,
-                environment: Field::hint(environment),
+                environment,
             };
-            let workflows = repository::workflows(&repository::folder()?)?;
-            if workflows.is_empty() {
-                let hint =
-                    text!("the file of the job that logs in (no file in .github/workflows has a login step yet)");
-                return Ok(vec![job(publishing(), policy(Field::hint(hint), environment_of_job()))]);
+            let files = WorkflowFiles::of_repository(&repository::folder()?)?;
+            let jobs = jobs_of_workflows(&files, &job, &policy);
+            if !jobs.is_empty() {
+                return Ok(jobs);
             }
-            let environment = |names: &[String]| match names {
-                [] => text!("leave empty"),
-                names if names.iter().any(|name| name.contains("${{")) => environment_of_job(),
-                names => text!("{}, if the job that logs in has it, or leave empty", names.join(" or ")),
-            };
-            let of_file = |it: repository::Workflow| {
-                let environment = environment(&it.environments);
-                job(text!("{}", &it.file), policy(Field::value(it.file.clone()), environment))
-            };
-            Ok(workflows.into_iter().map(of_file).collect())
+            let hint = text!("the file of the job that logs in (no file in .github/workflows has a login step yet)");
+            Ok(vec![job(publishing(), policy(Field::hint(hint), Field::hint(environment_of_job())))])
         }
         "gitlab.com" => Ok(vec![job(
             publishing(),

@@ -342,6 +342,5 @@ fn repository(error: &RepositoryError, fact: Text) -> Explanation {
             fix!("or run it in the CI job that publishes"),
         ]),
         RepositoryError::NotUnicode => new(&[fix!("move the clone to a folder with a name in UTF-8")]),
-        RepositoryError::Unreadable(_) => new(&[fix!("check the permissions of .github/workflows and of its files")]),
     }
 }

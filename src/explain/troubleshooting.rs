@@ -553,7 +553,6 @@ fn machine() -> Vec<Example> {
         Error::Repository(RepositoryError::Refused("<message of git>".to_owned())),
         Error::Repository(RepositoryError::NoHost),
         Error::Repository(RepositoryError::NotUnicode),
-        Error::Repository(RepositoryError::Unreadable(denied())),
         Error::NothingToCheck(text!("{}", "<reason>")),
         Error::UnknownHost { host: host() },
         Error::UnknownJob(text!("{}", "<reason>")),

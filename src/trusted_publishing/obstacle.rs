@@ -7,7 +7,7 @@ use crate::trusted_publishing::claims::Claims;
 const ISSUERS: [&str; 2] = ["https://token.actions.githubusercontent.com", "https://gitlab.com"];
 
 /// The event that nuget.org does not accept: a fork's pull request starts it with the rights of the base repository.
-const FORBIDDEN_EVENT: &str = "pull_request_target";
+pub(crate) const FORBIDDEN_EVENT: &str = "pull_request_target";
 
 /// What no trust policy can change, safe to show.
 #[derive(Debug, Clone, PartialEq, Eq)]

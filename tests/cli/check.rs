@@ -126,7 +126,7 @@ fn each_workflow_has_the_findings_that_its_comments_name_and_no_others() {
             let (job, rest) = policy.split_once("` in ").unwrap();
             let file = rest.split([' ', ':']).next().unwrap();
             let environment = policy.split("Environment:").nth(1).unwrap().lines().next().unwrap().trim();
-            let environment = environment.replace("(leave empty)", "-");
+            let environment = environment.replace("(empty)", "-");
             shown.entry(file.to_owned()).or_default().insert(format!("environment: {job}={environment}"));
         }
         for (name, text) in &workflows {

@@ -218,38 +218,87 @@ fn outside_of_a_job(sandbox: &Sandbox, folder: &Path) -> Output {
 
 #[test]
 fn in_a_repository_each_workflow_file_with_a_login_has_a_policy() {
-    let login = "jobs:\n  publish:\n    environment: production\n    steps:\n      - uses: org/nuget-login@v1\n";
+    let login = "on: { push: { tags: [v*] } }\njobs:\n  publish:\n    runs-on: ubuntu-latest\n    environment: production\n    \
+                 steps:\n      - uses: org/nuget-login@v1\n        with: { user: contoso-bot }\n";
+    let two = login.replace(
+        "jobs:\n",
+        "jobs:\n  nightly:\n    runs-on: ubuntu-latest\n    environment: { name: \"prod #1: EU\" }\n    \
+                                        steps: [{ uses: NuGet/login@v1, with: { user: contoso-bot } }]\n",
+    );
     let ran = in_repository(
         Some("git@github.com:contoso/contoso-sdk.git"),
         &[
             ("release.yml", login),
-            ("nightly.yaml", &format!("{}steps:\n- uses: NuGet/login@v1\n", "# a comment\n".repeat(60_000))),
+            ("two.yaml", &two),
             ("weekly.yml", &login.replace("production", "${{ inputs.environment }}")),
-            ("ci.yml", "steps:\n- run: dotnet test # no NuGet/login@v1\n"),
+            ("none.yml", &login.replace("    environment: production\n", "")),
+            ("ci.yml", "jobs: { test: { steps: [{ run: dotnet test # no NuGet/login@v1 }] } }\n"),
             ("notes.txt", "uses: NuGet/login@v1"),
         ],
     );
     assert!(ran.status.success(), "{ran:?}");
     let stdout = text(&ran.stdout);
     let headings = Vec::from_iter(stdout.lines().filter(|line| line.starts_with("Trust policy for ")));
-    let heading =
-        |file| format!("Trust policy for {file} (from the remote \"origin\", contoso/contoso-sdk at github.com):");
-    assert_eq!(headings, ["nightly.yaml", "release.yml", "weekly.yml"].map(heading));
-    let policy = |file: &str, environment: &str| {
-        [GITHUB, "Repository Owner: contoso", "Repository: contoso-sdk", file, environment].map(str::to_owned)
+    let jobs = [
+        ("publish", "none.yml", "Environment: (empty)"),
+        ("publish", "release.yml", "Environment: production"),
+        ("nightly", "two.yaml", "Environment: prod #1: EU"),
+        ("publish", "two.yaml", "Environment: production"),
+        ("publish", "weekly.yml", "Environment: ${{ inputs.environment }}"),
+    ];
+    let heading = |(job, file, _)| {
+        format!("Trust policy for job {job} in {file} (from the remote \"origin\", contoso/contoso-sdk at github.com):")
     };
-    assert_eq!(
-        policies(&stdout),
-        [
-            policy("Workflow File: nightly.yaml", "Environment: leave empty"),
-            policy(
-                "Workflow File: release.yml",
-                "Environment: production, if the job that logs in has it, or leave empty"
-            ),
-            policy("Workflow File: weekly.yml", ENVIRONMENT),
-        ]
-    );
+    assert_eq!(headings, jobs.map(heading));
+    let policy = |(_, file, environment)| {
+        let file = format!("Workflow File: {file}");
+        [GITHUB, "Repository Owner: contoso", "Repository: contoso-sdk", &file, environment].map(str::to_owned)
+    };
+    assert_eq!(policies(&stdout), jobs.map(policy));
     assert_eq!(text(&ran.stderr), "");
+}
+
+#[test]
+fn a_job_that_no_policy_can_match_fails_after_the_policies_of_the_others() {
+    let login = |on: &str| {
+        format!(
+            "on: {on}\njobs:\n  publish:\n    runs-on: ubuntu-latest\n    permissions: {{ id-token: write }}\n    steps:\n      \
+             - uses: org/nuget-login@v1\n        with: {{ user: contoso-bot }}\n"
+        )
+    };
+    let foreign = "on: push\njobs:\n  publish:\n    permissions: { id-token: write }\n    \
+                   uses: contoso/workflows/.github/workflows/publish-nuget.yml@main\n    with: { user: contoso-bot }\n";
+    let forbidden = login("pull_request_target");
+    for (file, fact) in [
+        (&*forbidden, "error: nuget.org does not accept runs that the event pull_request_target starts\n"),
+        (
+            foreign,
+            "error: this job is defined in contoso/workflows/.github/workflows/publish-nuget.yml@main, a reusable",
+        ),
+    ] {
+        let ran = in_repository(
+            Some("https://github.com/contoso/contoso-sdk"),
+            &[("a.yml", file), ("release.yml", &login("push"))],
+        );
+        assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+        assert!(text(&ran.stderr).starts_with(fact), "{ran:?}");
+        assert_eq!(policies(&text(&ran.stdout)).len(), 1, "{ran:?}");
+        assert!(text(&ran.stdout).contains("Workflow File:              release.yml\n"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_called_workflow_and_a_local_action_are_followed() {
+    let called = "on: { workflow_call: {} }\njobs:\n  publish:\n    runs-on: ubuntu-latest\n    steps:\n      \
+                  - uses: NuGet/login@v1\n        id: login\n        with: { user: contoso-bot }\n";
+    let caller = "on: push\njobs:\n  publish:\n    permissions: { id-token: write }\n    uses: ./.github/workflows/_publish.yml\n";
+    let ran = in_repository(
+        Some("https://github.com/contoso/contoso-sdk"),
+        &[("_publish.yml", called), ("release.yml", caller)],
+    );
+    let shown = policies(&text(&ran.stdout));
+    assert_eq!(shown.len(), 1, "{ran:?}");
+    assert_eq!(shown[0][3], "Workflow File: _publish.yml");
 }
 
 #[test]
@@ -274,7 +323,7 @@ fn an_unreadable_folder_of_workflows_is_an_error_and_a_missing_one_is_not() {
     assert!(text(&ran.stdout).contains(NO_LOGIN_STEP), "{ran:?}");
     fs::write(folder.path().join(".github/workflows"), "a file").unwrap();
     let ran = outside_of_a_job(&sandbox, &folder.path().join(".github"));
-    assert_eq!((ran.status.code(), ran.stdout.len()), (Some(1), 0), "{ran:?}");
+    assert_eq!((ran.status.code(), ran.stdout.len()), (Some(2), 0), "{ran:?}");
 }
 
 #[test]
