@@ -329,6 +329,18 @@ fn package_of(given: &str, service: &Endpoint) -> Result<Package, UsageError> {
     Package::parse(given).ok_or_else(|| UsageError::Package(shown(given)))
 }
 
+/// Whether a user has the form of a profile name on nuget.org.
+pub(crate) fn is_profile_name(user: &str) -> bool {
+    (1..=LONGEST_USER).contains(&user.len())
+        && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+/// The profile name in what was given as a user, if it contains one: `@name`, a name in quotes, the URL of a profile.
+pub(crate) fn contained_name(user: &str) -> Option<String> {
+    let name = bare_name(user);
+    is_profile_name(name).then(|| name.to_owned())
+}
+
 /// The name in what was given as one: without quotes, a leading `@` and the URL of a profile.
 fn bare_name(user: &str) -> &str {
     let bare = user.trim_matches(['"', '\'', '`', ' ', '/']).trim_start_matches('@');
@@ -346,11 +358,7 @@ fn is_credential(text: &str) -> bool {
 
 /// Checks the form of a profile name on nuget.org: ASCII letters, digits, `.`, `_` and `-`.
 fn check_profile_name(user: &str) -> Result<(), UsageError> {
-    let is_name = |name: &str| {
-        (1..=LONGEST_USER).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-    };
-    if is_name(user) {
+    if is_profile_name(user) {
         return Ok(());
     }
     let name = bare_name(user);
@@ -360,8 +368,7 @@ fn check_profile_name(user: &str) -> Result<(), UsageError> {
     if name.contains('@') {
         return Err(UsageError::EmailAddress(shown(user)));
     }
-    let name = is_name(name).then(|| name.to_owned());
-    Err(UsageError::NotAProfileName { given: shown(user), name })
+    Err(UsageError::NotAProfileName { given: shown(user), name: contained_name(user) })
 }
 
 /// The variable with a GitLab job's ID token. It is not read elsewhere.

@@ -4,7 +4,7 @@ use crate::environment::Ci;
 use crate::explain::context::Context;
 use crate::explain::explanation::{Explanation, Fix, fix};
 use crate::explain::trust_policy::{ENVIRONMENT, REF, ShownPolicy, TRUSTED_PUBLISHING, TrustPolicy, WORKFLOW_FILE};
-use crate::settings::NUGET_ORG_TOKEN_SERVICE;
+use crate::settings::{NUGET_ORG_TOKEN_SERVICE, contained_name, is_profile_name};
 use crate::text::{Text, Words, text};
 use crate::trusted_publishing::obstacle::Obstacle;
 use crate::trusted_publishing::service_message::ServiceMessage;
@@ -450,7 +450,6 @@ fn no_matching_policy(context: &Context) -> Explanation {
     };
     let create =
         fix!("if no policy has them, create one: a renamed, transferred or re-created repository needs a new policy");
-    let is_name = user.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     let (fact, first, check) = if context.user_is_repository_owner() {
         (
             text!("{}, the repository owner, has no trust policy on nuget.org that matches this job", user),
@@ -461,12 +460,17 @@ fn no_matching_policy(context: &Context) -> Explanation {
             ),
             check(text!("if {} is your own profile, sign in to nuget.org", user)),
         )
-    } else if !is_name {
+    } else if !is_profile_name(user) {
         (
             text!("the input `user` is `{}`, which is not a nuget.org profile name", user),
-            fix!(
-                "set `user` to the profile name of the person who created the trust policy: the part of the profile's \
-                 URL after https://www.nuget.org/profiles/"
+            contained_name(user).map_or_else(
+                || {
+                    fix!(
+                        "set `user` to the profile name of the person who created the trust policy: the part of the \
+                         profile's URL after https://www.nuget.org/profiles/"
+                    )
+                },
+                |name| fix!("set `user` to {}", name),
             ),
             check(text!("sign in to nuget.org as that person")),
         )
