@@ -16,6 +16,7 @@ const GH: &str = r#"#!/bin/sh
 set -eu
 echo "$*" >>"$ASKED"
 case "$1 $2 $*" in
+"release list "*) cat "$DRAFT.releases" ;;
 "release view "*isDraft*) cat "$DRAFT.is-draft" ;;
 "release view "*) echo "$BUILT" ;;
 "release download "*) [ ! -e "$DRAFT.unreachable" ] && cp "$DRAFT"/* "$5" ;;
@@ -41,13 +42,15 @@ impl Repository {
         let root = repository.root();
         fs::create_dir_all(root.join("dist")).unwrap();
         fs::create_dir_all(root.join(".github/scripts")).unwrap();
-        for script in ["publish-release", "release-txt"] {
+        for script in ["before-release", "publish-release", "release-txt"] {
             let path = format!(".github/scripts/{script}");
             fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(&path), root.join(&path)).unwrap();
         }
         fs::write(root.join("dist/release.txt"), "version 1.2.3\n").unwrap();
         fs::write(root.join("CHANGELOG.md"), "## 1.2.3 – not released yet\n").unwrap();
         fs::write(root.join("source"), "code\n").unwrap();
+        let cargo = "[package]\nversion = \"1.2.3\"\nrepository = \"https://github.com/org/nuget-login\"\n";
+        fs::write(root.join("Cargo.toml"), cargo).unwrap();
         fs::create_dir(repository.path("draft")).unwrap();
         for target in TARGETS {
             fs::write(repository.path("draft").join(format!("nuget-login-{target}")), format!("program {target}"))
@@ -58,6 +61,7 @@ impl Repository {
         }
         fs::write(repository.path("draft.is-draft"), "true\n").unwrap();
         fs::write(repository.path("draft.immutable"), "true\n").unwrap();
+        fs::write(repository.path("draft.releases"), "1\n").unwrap();
         fs::write(repository.path("draft.meanwhile-upload"), "").unwrap();
         fs::write(repository.path("draft.meanwhile-edit"), "").unwrap();
         fs::create_dir(repository.path("bin")).unwrap();
@@ -218,7 +222,7 @@ fn an_asset_that_changes_after_verification_is_reported() {
         let (succeeded, public, log) = after.publish();
         assert!(!succeeded && public, "{log}");
         let error = "::error title=Published, but not verified::the assets of v1.2.3 are not the verified ones";
-        assert!(log.contains(error) && log.contains("in CONTRIBUTING.md"), "{log}");
+        assert!(log.contains(error) && log.contains("in docs/releasing.md"), "{log}");
     }
 }
 
@@ -240,4 +244,83 @@ fn a_public_release_is_verified_again_without_any_change() {
         !succeeded && log.contains("::error title=Published, but not verified::dist/release.txt does not match"),
         "{log}"
     );
+}
+
+#[test]
+fn a_tag_with_two_drafts_or_in_another_repository_is_not_published() {
+    let two = Repository::new();
+    fs::write(two.path("draft.releases"), "2\n").unwrap();
+    two.refuses("2 releases or drafts have the tag v1.2.3");
+    let other = Repository::new();
+    let cargo = fs::read_to_string(other.root().join("Cargo.toml")).unwrap();
+    fs::write(other.root().join("Cargo.toml"), cargo.replace("org/nuget-login", "contoso/other")).unwrap();
+    other
+        .refuses("the repository in Cargo.toml is https://github.com/contoso/other, not https://github.com/org/");
+}
+
+/// What `before-release` says about a repository in which the version is prepared, after a change.
+fn before_release(change: impl FnOnce(&Repository)) -> (bool, String) {
+    let repository = Repository::new();
+    fs::write(repository.root().join("dist/release.txt"), "# a comment\nversion 1.2.3\n").unwrap();
+    fs::write(repository.path("draft.releases"), "").unwrap();
+    let origin = repository.path("origin");
+    assert!(Command::new("git").args(["init", "-q", "--bare"]).arg(&origin).status().unwrap().success());
+    repository.git(&["remote", "add", "origin", origin.to_str().unwrap()]);
+    change(&repository);
+    let ran = repository.script("before-release", &[]);
+    (ran.status.success(), String::from_utf8(ran.stdout).unwrap() + &String::from_utf8(ran.stderr).unwrap())
+}
+
+#[test]
+fn a_release_starts_only_if_its_version_is_prepared_and_new() {
+    let (started, log) = before_release(|_| {});
+    assert!(started, "{log}");
+    let write = |path: &'static str, text: &'static str| {
+        move |repository: &Repository| fs::write(repository.root().join(path), text).unwrap()
+    };
+    let digest = "version 1.2.3\nx86_64-unknown-linux-musl nuget-login-x86_64-unknown-linux-musl 0123\n";
+    for ((started, log), fact) in [
+        (before_release(write("dist/release.txt", "version 1.2.4\n")), "has version 1.2.4, and Cargo.toml has 1.2.3"),
+        (before_release(write("dist/release.txt", digest)), "contains digests of an earlier version"),
+        (before_release(write("CHANGELOG.md", "## Not released yet\n")), "CHANGELOG.md has no section for 1.2.3"),
+        (
+            before_release(|it| fs::write(it.path("draft.releases"), "v1.2.3\n").unwrap()),
+            "a release or a draft v1.2.3 exists",
+        ),
+        (
+            before_release(|it| drop(it.git(&["push", "-q", "origin", "HEAD:refs/heads/release/v1.2.3"]))),
+            "refs/heads/release/v1.2.3 exists",
+        ),
+        (
+            before_release(|it| drop(it.git(&["push", "-q", "origin", "HEAD:refs/tags/v1.2.3"]))),
+            "refs/tags/v1.2.3 exists",
+        ),
+    ] {
+        assert!(!started && log.contains(fact) && log.contains("%0Afix: "), "{fact}: {log}");
+    }
+}
+
+/// Every place that names a repository of the program names the one in Cargo.toml.
+#[test]
+fn one_repository_is_named_everywhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (_, repository) = env!("CARGO_PKG_REPOSITORY").split_once("github.com/").unwrap();
+    let listed = Command::new("git").args(["ls-files"]).current_dir(root).output().unwrap();
+    let mut seen = 0;
+    for file in String::from_utf8(listed.stdout).unwrap().lines().filter(|file| !file.starts_with("fuzz/corpus")) {
+        let Ok(text) = fs::read_to_string(root.join(file)) else { continue };
+        for (start, _) in text.match_indices("/nuget-login") {
+            let before = &text[..start];
+            let owner =
+                &before[before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '-').map_or(0, |at| at + 1)..];
+            let place = &before[..before.len() - owner.len()];
+            let after = text[start + "/nuget-login".len()..].chars().next().unwrap_or(' ');
+            let is_repository = place.ends_with("github.com/") || place.ends_with("uses: ") || after == '@';
+            if is_repository && !owner.is_empty() && !"-.".contains(after) {
+                assert_eq!(format!("{owner}/nuget-login"), repository, "{file}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 30, "{seen}");
 }
