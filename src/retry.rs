@@ -135,7 +135,7 @@ impl fmt::Display for StopReason {
             StopReason::TokenConsumed => formatter.write_str("the job has only one ID token, and it was already sent"),
             StopReason::Deadline { wait, timeout } => write!(
                 formatter,
-                "no time was left for another one, {} later (timeout-seconds: {})",
+                "the next one would start in {}, too late for the time limit (timeout-seconds: {})",
                 Seconds(*wait),
                 timeout.as_secs()
             ),

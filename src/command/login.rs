@@ -164,7 +164,7 @@ fn done(
     if let Delivery::CheckOnly(_) = settings.delivery {
         let push = match push {
             None => Text::default(),
-            Some((package, Verdict::Allowed)) => text!(" and allows to push {}", &package.id),
+            Some((package, Verdict::Allowed)) => text!(" and allows a push of {}", &package.id),
             Some((Package { id, version }, Verdict::Unknown)) => {
                 text!("; {} {} does not exist, so only a push can show whether it is allowed", id, version)
             }

@@ -120,12 +120,4 @@ impl Context {
     fn is_for_a_tag(&self) -> bool {
         self.run.r#ref.as_ref().is_some_and(|it| it.starts_with("refs/tags/"))
     }
-
-    /// Where the policy that the job needs is shown.
-    pub(crate) fn values(&self) -> Text {
-        match self.ci {
-            Ci::GitHubActions => text!("the values in the summary of this run"),
-            _ => text!("the values below"),
-        }
-    }
 }

@@ -149,7 +149,7 @@ fn unknown(head: ResponseHead, context: &Context) -> Explanation {
                 ..Explanation::new("Unknown rejection", text!("{}; {}", fact, obstacle.fact), &[])
             };
         }
-        None => fix!("compare the trust policy at {} with {}", Words(TRUSTED_PUBLISHING), context.values()),
+        None => fix!("compare the trust policy at {} with the values below", Words(TRUSTED_PUBLISHING)),
     };
     let report = fix!("if they agree, report the message in the log to the registry (nuget.org: support@nuget.org)");
     Explanation::new("Unknown rejection", fact, &[compare, report]).show(ShownPolicy::default())

@@ -103,7 +103,7 @@ pub(super) fn obstacle(obstacle: &Obstacle, context: &Context) -> Explanation {
                     "let the reusable workflow only build: upload the packages as an artifact there, and download them \
                      in the new job (`needs:`)"
                 ),
-                fix!("create a trust policy with {} at {}", context.values(), Words(TRUSTED_PUBLISHING)),
+                fix!("create a trust policy with the values below at {}", Words(TRUSTED_PUBLISHING)),
                 context.new_run(),
             ],
         )
@@ -442,10 +442,9 @@ fn no_matching_policy(context: &Context) -> Explanation {
     let user = &context.user;
     let check = |who: Text| {
         fix!(
-            "{}, and check at {} that a policy has exactly {} (nuget.org adds the ID numbers itself)",
+            "{}, and check at {} that a policy has exactly the values below (nuget.org adds the ID numbers itself)",
             who,
-            Words(TRUSTED_PUBLISHING),
-            context.values()
+            Words(TRUSTED_PUBLISHING)
         )
     };
     let create =
@@ -521,9 +520,8 @@ fn workflow_mismatch([name, expected, actual]: [&str; 3], context: &Context) -> 
     const TOPIC: &str = "Workflow mismatch";
     let change = change(WORKFLOW_FILE, name, [expected, actual], context);
     let second = fix!(
-        "or, if a job in {} publishes too, keep this policy and create a second one with {}",
-        expected,
-        context.values()
+        "or, if a job in {} publishes too, keep this policy and create a second one with the values below",
+        expected
     );
     let explanation = match &context.caller {
         Some(caller) => Explanation::new(

@@ -64,7 +64,7 @@ fn a_package_that_the_policy_allows_is_reported() {
     let sandbox = with_packages(|_| {});
     let step = Job::new(&sandbox).arguments(["--check-only"]).set("INPUT_PACKAGE", "contoso.sdk@1.2.3").run();
     assert_eq!(step.code, 0, "{}", step.log);
-    assert!(step.text()[0].contains(" matches this job and allows to push contoso.sdk (the API key"), "{}", step.log);
+    assert!(step.text()[0].contains(" matches this job and allows a push of contoso.sdk (the API key"), "{}", step.log);
     assert!(!sandbox.has_package("Contoso.Sdk", "1.2.4"), "nothing is pushed");
 }
 
@@ -107,7 +107,7 @@ fn a_web_page_is_not_an_answer_about_a_push() {
         );
         let step = Job::new(&sandbox).arguments(["--check-only", "--package=Contoso.Sdk@1.2.3"]).run();
         let report = step.failed(1);
-        assert!(!report.contains("not allowed to push") && !report.contains("allows to push"), "{report}");
+        assert!(!report.contains("not allowed to push") && !report.contains("allows a push"), "{report}");
     }
 }
 

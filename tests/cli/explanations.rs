@@ -36,9 +36,13 @@ fn shown(name: &str, sandbox: &Sandbox, step: &Step) {
 
 /// A note about a deadline, without the numbers that differ from run to run.
 fn without_attempts(line: &str) -> String {
-    let Some((attempts, deadline)) = line.split_once(" later (timeout-seconds: ") else { return line.to_owned() };
+    let Some((attempts, deadline)) = line.split_once(", too late for the time limit (timeout-seconds: ") else {
+        return line.to_owned();
+    };
     let label = &attempts[..attempts.find(|char: char| char.is_ascii_digit()).unwrap()];
-    format!("{label}… attempts: no time was left for another one, … later (timeout-seconds: {deadline}")
+    format!(
+        "{label}… attempts: the next one would start in …, too late for the time limit (timeout-seconds: {deadline}"
+    )
 }
 
 /// `HOST` for each port of this machine.

@@ -294,7 +294,7 @@ pub(crate) fn stopped_after(attempts: usize) -> String {
 
 /// The end of that note, if the next attempt would be after the deadline of so many seconds.
 pub(crate) fn out_of_time(timeout: u64) -> String {
-    format!(" later (timeout-seconds: {timeout})\n")
+    format!(", too late for the time limit (timeout-seconds: {timeout})\n")
 }
 
 /// Looks for a secret in a log, mask lines aside, and in other texts: as it is, its signature alone, and in base64 and
