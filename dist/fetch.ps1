@@ -57,7 +57,7 @@ function Stop-Action([int] $code) {
     exit $code
 }
 
-# Prints a failure, and ends the step: an annotation with the fact and the fixes, and the words of a tool and a link as
+# Prints a failure, and ends the step: an annotation with the fact and the fixes, and the output of a tool and a link as
 # plain lines, in which the runner reads `##[` as a command.
 function Fail([string] $anchor, [string] $fact, [string[]] $fixes, [string] $note = '') {
     $release = if ($version -match '\A[0-9A-Za-z.+-]+\z') { "v$version" } else { 'main' }
@@ -70,7 +70,7 @@ function Fail([string] $anchor, [string] $fact, [string[]] $fixes, [string] $not
 
 trap {
     Fail 'unexpected-failure' 'the program was not started: an unexpected error occurred' @(
-        'read the lines above, which contain the error'
+        'read the note below'
         'run the job again, and report the error if it occurs again'
     ) "fetch.ps1: $_"
 }
@@ -289,7 +289,7 @@ if ($env:RUNNER_TOOL_CACHE) {
     $cached = [IO.Path]::Combine($env:RUNNER_TOOL_CACHE, 'nuget-login', $version, $target, 'nuget-login.exe')
 }
 
-# Everybody can write to the cache. A file that is not a regular one or too large is ignored, and the digest of the copy
+# Every job can write to the cache. A file that is not a regular one or too large is ignored, and the digest of the copy
 # decides.
 $got = $null
 if ($cached -and [IO.File]::Exists($cached)) {

@@ -42,8 +42,8 @@ trap 'finish $?' EXIT
 trap 'finish 130' INT
 trap 'finish 143' TERM
 
-# Prints a failure: an annotation with the fact and the fixes, and the words of a tool and a link as plain lines.
-# A path, an input or the words of a tool cannot act as a command of their own: control characters are replaced, and in
+# Prints a failure: an annotation with the fact and the fixes, and the output of a tool and a link as plain lines.
+# A path, an input or the output of a tool cannot act as a command of their own: control characters are replaced, and in
 # an annotation the runner's escape character is escaped. In a plain line, the runner reads `##[` as a command.
 report() { # anchor fact fix …
     case $version in '' | *[!0-9A-Za-z.+-]*) docs=main ;; *) docs=v$version ;; esac
@@ -269,7 +269,7 @@ case $version in '' | *[!0-9A-Za-z.+-]*) digest='' ;; esac
 binary=$private/nuget-login
 cache=${RUNNER_TOOL_CACHE:+$RUNNER_TOOL_CACHE/nuget-login/$version/$target}
 
-# Everybody can write to the cache. A file that is not a regular one is ignored, and the digest of the copy decides. The
+# Every job can write to the cache. A file that is not a regular one is ignored, and the digest of the copy decides. The
 # file can be replaced at any time, so that time and size are limited: a named pipe has no end.
 copy_from_cache() {
     limit_size

@@ -72,7 +72,7 @@ pub fn claims(id_token: &str, folder: &Path) -> Seen {
     let Some(id_token) = secret(id_token) else { return Seen::default() };
     let claims = Claims::of(&id_token, &Redactor::default());
     let _ = (claims.all().count(), claims.audiences().len());
-    let lines = TrustPolicy::of_claims(&claims).map(|policy| policy.lines(&[])).unwrap_or_default();
+    let lines = TrustPolicy::of_claims(&claims).map(|policy| policy.lines(None)).unwrap_or_default();
     let message = br#"{"error":"Workflow mismatch for policy 'p': expected 'x.yml', actual 'y.yml'"}"#;
     let mut seen = answered(401, message, claims, &id_token, folder);
     let mut answer = Vec::new();

@@ -8,7 +8,7 @@ use clap::Parser;
 /// A command line, parsed.
 pub struct CommandLine {
     pub(crate) arguments: Result<Arguments, clap::Error>,
-    /// Whether standard output is free for the log: it is the command's with `exec`, and the answer's with `policy`. Known
+    /// Whether standard output is free for the log: it is the command's with `exec`, and the answer's with `policy` and `check`. Known
     /// from the subcommand alone, so that it is known for arguments that cannot be parsed, too.
     pub stdout_is_log: bool,
 }

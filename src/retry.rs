@@ -11,7 +11,7 @@ const FIRST_SPAN: Duration = Duration::from_millis(500);
 /// The longest span of a wait.
 const LONGEST_SPAN: Duration = Duration::from_secs(15);
 /// The least time for an attempt: a shorter one would only time out, and its error would replace a better one.
-const SHORTEST: Duration = Duration::from_millis(500);
+pub(crate) const SHORTEST: Duration = Duration::from_millis(500);
 /// Number of exchanges whose response can be lost: each can have created an API key that stays valid unused.
 pub(crate) const RESPONSES_LOST: u32 = 3;
 

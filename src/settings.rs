@@ -116,6 +116,8 @@ pub(crate) enum UsageError {
     EmailAddress(String),
     /// The value is not shown.
     CredentialAsUser,
+    /// Its length in characters. The value is not shown: it can be a credential.
+    LongUser(usize),
     TokenServiceUrl(EndpointError),
     Source(EndpointError),
     SourceAndTokenService,
@@ -160,31 +162,34 @@ impl UsageError {
                 text!("the flag `--id-token-variable` is not the name of an environment variable")
             }
             UsageError::EmptyCommand => text!("the command after `--` is empty"),
-            UsageError::NoUser { is_input: true } => text!("the input `user` is empty"),
+            UsageError::NoUser { is_input: true } => text!("`user` is empty"),
             UsageError::NoUser { is_input: false } => text!("the flag `--user` is missing or empty"),
             UsageError::NotAProfileName { given, .. } => {
-                text!("the input `user` is `{}`, which is not a nuget.org profile name", given)
+                text!("`user` is `{}`, which is not a nuget.org profile name", given)
             }
-            UsageError::EmailAddress(given) => text!("the input `user` is `{}`, an e-mail address", given),
+            UsageError::EmailAddress(given) => text!("`user` is `{}`, an e-mail address", given),
             UsageError::CredentialAsUser => {
-                text!("the input `user` is not a profile name: it has the form of a credential")
+                text!("`user` is not a profile name: it has the form of a credential")
             }
-            UsageError::TokenServiceUrl(problem) => text!("the input `token-service-url` {}", problem.fact()),
-            UsageError::Source(problem) => text!("the input `source` {}", problem.fact()),
-            UsageError::SourceAndTokenService => text!("the inputs `source` and `token-service-url` are both set"),
+            UsageError::LongUser(length) => {
+                text!("`user` has {} characters, more than a profile name", Words(length))
+            }
+            UsageError::TokenServiceUrl(problem) => text!("`token-service-url` {}", problem.fact()),
+            UsageError::Source(problem) => text!("`source` {}", problem.fact()),
+            UsageError::SourceAndTokenService => text!("`source` and `token-service-url` are both set"),
             UsageError::SourceAudience(host) => {
                 text!("the ID token would be issued for nuget.org, and {} could redeem it there", host)
             }
             UsageError::TokenServiceAudience(host) => {
                 text!("the job's ID token is issued for nuget.org, and {} could redeem it there", host)
             }
-            UsageError::LongAudience(length) => text!("the input `audience` is {} bytes long", Words(length)),
-            UsageError::TimeoutSeconds(given) => text!("the input `timeout-seconds` is `{}`", given),
-            UsageError::Boolean(name, given) => text!("the input `{}` is `{}`", name, given),
-            UsageError::CheckOnlyExports => text!("the inputs `check-only` and `export-env` are both true"),
-            UsageError::Package(given) => text!("the input `package` is `{}`, which is not an ID and a version", given),
-            UsageError::PackageWithoutCheck => text!("the input `package` is set without `check-only`"),
-            UsageError::PackageElsewhere(host) => text!("the input `package` is set, but {} is not nuget.org", host),
+            UsageError::LongAudience(length) => text!("`audience` is {} bytes long", Words(length)),
+            UsageError::TimeoutSeconds(given) => text!("`timeout-seconds` is `{}`", given),
+            UsageError::Boolean(name, given) => text!("`{}` is `{}`", name, given),
+            UsageError::CheckOnlyExports => text!("`check-only` and `export-env` are both true"),
+            UsageError::Package(given) => text!("`package` is `{}`, which is not an ID and a version", given),
+            UsageError::PackageWithoutCheck => text!("`package` is set without `check-only`"),
+            UsageError::PackageElsewhere(host) => text!("`package` is set, but {} is not nuget.org", host),
             UsageError::NotUnicode(error) => error.fact(),
         }
     }
@@ -246,7 +251,7 @@ impl Settings {
             Purpose::Exec(command) if command[0].is_empty() => return Err(UsageError::EmptyCommand),
             Purpose::Exec(command) => (Some(command), false, None, false),
         };
-        // On GitLab, everybody who can start a pipeline can set variables.
+        // On GitLab, any user who can start a pipeline can set variables.
         let from_variables = command.is_none() && ci == Ci::GitHubActions;
         // A flag wins over the variable of what it excludes, too.
         let named =
@@ -290,7 +295,7 @@ impl Settings {
             None => DEFAULT_TIMEOUT,
         };
         // A flag wins over the variable of what it excludes, too.
-        let delivered = check_only || export_env;
+        let (delivered, export_flag) = (check_only || export_env, export_env);
         let is = |flag: bool, name, variable| match either(None, variable, from_variables && !delivered)? {
             None => Ok(flag),
             Some(value) => boolean(&value).ok_or_else(|| UsageError::Boolean(name, shown(&value))),
@@ -300,7 +305,7 @@ impl Settings {
             None => {
                 let check_only = is(check_only, "check-only", "INPUT_CHECK_ONLY")?;
                 let export_env = is(export_env, "export-env", "INPUT_EXPORT_ENV")?;
-                let package = match input(package, "INPUT_PACKAGE")? {
+                let package = match either(package, "INPUT_PACKAGE", from_variables && !export_flag)? {
                     Some(_) if !check_only => return Err(UsageError::PackageWithoutCheck),
                     Some(given) => Some(package_of(&given, service.configured_endpoint())?),
                     None => None,
@@ -363,7 +368,7 @@ fn check_profile_name(user: &str) -> Result<(), UsageError> {
     }
     let name = bare_name(user);
     if name.len() > LONGEST_USER {
-        return Err(UsageError::CredentialAsUser);
+        return Err(UsageError::LongUser(name.chars().count()));
     }
     if name.contains('@') {
         return Err(UsageError::EmailAddress(shown(user)));

@@ -279,7 +279,7 @@ fn policy(login_job: &ProjectJob<'_, '_>, obstacles: &[&Finding<'_, '_>], origin
         workflow_file: Field::value(file),
         environment: Field::of_environment(login_job.job.environment().map(sanitize_line)),
     };
-    [heading].into_iter().chain(policy.lines(&[])).chain([String::new()]).collect()
+    [heading].into_iter().chain(policy.lines(None)).chain([String::new()]).collect()
 }
 
 fn summary(shown: &[Shown], errors: usize, project: &Project<'_>, files: &WorkflowFiles) -> String {

@@ -64,7 +64,16 @@ pub(crate) fn run(
         files.deliver(&logged_in.api_key)?;
     }
     let done = done(&logged_in, settings, push);
-    report(done, &warnings(&logged_in, settings, environment, clock), &logged_in, settings, environment, log);
+    let mut warnings = warnings(&logged_in, settings, environment, clock);
+    if let Some((Package { id, version }, Verdict::Unknown)) = push {
+        warnings.push(text!(
+            "{} {} does not exist, so the push was not checked. Set `package` to an existing version. For a new package, only a \
+             push can show whether it is allowed.",
+            id,
+            version
+        ));
+    }
+    report(done, &warnings, &logged_in, settings, environment, log);
     let Some((program, command)) = program else { return Ok(()) };
     if settings.ci == Ci::GitHubActions {
         clock.sleep(MASK_LEAD);
@@ -163,11 +172,8 @@ fn done(
     };
     if let Delivery::CheckOnly(_) = settings.delivery {
         let push = match push {
-            None => Text::default(),
             Some((package, Verdict::Allowed)) => text!(" and allows a push of {}", &package.id),
-            Some((Package { id, version }, Verdict::Unknown)) => {
-                text!("; {} {} does not exist, so only a push can show whether it is allowed", id, version)
-            }
+            None | Some((_, Verdict::Unknown)) => Text::default(),
         };
         return text!(
             "A trust policy of {} at {} matches this job{} (the API key was discarded){}",

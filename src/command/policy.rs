@@ -63,7 +63,7 @@ pub(crate) fn run(
         }
         let Some(policy) = policy else { return Err(Error::UnknownJob(name)) };
         lines.push(format!("Trust policy for {name}:"));
-        lines.extend(policy.lines(&[]));
+        lines.extend(policy.lines(None));
         lines.extend(run.text().map(|run| capitalized(&format!("{run}."))));
         lines.push(String::new());
     }

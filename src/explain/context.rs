@@ -1,4 +1,4 @@
-//! What is known of the job and of the settings, to explain an error. It decides nothing.
+//! What is known of the job and of the settings, to explain an error.
 
 use crate::environment::Ci;
 use crate::explain::explanation::{Fix, fix};
@@ -6,7 +6,6 @@ use crate::explain::trust_policy::{Run, TrustPolicy, UNKNOWN};
 use crate::github_actions::event::RunStart;
 use crate::sanitize::sanitize_line;
 use crate::settings::Settings;
-use crate::text::{Text, text};
 use crate::trusted_publishing::claims::Claims;
 use crate::trusted_publishing::obstacle::Obstacle;
 
@@ -94,10 +93,9 @@ impl Context {
     pub(crate) fn new_run(&self) -> Fix {
         match self.ci {
             Ci::GitLab => fix!("commit the change, and start a new pipeline"),
-            _ if self.is_for_a_tag() => fix!(
-                "commit the change and push a new tag, or move the tag to the new commit and force-push it: a re-run uses \
-                 the old workflow file"
-            ),
+            _ if self.is_for_a_tag() => {
+                fix!("commit the change, and push a new tag or the moved tag: a re-run uses the old workflow file")
+            }
             _ => fix!("commit the change, and start a new run: a re-run uses the old workflow file"),
         }
     }
@@ -105,14 +103,12 @@ impl Context {
     /// How to start the job again after a change that can be in the workflow file or elsewhere.
     pub(crate) fn run_again(&self) -> Fix {
         match self.ci {
-            Ci::GitLab => fix!("retry the job; after a change of .gitlab-ci.yml, start a new pipeline instead"),
-            _ if self.is_for_a_tag() => fix!(
-                "re-run the job; after a change of the workflow file, commit it and push a new tag instead (a re-run uses \
-                 the old file)"
-            ),
+            Ci::GitLab => fix!("retry the job, or, if .gitlab-ci.yml has changed, start a new pipeline"),
+            _ if self.is_for_a_tag() => {
+                fix!("re-run the job, or, if the workflow file has changed, push a new tag: a re-run uses the old file")
+            }
             _ => fix!(
-                "re-run the job; after a change of the workflow file, commit it and start a new run instead (a re-run uses \
-                 the old file)"
+                "re-run the job, or, if the workflow file has changed, start a new run: a re-run uses the old file"
             ),
         }
     }

@@ -9,7 +9,7 @@ pub(crate) struct Explanation {
     /// Its heading in docs/troubleshooting.md.
     pub(crate) topic: &'static str,
     pub(crate) fact: Text,
-    /// The likeliest first; before those that change the workflow file, those that a re-run of the job can take.
+    /// Most likely first. Fixes that need only a re-run come before fixes that change the workflow file.
     pub(crate) fixes: Vec<Fix>,
     /// The evidence: what was answered, and how many attempts there were.
     pub(crate) notes: Vec<Text>,

@@ -103,7 +103,7 @@ fn exchange(error: &HttpError, stop: StopReason, context: &Context) -> Explanati
             "Token service not found",
             text!("there is no token service at {} (HTTP 404)", &context.service),
             &[
-                fix!("remove the input `token-service-url` for nuget.org, or correct it for another registry"),
+                fix!("remove `token-service-url` for nuget.org, or correct it for another registry"),
                 fix!("for nuget.org, run the job again later: its token service can be switched off"),
             ],
         ),
@@ -113,10 +113,7 @@ fn exchange(error: &HttpError, stop: StopReason, context: &Context) -> Explanati
             &[
                 fix!("wait one minute, and re-run the job"),
                 fix!("or let the login wait longer: set `timeout-seconds: 300`"),
-                fix!(
-                    "or, with a matrix, log in and push in one job that runs after the others (`needs:`): nuget.org gives \
-                     each user at most one API key in 30 seconds"
-                ),
+                fix!("or, with a matrix, log in and push in one job that runs after the others (`needs:`)"),
             ],
         ),
         (_, Some(300..=399), _) => Explanation::new(
@@ -136,10 +133,8 @@ fn exchange(error: &HttpError, stop: StopReason, context: &Context) -> Explanati
 
 /// A rejection with a message that is not known, or without one.
 fn unknown(head: ResponseHead, context: &Context) -> Explanation {
-    let fact = text!(
-        "the token service rejected the login for a reason that nuget-login does not know (HTTP {})",
-        Words(head.status.as_str())
-    );
+    let fact =
+        text!("the token service rejected the login for an unknown reason (HTTP {})", Words(head.status.as_str()));
     let compare = match &context.obstacle {
         Some(obstacle) => {
             let obstacle = service_message::obstacle(obstacle, context);
@@ -156,8 +151,7 @@ fn unknown(head: ResponseHead, context: &Context) -> Explanation {
 }
 
 fn service_index(error: &ServiceIndexError) -> Explanation {
-    let url =
-        || fix!("set the input `source` to the URL that `dotnet nuget push --source` takes (it ends in index.json)");
+    let url = || fix!("set `source` to the URL that `dotnet nuget push --source` takes (it ends in index.json)");
     match error {
         ServiceIndexError::Http(error) => match (error, status(error)) {
             (_, Some(401)) => Explanation::new(
@@ -171,7 +165,7 @@ fn service_index(error: &ServiceIndexError) -> Explanation {
                 &[url()],
             ),
             (_, Some(300..=399)) => {
-                Explanation::new("Redirect", error.fact(), &[fix!("set the input `source` to the final URL")])
+                Explanation::new("Redirect", error.fact(), &[fix!("set `source` to the final URL")])
             }
             (HttpError::Unusable { .. }, _) => Explanation::new(
                 "No service index",
@@ -184,7 +178,7 @@ fn service_index(error: &ServiceIndexError) -> Explanation {
             "No token service in the service index",
             error.fact(),
             &[
-                fix!("for nuget.org, remove the input `source`"),
+                fix!("for nuget.org, remove `source`"),
                 fix!(
                     "for another registry, ask the operator for the URL of its token service, and set \
                      `token-service-url` to it"
@@ -200,7 +194,7 @@ fn service_index(error: &ServiceIndexError) -> Explanation {
         ServiceIndexError::Audience { .. } => Explanation::new(
             "Audience of nuget.org",
             error.fact(),
-            &[fix!("set the input `audience` to the audience that this registry expects")],
+            &[fix!("set `audience` to the audience that this registry expects")],
         ),
     }
 }
@@ -208,7 +202,17 @@ fn service_index(error: &ServiceIndexError) -> Explanation {
 /// Why a push was not allowed, or could not be checked.
 pub(super) fn push(error: &PushError) -> Explanation {
     if !error.is_refusal() {
-        return http(&error.http);
+        let matches = text!("a trust policy matches this job, but the push could not be checked");
+        let explanation = match status(&error.http) {
+            Some(400..=499) => Explanation::new(
+                "Push not checked",
+                text!("the registry did not answer whether a push of {} is allowed", &error.package.id),
+                &[fix!("remove `package` to test only the trust policy")],
+            )
+            .note(error.http.fact()),
+            _ => http(&error.http),
+        };
+        return explanation.note(matches);
     }
     Explanation::new(
         "Push not allowed",
@@ -251,11 +255,8 @@ fn http(error: &HttpError) -> Explanation {
         HttpError::Proxy { proxy, host, .. } => new(
             "Proxy not reachable",
             &[
-                fix!(
-                    "check the address in {}, which is set in the `env:` of the workflow or on the runner, and that the \
-                     proxy is running",
-                    Words(proxy.variable)
-                ),
+                fix!("check the address in {}, in the `env:` of the workflow or on the runner", Words(proxy.variable)),
+                fix!("check that the proxy is running"),
                 no_proxy(host),
             ],
         ),
@@ -275,7 +276,7 @@ fn http(error: &HttpError) -> Explanation {
         HttpError::Unusable { host, .. } => new(
             "Unexpected response",
             &[
-                fix!("check the input `token-service-url`"),
+                fix!("check `token-service-url`"),
                 fix!("check HTTPS_PROXY and the gateways on the way: one of them responds instead of {}", host),
             ],
         ),

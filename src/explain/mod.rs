@@ -140,10 +140,7 @@ fn usage(error: &UsageError, fact: Text) -> Explanation {
             &[
                 fix!("set `user` to the nuget.org profile name of the person who created the trust policy"),
                 fix!("if it comes from `vars` or `secrets`, check that it exists for this repository and environment"),
-                fix!(
-                    "if a fork or Dependabot started this run, publish from another run: this one cannot read the \
-                     repository's secrets"
-                ),
+                fix!("if a fork or Dependabot started this run, publish from another run: this one has no secrets"),
             ],
         ),
         UsageError::NoUser { is_input: false } => new(
@@ -160,25 +157,24 @@ fn usage(error: &UsageError, fact: Text) -> Explanation {
         UsageError::NotAProfileName { name: Some(name), .. } => {
             new("User is not a profile name", fact, &[fix!("set `user` to {}", name)])
         }
-        UsageError::NotAProfileName { name: None, .. } | UsageError::EmailAddress(_) | UsageError::CredentialAsUser => {
-            new(
-                "User is not a profile name",
-                fact,
-                &[fix!(
-                    "set `user` to the profile name of the person who created the trust policy: the part of the profile's URL \
+        UsageError::NotAProfileName { name: None, .. }
+        | UsageError::EmailAddress(_)
+        | UsageError::LongUser(_)
+        | UsageError::CredentialAsUser => new(
+            "User is not a profile name",
+            fact,
+            &[fix!(
+                "set `user` to the profile name of the person who created the trust policy: the part of the profile's URL \
                  after https://www.nuget.org/profiles/"
-                )],
-            )
-        }
+            )],
+        ),
         UsageError::TokenServiceUrl(problem) | UsageError::Source(problem) => {
             new("URL not accepted", fact, &[Fix { text: problem.fix(), lines: "" }])
         }
         UsageError::SourceAndTokenService => new("Source and token service", fact, &[fix!("remove one of the two")]),
-        UsageError::SourceAudience(_) => new(
-            "Audience of nuget.org",
-            fact,
-            &[fix!("set the input `audience` to the audience that this registry expects")],
-        ),
+        UsageError::SourceAudience(_) => {
+            new("Audience of nuget.org", fact, &[fix!("set `audience` to the audience that this registry expects")])
+        }
         UsageError::TokenServiceAudience(_) => new(
             "Audience of nuget.org",
             fact,
@@ -204,11 +200,9 @@ fn usage(error: &UsageError, fact: Text) -> Explanation {
         UsageError::PackageWithoutCheck => {
             new("Package to check", fact, &[fix!("set `check-only` to true, or remove `package`")])
         }
-        UsageError::PackageElsewhere(_) => new(
-            "Package to check",
-            fact,
-            &[fix!("remove `package`: only nuget.org is known to tell whether a push is allowed")],
-        ),
+        UsageError::PackageElsewhere(_) => {
+            new("Package to check", fact, &[fix!("remove `package`: this check works only with nuget.org")])
+        }
         UsageError::NotUnicode(_) => not_unicode(fact),
     }
 }
@@ -298,13 +292,9 @@ fn no_permission(context: &Context) -> Explanation {
                             contents: read  # for checkout; write, if the job creates a GitHub release",
                 },
                 fix!(
-                    "if the job also pushes to GitHub Packages, add `packages: write`: a job with `permissions:` has only \
-                     the listed ones"
+                    "if the job also pushes to GitHub Packages, add `packages: write`: permissions not listed are removed"
                 ),
-                fix!(
-                    "if the job is in a reusable workflow, add the same permissions to each job that calls it (the job \
-                     with `uses:`)"
-                ),
+                fix!("if the job is in a reusable workflow, add the same permissions to each job that calls it"),
                 context.new_run(),
             ],
         ),

@@ -3,7 +3,7 @@
 
 use crate::explain::context::Context;
 use crate::explain::explanation::{Explanation, Fix};
-use crate::explain::trust_policy::{ShownPolicy, TRUSTED_PUBLISHING};
+use crate::explain::trust_policy::TRUSTED_PUBLISHING;
 use crate::github_actions::log::Line;
 use crate::text::{Text, capitalized, text};
 
@@ -74,7 +74,7 @@ fn docs(topic: &str) -> String {
 
 fn notes(explanation: &Explanation, context: &Context) -> Vec<Text> {
     let mut notes = explanation.notes.clone();
-    if let (Some(ShownPolicy { .. }), Some(policy)) = (&explanation.policy, &context.policy) {
+    if let (Some(_), Some(policy)) = (&explanation.policy, &context.policy) {
         notes.extend(context.run.text());
         if policy.contains(&context.user) {
             notes.push(text!(

@@ -82,8 +82,8 @@ fn obstacle_and(obstacle: &Obstacle, message: &ServiceMessage, context: &Context
     if matches!(message, ServiceMessage::NoMatchingPolicy { .. })
         && let Some(user) = no_matching_policy(context).fixes.into_iter().next()
     {
-        // Before the last one, which is how to start the job again.
-        explanation.fixes.insert(explanation.fixes.len().saturating_sub(1), user);
+        let is_restart_last = !matches!(obstacle, Obstacle::Issuer(_));
+        explanation.fixes.insert(explanation.fixes.len() - usize::from(is_restart_last), user);
     }
     explanation
 }
@@ -132,8 +132,7 @@ pub(super) fn obstacle(obstacle: &Obstacle, context: &Context) -> Explanation {
             &[
                 Fix {
                     text: text!(
-                        "ask an owner of the enterprise to switch to GitHub's issuer (this changes the issuer for every \
-                         repository of the enterprise)"
+                        "ask an owner of the enterprise to switch to GitHub's issuer for all its repositories"
                     ),
                     lines: "gh api --method PUT enterprises/ENTERPRISE/actions/oidc/customization/issuer \
                             --field include_enterprise_slug=false",
@@ -216,7 +215,7 @@ fn one(message: &ServiceMessage, context: &Context) -> Explanation {
         // Accounts
         Message::OrganizationAsUser => new(
             "User is an organization",
-            text!("the input `user` is {}, an organization, but a trust policy belongs to a person", user),
+            text!("`user` is {}, an organization, but a trust policy belongs to a person", user),
             &[fix!("set `user` to the nuget.org profile name of the person who created the trust policy")],
         ),
         Message::UserDeleted { name } => new(
@@ -271,7 +270,12 @@ fn one(message: &ServiceMessage, context: &Context) -> Explanation {
         )
         .show(ShownPolicy::default()),
         // The ID token
-        Message::IssuerNotSupported => obstacle(&Obstacle::Issuer(issuer.to_owned()), context),
+        Message::IssuerNotSupported if context.is_nuget_org && !Obstacle::is_supported_issuer(issuer) => {
+            obstacle(&Obstacle::Issuer(issuer.to_owned()), context)
+        }
+        Message::IssuerNotSupported => {
+            new("Issuer not supported", text!("the token service does not accept ID tokens from {}", issuer), &report())
+        }
         Message::TokenNotValidated => new(
             "ID token not validated",
             text!("the token service could not validate the ID token from {}", issuer),
@@ -285,7 +289,7 @@ fn one(message: &ServiceMessage, context: &Context) -> Explanation {
                     true => fix!(
                         "for nuget.org, set `aud: https://www.nuget.org` below `id_tokens:` and remove `--audience`"
                     ),
-                    false => fix!("for nuget.org, remove the input `audience`"),
+                    false => fix!("for nuget.org, remove `audience`"),
                 },
                 fix!("for another registry, ask the registry operator for the audience"),
             ],
@@ -380,7 +384,7 @@ fn changed(topic: &'static str) -> Explanation {
         text!("the token service received a request that was changed on the way"),
         &[
             fix!("check HTTPS_PROXY and the gateways on the way: one of them changes requests"),
-            fix!("check the input `token-service-url` (for nuget.org: {})", Words(NUGET_ORG_TOKEN_SERVICE)),
+            fix!("check `token-service-url` (for nuget.org: {})", Words(NUGET_ORG_TOKEN_SERVICE)),
         ],
     )
 }
@@ -461,7 +465,7 @@ fn no_matching_policy(context: &Context) -> Explanation {
         )
     } else if !is_profile_name(user) {
         (
-            text!("the input `user` is `{}`, which is not a nuget.org profile name", user),
+            text!("`user` is `{}`, which is not a nuget.org profile name", user),
             contained_name(user).map_or_else(
                 || {
                     fix!(
@@ -476,10 +480,7 @@ fn no_matching_policy(context: &Context) -> Explanation {
     } else {
         (
             text!("the nuget.org profile {} has no trust policy that matches this job in {}", user, path(context)),
-            fix!(
-                "check `user`: it must be the profile name of the person who created the policy on nuget.org, not an \
-                 organization and not a display name"
-            ),
+            fix!("check `user`: it must be the profile name of the person who created the policy, not an organization"),
             check(text!("sign in to nuget.org as {}", user)),
         )
     };

@@ -133,7 +133,7 @@ const BACKGROUND: &[(&str, &str)] = &[
     ("Source and token service", "`source` is the service index that names a token service. One of the two is enough."),
     (
         "Audience of nuget.org",
-        "Whoever receives an ID token that was issued for nuget.org can exchange it there for an API key.",
+        "Every host that receives an ID token issued for nuget.org can exchange it there for an API key.",
     ),
     ("Audience too long", "The audience is part of the URL that requests an ID token."),
     ("Timeout out of range", "`timeout-seconds` limits all attempts and the waits between them."),
@@ -144,6 +144,7 @@ const BACKGROUND: &[(&str, &str)] = &[
         "Push not allowed",
         "The login works, but the trust policy does not allow this package. A push would end with HTTP 403.",
     ),
+    ("Push not checked", "The trust policy matches. The request that asks about the package failed."),
     ("Not UTF-8", "nuget-login reads environment variables as text."),
     // Services
     ("Job not running", "In the first second of a job GitHub can reject its request. nuget-login retries it."),
@@ -374,6 +375,8 @@ fn other_rejections() -> Vec<Example> {
     examples.push(example("", exchange_until(lost, StopReason::TokenConsumed), &gitlab));
     let package = Package { id: "<package>".to_owned(), version: "<version>".to_owned() };
     examples.push(example("", Error::Push(PushError { package, http: rejected(403, Body::Other) }), &plain));
+    let package = Package { id: "<package>".to_owned(), version: "<version>".to_owned() };
+    examples.push(example("", Error::Push(PushError { package, http: rejected(400, Body::Other) }), &plain));
     let unusable = |reason| HttpError::Unusable { host: host(), reason };
     examples.push(example("", id_token(unusable(Unusable::RepeatedIdToken)), &plain));
     examples.push(example("", id_token(unusable(Unusable::NotJson { wanted: "a string \"value\"" })), &plain));
@@ -503,6 +506,7 @@ fn usage() -> Vec<Example> {
         UsageError::NotAProfileName { given: text("<value>"), name: None },
         UsageError::EmailAddress(text("<address>")),
         UsageError::CredentialAsUser,
+        UsageError::LongUser(65),
         UsageError::TokenServiceUrl(EndpointError::Malformed { shown: text("<value>"), cause: text("<problem>") }),
         UsageError::TokenServiceUrl(EndpointError::NotHttps { shown: text("<URL>") }),
         UsageError::Source(EndpointError::Credentials { host: host() }),

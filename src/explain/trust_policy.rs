@@ -10,11 +10,11 @@ pub(crate) const UNKNOWN: &str = "?";
 pub(crate) const TRUSTED_PUBLISHING: &str = "https://www.nuget.org/account/trustedpublishing";
 
 // Labels of the form (NuGet gallery, `TrustedPublishing.cshtml`, August 2026).
-pub(crate) const REPOSITORY_OWNER: &str = "Repository Owner";
-pub(crate) const REPOSITORY: &str = "Repository";
+const REPOSITORY_OWNER: &str = "Repository Owner";
+const REPOSITORY: &str = "Repository";
 pub(crate) const WORKFLOW_FILE: &str = "Workflow File";
-pub(crate) const NAMESPACE_PATH: &str = "Namespace Path";
-pub(crate) const PROJECT_PATH: &str = "Project Path";
+const NAMESPACE_PATH: &str = "Namespace Path";
+const PROJECT_PATH: &str = "Project Path";
 pub(crate) const REF: &str = "Ref";
 pub(crate) const ENVIRONMENT: &str = "Environment";
 
@@ -157,19 +157,20 @@ impl TrustPolicy {
     }
 
     /// The fields as lines of text.
-    pub(crate) fn lines(&self, marks: &[Mark]) -> Vec<String> {
+    pub(crate) fn lines(&self, mark: Option<&Mark>) -> Vec<String> {
         let fields = self.fields();
         let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 1;
         let line = |(name, field): &(&str, Field)| {
-            let mark = mark_of(name, marks).map(|mark| format!("  \u{2190} {}", mark.text)).unwrap_or_default();
+            let mark = mark.filter(|mark| mark.field == *name);
+            let mark = mark.map(|mark| format!("  \u{2190} {}", mark.text)).unwrap_or_default();
             format!("  {:width$} {}{mark}", format!("{name}:"), field.text())
         };
         fields.iter().map(line).collect()
     }
 
     /// The fields as a Markdown table.
-    fn table(&self, marks: &[Mark]) -> String {
-        let row = |(name, field): (&str, Field)| match mark_of(name, marks) {
+    fn table(&self, mark: Option<&Mark>) -> String {
+        let row = |(name, field): (&str, Field)| match mark.filter(|mark| mark.field == name) {
             Some(mark) => format!("\n| **{name}** | {} \u{2190} **{}** |", cell(&field.text()), cell(&mark.text)),
             None => format!("\n| {name} | {} |", cell(&field.text())),
         };
@@ -192,23 +193,19 @@ pub(crate) struct Mark {
     pub(crate) text: Text,
 }
 
-fn mark_of<'a>(field: &str, marks: &'a [Mark]) -> Option<&'a Mark> {
-    marks.iter().find(|mark| mark.field == field)
-}
-
 /// A policy that is shown with an explanation.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ShownPolicy {
     /// Whether it is for the job once it is moved to a workflow file of its own repository.
     pub(crate) is_moved: bool,
-    /// The fields that fail.
-    pub(crate) marks: Vec<Mark>,
+    /// The field that fails.
+    pub(crate) mark: Option<Mark>,
 }
 
 impl ShownPolicy {
     /// With a field in which the policy has this.
     pub(crate) fn marked(field: &'static str, text: Text) -> ShownPolicy {
-        ShownPolicy { marks: vec![Mark { field, text }], ..ShownPolicy::default() }
+        ShownPolicy { mark: Some(Mark { field, text }), ..ShownPolicy::default() }
     }
 
     fn heading(&self) -> &'static str {
@@ -222,11 +219,15 @@ impl ShownPolicy {
     pub(crate) fn lines(&self, policy: &TrustPolicy, has_address: bool) -> Vec<String> {
         let address = if has_address { format!(", at {TRUSTED_PUBLISHING}") } else { String::new() };
         let heading = format!("{}{address}:", self.heading());
-        [heading].into_iter().chain(policy.lines(&self.marks)).collect()
+        [heading].into_iter().chain(policy.lines(self.mark.as_ref())).collect()
     }
 
     pub(crate) fn markdown(&self, policy: &TrustPolicy) -> String {
-        format!("{} ([nuget.org]({TRUSTED_PUBLISHING})):\n\n{}", capitalized(self.heading()), policy.table(&self.marks))
+        format!(
+            "{} ([nuget.org]({TRUSTED_PUBLISHING})):\n\n{}",
+            capitalized(self.heading()),
+            policy.table(self.mark.as_ref())
+        )
     }
 }
 

@@ -20,16 +20,16 @@ use tower::{BoxError, Layer, Service};
 /// without the layer.
 #[derive(Clone, Default)]
 pub(super) struct ConnectAhead {
-    is_started: Arc<Notify>,
+    started: Arc<Notify>,
 }
 
 impl ConnectAhead {
     /// Makes `client`, which has this layer, connect for a request like this one.
     pub(super) async fn start(self, client: Client, request: impl FnOnce(&Client) -> RequestBuilder) {
         let mut request = pin!(request(&client).send());
-        let mut started = pin!(self.is_started.notified());
+        let mut has_started = pin!(self.started.notified());
         poll_fn(|context| {
-            let is_over = started.as_mut().poll(context).is_ready() || request.as_mut().poll(context).is_ready();
+            let is_over = has_started.as_mut().poll(context).is_ready() || request.as_mut().poll(context).is_ready();
             if is_over { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
@@ -40,7 +40,7 @@ impl<R, C> Layer<BoxCloneSyncService<R, C, BoxError>> for ConnectAhead {
     type Service = Connector<R, C>;
 
     fn layer(&self, inner: BoxCloneSyncService<R, C, BoxError>) -> Connector<R, C> {
-        Connector { inner, early: Arc::new(Mutex::new(Early::NotStarted)), is_started: Arc::clone(&self.is_started) }
+        Connector { inner, early: Arc::new(Mutex::new(Early::NotStarted)), started: Arc::clone(&self.started) }
     }
 }
 
@@ -48,7 +48,7 @@ impl<R, C> Layer<BoxCloneSyncService<R, C, BoxError>> for ConnectAhead {
 pub(super) struct Connector<R, C> {
     inner: BoxCloneSyncService<R, C, BoxError>,
     early: Arc<Mutex<Early<C>>>,
-    is_started: Arc<Notify>,
+    started: Arc<Notify>,
 }
 
 enum Early<C> {
@@ -68,11 +68,7 @@ impl<C> Drop for Task<C> {
 
 impl<R, C> Clone for Connector<R, C> {
     fn clone(&self) -> Self {
-        Connector {
-            inner: self.inner.clone(),
-            early: Arc::clone(&self.early),
-            is_started: Arc::clone(&self.is_started),
-        }
+        Connector { inner: self.inner.clone(), early: Arc::clone(&self.early), started: Arc::clone(&self.started) }
     }
 }
 
@@ -95,7 +91,7 @@ where
         match std::mem::replace(&mut *early, Early::Taken) {
             Early::NotStarted => {
                 *early = Early::Started(Task(tokio::spawn(connecting)));
-                self.is_started.notify_one();
+                self.started.notify_one();
                 Box::pin(pending())
             }
             // What was not polled has not connected.
@@ -115,7 +111,7 @@ where
     }
 }
 
-/// Whether the network has failed, and not what answered.
+/// Whether the network has failed, and not what answered. (A name that cannot be resolved would fail again.)
 fn is_io(error: &(dyn std::error::Error + 'static)) -> bool {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let mut io = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>());

@@ -72,7 +72,7 @@ impl<'a> Http<'a> {
     }
 
     /// Starts a connection to `to` for the next [`Http::post_json`] to it, and does not wait for it. It is closed with what
-    /// is returned. An error is no error yet: the request will meet it.
+    /// is returned. An error is reported by the request.
     pub(crate) fn connect_ahead(&self, to: &Endpoint, limit: Duration) -> Option<ConnectedAhead> {
         let ahead = ConnectAhead::default();
         let client = self.builder(limit).connector_layer(ahead.clone()).build().ok()?;

@@ -6,7 +6,7 @@ use serde::de::{self, DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::http::error::{Body, HttpError, NoResponse, Rejection, ResponseHead, Unusable};
-use crate::sanitize::{sanitize_text, truncate};
+use crate::sanitize::{LONGEST, sanitize_text, truncate};
 use crate::secret::Redactor;
 
 /// Longest message of a service that is read, in characters: more than two hundred policies can give reasons.
@@ -22,9 +22,16 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    /// A 200 without a body or with an empty JSON object. Any other status is a [`Rejection`].
+    /// A 200 without a body or with an empty JSON object. Any other status is a [`Rejection`]; its message is the body, if that
+    /// is one line of text, as nuget.org's routes for packages answer.
     pub(crate) fn nothing(self) -> Result<(), HttpError> {
-        let response = self.ok()?;
+        let line = plain_line(&self.body).map(|line| sanitize_text(&self.redactor.redact(line)));
+        let response = self.ok().map_err(|error| match (error, line) {
+            (HttpError::Rejected(Rejection { host, head, body: Body::Other }), Some(line)) => {
+                HttpError::Rejected(Rejection { host, head, body: Body::Message(line) })
+            }
+            (error, _) => error,
+        })?;
         match response.body.trim_ascii() {
             b"" | b"{}" => Ok(()),
             _ => {
@@ -84,6 +91,14 @@ fn message(body: &[u8]) -> Option<String> {
     let texts = [rejected.error, rejected.message].into_iter().flatten();
     let mut texts = texts.filter_map(|raw| serde_json::from_str::<String>(raw.get()).ok());
     texts.find(|text| !text.trim().is_empty())
+}
+
+/// A body that is one line of text.
+fn plain_line(body: &[u8]) -> Option<&str> {
+    let line = std::str::from_utf8(body).ok()?.trim();
+    let is_line =
+        !line.is_empty() && line.len() <= LONGEST && !line.contains('\n') && !line.starts_with(['<', '{', '[']);
+    is_line.then_some(line)
 }
 
 /// Whether a body is a web page.

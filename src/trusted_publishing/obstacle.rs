@@ -22,11 +22,16 @@ pub(crate) enum Obstacle {
 
 impl Obstacle {
     pub(crate) fn of_claims(claims: &Claims) -> Option<Obstacle> {
-        if let Some(issuer) = claims.text("iss").filter(|issuer| !ISSUERS.contains(&issuer.as_str())) {
+        if let Some(issuer) = claims.text("iss").filter(|issuer| !Obstacle::is_supported_issuer(issuer)) {
             return Some(Obstacle::Issuer(issuer));
         }
         let foreign = claims.foreign_workflow().map(Obstacle::ForeignReusableWorkflow);
         foreign.or_else(|| Obstacle::of_event(claims.text("event_name")))
+    }
+
+    /// Whether nuget.org accepts ID tokens from an issuer.
+    pub(crate) fn is_supported_issuer(issuer: &str) -> bool {
+        ISSUERS.contains(&issuer)
     }
 
     pub(crate) fn of_event(event: Option<String>) -> Option<Obstacle> {
@@ -41,8 +46,7 @@ impl Obstacle {
     pub(crate) fn fact(&self) -> Text {
         match self {
             Obstacle::ForeignReusableWorkflow(workflow) => text!(
-                "this job is defined in {}, a reusable workflow of another repository: nuget.org accepts only workflow files \
-                 of the same repository",
+                "this job is defined in {}, and nuget.org accepts only workflow files of the same repository",
                 workflow
             ),
             Obstacle::Event(event) => text!("nuget.org does not accept runs that the event {} starts", event),

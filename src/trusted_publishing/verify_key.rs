@@ -7,7 +7,7 @@ use crate::http::client::Http;
 use crate::http::error::{Body, HttpError, Rejection};
 use crate::http::response::Response;
 use crate::package::Package;
-use crate::retry::Attempts;
+use crate::retry::{Attempts, SHORTEST};
 use crate::text::{self, Text, text};
 use crate::trusted_publishing::login::LoggedIn;
 
@@ -29,14 +29,18 @@ pub(crate) struct PushError {
     pub(crate) http: HttpError,
 }
 
+/// Whether the registry has answered with this status. (A web page is not from the registry.)
+fn is_rejection(error: &HttpError, status: u16) -> bool {
+    matches!(error, HttpError::Rejected(Rejection { head, body, .. })
+        if head.status == status && !matches!(body, Body::Page))
+}
+
 text::errors!(PushError);
 
 impl PushError {
     /// Whether the registry has refused the package to this key.
     pub(crate) fn is_refusal(&self) -> bool {
-        // A web page is not from the registry.
-        matches!(&self.http, HttpError::Rejected(Rejection { head, body, .. })
-            if head.status == 403 && !matches!(body, Body::Page))
+        is_rejection(&self.http, 403)
     }
 
     pub(crate) fn fact(&self) -> Text {
@@ -57,13 +61,13 @@ pub(crate) fn verify(
 ) -> Result<Verdict, PushError> {
     let Package { id, version } = package;
     let route = logged_in.token_service.at_path(&format!("/api/v2/verifykey/{id}/{version}"));
-    let mut attempts = Attempts::begin(clock, logged_in.left);
+    let mut attempts = Attempts::begin(clock, logged_in.left.max(SHORTEST));
     loop {
         let limit = VERIFY_LIMIT.min(attempts.left());
         let response = http.get_with_api_key(&route, &logged_in.api_key.key, limit).and_then(Response::nothing);
         let http = match response {
             Ok(()) => return Ok(Verdict::Allowed),
-            Err(error) if error.rejection().is_some_and(|head| head.status == 404) => return Ok(Verdict::Unknown),
+            Err(error) if is_rejection(&error, 404) => return Ok(Verdict::Unknown),
             Err(error) => error,
         };
         match attempts.next(http.retry().of_a_read()) {

@@ -133,7 +133,7 @@ fn without_an_id_token_the_early_connection_is_closed_unused() {
 }
 
 #[test]
-fn each_attempt_starts_its_own_connection() {
+fn a_second_attempt_does_not_connect_ahead() {
     let sandbox = Sandbox::with(|_| {});
     sandbox.fault(Route::IdToken, 1, Effect::Instead(Answer::new(503, "text/plain", "")));
     let (url, served) = token_service(|listener| {
@@ -141,10 +141,11 @@ fn each_attempt_starts_its_own_connection() {
         let mut second = accept(&listener);
         read_request(&mut second);
         second.write_all(&key()).unwrap();
-        closes_unused(first)
+        listener.set_nonblocking(true).unwrap();
+        (closes_unused(first), listener.accept().is_err())
     });
     Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", url).run().api_key();
-    assert!(served.join().unwrap());
+    assert_eq!(served.join().unwrap(), (true, true));
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn temporary_failures_are_retried() {
     );
 }
 
-/// A sandbox with the package Contoso.Sdk 1.2.3 of the organization, and another one of somebody else.
+/// A sandbox with the package Contoso.Sdk 1.2.3 of the organization, and another one of another owner.
 fn with_packages(change: impl FnOnce(&mut sandbox::config::Config)) -> Sandbox {
     Sandbox::with(|config| {
         let package = |id: &str, owner: &str| sandbox::config::Package {
@@ -82,7 +82,11 @@ fn a_package_of_another_owner_scope_or_glob_fails_the_check() {
             report.starts_with(&format!("the API key of this trust policy is not allowed to push {id}\n")),
             "{report}"
         );
-        assert!(report.contains("note: 127.0.0.1:") && report.contains("answered HTTP 403 "), "{report}");
+        assert!(
+            report.contains("note: 127.0.0.1:")
+                && report.contains("answered HTTP 403 Forbidden: The specified API key "),
+            "{report}"
+        );
     }
 }
 
@@ -92,13 +96,14 @@ fn a_version_that_does_not_exist_shows_nothing_about_a_push() {
     let step = Job::new(&sandbox).arguments(["--check-only", "--package=Contoso.New@1.0.0"]).run();
     assert_eq!(step.code, 0, "{}", step.log);
     let shown =
-        "matches this job; Contoso.New 1.0.0 does not exist, so only a push can show whether it is allowed (the";
-    assert!(step.text()[0].contains(shown), "{}", step.log);
+        "Contoso.New 1.0.0 does not exist, so the push was not checked. Set \"package\" to an existing version.";
+    assert!(step.warnings()[0].starts_with(shown), "{}", step.log);
+    assert!(step.summary.contains("so the push was not checked"), "{}", step.summary);
 }
 
 #[test]
 fn a_web_page_is_not_an_answer_about_a_push() {
-    for status in [200, 403] {
+    for status in [200, 403, 404] {
         let sandbox = with_packages(|_| {});
         sandbox.fault(
             Route::VerifyKey,
@@ -129,8 +134,8 @@ fn a_temporary_failure_of_the_registry_is_retried_until_the_deadline() {
 fn a_package_is_refused_before_any_request_where_it_cannot_be_checked() {
     let sandbox = with_packages(|_| {});
     for (arguments, fact) in [
-        (vec!["--package=Contoso.Sdk@1.2.3"], "the input \"package\" is set without \"check-only\"\n"),
-        (vec!["--check-only", "--package=Contoso.Sdk"], "the input \"package\" is \"Contoso.Sdk\", which is not an ID"),
+        (vec!["--package=Contoso.Sdk@1.2.3"], "\"package\" is set without \"check-only\"\n"),
+        (vec!["--check-only", "--package=Contoso.Sdk"], "\"package\" is \"Contoso.Sdk\", which is not an ID"),
         (
             vec![
                 "--check-only",
@@ -138,7 +143,7 @@ fn a_package_is_refused_before_any_request_where_it_cannot_be_checked() {
                 "--token-service-url=https://nuget.contoso.example/token",
                 "--audience=x",
             ],
-            "the input \"package\" is set, but nuget.contoso.example is not nuget.org\n",
+            "\"package\" is set, but nuget.contoso.example is not nuget.org\n",
         ),
     ] {
         let step = Job::new(&sandbox).arguments(arguments).run();

@@ -50,7 +50,7 @@ fn the_variable_can_have_another_name() {
     // The token in the place of another argument is not shown.
     let step = job().arguments(["--id-token-variable", "MY_TOKEN", "--timeout-seconds", &token]).run();
     assert_eq!(step.code, 2);
-    assert!(step.failed(2).starts_with("the input \"timeout-seconds\" is \"***…\"\n"), "{}", step.log);
+    assert!(step.failed(2).starts_with("\"timeout-seconds\" is \"***…\"\n"), "{}", step.log);
     // The token in the place of its name is not shown: `run` checks it.
     let step = job().arguments(["--id-token-variable", &token]).run();
     let fact = "the flag \"--id-token-variable\" is not the name of an environment variable\n";

@@ -57,7 +57,7 @@ fn inputs_cannot_act() {
         let fact = if is_name {
             format!("the nuget.org profile {user} has no trust policy ")
         } else {
-            "the input \"user\" is \"x".to_owned()
+            "\"user\" is \"x".to_owned()
         };
         assert!(error.starts_with(&fact), "{error}");
         assert!(error.contains("answered HTTP 401 Unauthorized: No matching trust policy owned by user 'x"), "{error}");

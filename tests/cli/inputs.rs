@@ -57,8 +57,7 @@ fn an_e_mail_address_is_refused_as_user() {
         let step = job.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "wrong-token").run();
         assert_eq!(step.code, if refused { 2 } else { 1 }, "{}", step.log);
         if refused {
-            let fact =
-                "the input \"user\" is \"me@contoso.example\", an e-mail address\nfix: set \"user\" to the profile ";
+            let fact = "\"user\" is \"me@contoso.example\", an e-mail address\nfix: set \"user\" to the profile ";
             assert!(step.failed(2).starts_with(fact), "{}", step.log);
             assert!(sandbox.requests().is_empty());
         }
@@ -86,7 +85,7 @@ fn a_user_of_nuget_org_in_another_form_is_refused_with_the_corrected_name() {
     ] {
         let error = refused_user(user);
         let expected = format!(
-            "the input \"user\" is \"{user}\", which is not a nuget.org profile name\nfix: set \"user\" to contoso-bot\n"
+            "\"user\" is \"{user}\", which is not a nuget.org profile name\nfix: set \"user\" to contoso-bot\n"
         );
         assert!(error.starts_with(&expected), "{error}");
     }
@@ -105,7 +104,7 @@ fn a_user_of_nuget_org_that_contains_no_name_is_refused_with_the_form_of_names()
     ] {
         let error = refused_user(user);
         let expected = format!(
-            "the input \"user\" is \"{}\", which is not a nuget.org profile name\nfix: set \"user\" to the profile \
+            "\"user\" is \"{}\", which is not a nuget.org profile name\nfix: set \"user\" to the profile \
              name of the person who created the trust policy: the part of the profile's URL after \
              https://www.nuget.org/profiles/\n",
             user
@@ -137,7 +136,7 @@ fn a_credential_as_user_is_refused(key: &str, secret: &str) {
         [None, Some("https://www.nuget.org/api/v2/token"), Some("https://int.nugettest.nuget.org/api/v2/token")]
     {
         let error = refused(service);
-        let fact = "the input \"user\" is not a profile name: it has the form of a credential\nfix: set \"user\" to the profile ";
+        let fact = "\"user\" is not a profile name: it has the form of a credential\nfix: set \"user\" to the profile ";
         assert!(error.starts_with(fact), "{error}");
         assert!(!error.contains(secret), "{error}");
     }
@@ -189,8 +188,7 @@ fn other_ci_systems_are_named() {
 fn a_user_is_required() {
     for user in ["", " \t"] {
         let error = refused(2, |job| job.set("INPUT_USER", user));
-        let fact =
-            "the input \"user\" is empty\nfix: set \"user\" to the nuget.org profile name of the person who created ";
+        let fact = "\"user\" is empty\nfix: set \"user\" to the nuget.org profile name of the person who created ";
         assert!(error.starts_with(fact), "{error}");
     }
     refused(2, |job| job.unset("INPUT_USER"));
@@ -201,7 +199,7 @@ fn a_token_service_must_be_an_https_url_or_on_loopback() {
     let error = |url: &str| refused(2, |job| job.set("INPUT_TOKEN_SERVICE_URL", url));
     let is_clear_text = |url: &str| {
         format!(
-            "the input \"token-service-url\" is not an https URL: \"{url}\"\nfix: set it to an https URL; plain http is \
+            "\"token-service-url\" is not an https URL: \"{url}\"\nfix: set it to an https URL; plain http is \
              allowed only for loopback hosts such as 127.0.0.1\n"
         )
     };
@@ -232,7 +230,7 @@ fn a_token_service_must_be_an_https_url_or_on_loopback() {
         ("https://a..b/", "the host is neither a name nor an address that a server can have"),
     ] {
         let expected = format!(
-            "the input \"token-service-url\" is not an absolute URL: \"{url}\" ({cause})\nfix: set it to an absolute https \
+            "\"token-service-url\" is not an absolute URL: \"{url}\" ({cause})\nfix: set it to an absolute https \
              URL\n"
         );
         assert!(error(url).starts_with(&expected), "{}", error(url));
@@ -249,7 +247,7 @@ fn a_url_of_more_than_8192_bytes_is_refused() {
 #[test]
 fn an_audience_has_at_most_1000_bytes() {
     let error = refused(2, |job| job.set("INPUT_AUDIENCE", "a".repeat(1_001)));
-    let expected = "the input \"audience\" is 1001 bytes long\nfix: set it to an audience of at most 1000 bytes\n";
+    let expected = "\"audience\" is 1001 bytes long\nfix: set it to an audience of at most 1000 bytes\n";
     assert!(error.starts_with(expected), "{error}");
     let sandbox = Sandbox::with(|_| {});
     Job::new(&sandbox).set("INPUT_AUDIENCE", "\u{e4}".repeat(500)).run().failed(1);
@@ -260,7 +258,7 @@ fn an_audience_has_at_most_1000_bytes() {
 fn a_url_with_credentials_is_refused_and_not_shown() {
     for url in ["https://user:pa55word@host.example/token", "https://pa55word@host.example/token"] {
         let error = refused(2, |job| job.set("INPUT_TOKEN_SERVICE_URL", url).secret("pa55word"));
-        let expected = "the input \"token-service-url\" contains a user name or a password for host.example\n\
+        let expected = "\"token-service-url\" contains a user name or a password for host.example\n\
                         fix: remove the user name and the password from the URL\n";
         assert!(error.starts_with(expected), "{error}");
     }
@@ -281,8 +279,8 @@ fn the_query_of_a_url_is_not_shown() {
     ] {
         for (input, variable) in [("token-service-url", "INPUT_TOKEN_SERVICE_URL"), ("source", "INPUT_SOURCE")] {
             let error = refused(2, |job| job.unset("INPUT_TOKEN_SERVICE_URL").set(variable, url).secret("s3cret-code"));
-            let facts = ["an https URL", "an absolute URL"]
-                .map(|kind| format!("the input \"{input}\" is not {kind}: \"{shown}\""));
+            let facts =
+                ["an https URL", "an absolute URL"].map(|kind| format!("\"{input}\" is not {kind}: \"{shown}\""));
             assert!(facts.iter().any(|fact| error.starts_with(fact)), "{error}");
         }
         let error = refused(1, |job| job.set("ACTIONS_ID_TOKEN_REQUEST_URL", url).secret("s3cret-code"));
@@ -404,8 +402,7 @@ fn nuget_orgs_audience_for_another_token_service_is_a_warning() {
 fn a_timeout_is_between_1_second_and_one_day() {
     for value in ["0", "-1", "1.5", "2m", "+3", "86401", "99999999999999999999", "٣", "1 0"] {
         let error = refused(2, |job| job.set("INPUT_TIMEOUT_SECONDS", value));
-        let expected =
-            format!("the input \"timeout-seconds\" is \"{value}\"\nfix: set it to whole seconds from 1 to 86400\n");
+        let expected = format!("\"timeout-seconds\" is \"{value}\"\nfix: set it to whole seconds from 1 to 86400\n");
         assert!(error.starts_with(&expected), "{error}");
     }
     for value in ["86400", " 007 ", ""] {
@@ -420,11 +417,11 @@ fn a_switch_other_than_true_or_false_is_refused() {
     for (name, variable) in [("check-only", "INPUT_CHECK_ONLY"), ("export-env", "INPUT_EXPORT_ENV")] {
         for value in ["yes", "1", "tRue", "on"] {
             let error = refused(2, |job| job.set(variable, value));
-            let expected = format!("the input \"{name}\" is \"{value}\"\nfix: set it to true or false\n");
+            let expected = format!("\"{name}\" is \"{value}\"\nfix: set it to true or false\n");
             assert!(error.starts_with(&expected), "{error}");
         }
     }
     let error = refused(2, |job| job.set("INPUT_CHECK_ONLY", "true").set("INPUT_EXPORT_ENV", "true"));
-    let fact = "the inputs \"check-only\" and \"export-env\" are both true\nfix: remove one of the two";
+    let fact = "\"check-only\" and \"export-env\" are both true\nfix: remove one of the two";
     assert!(error.starts_with(fact), "{error}");
 }

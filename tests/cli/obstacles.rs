@@ -15,8 +15,8 @@ const CASES: [Case; 3] = [
             let called = "contoso/workflows/.github/workflows/publish.yml@refs/heads/main";
             config.job.job_workflow_ref = Some(called.to_owned());
         },
-        "this job is defined in contoso/workflows/.github/workflows/publish.yml@refs/heads/main, a reusable workflow of \
-         another repository: nuget.org accepts only workflow files of the same repository",
+        "this job is defined in contoso/workflows/.github/workflows/publish.yml@refs/heads/main, and nuget.org \
+         accepts only workflow files of the same repository",
         "fix: add a job with \"steps:\" for the login and the push to a workflow file of contoso/contoso-sdk, with ",
     ),
     (

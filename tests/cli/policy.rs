@@ -273,7 +273,7 @@ fn a_job_that_no_policy_can_match_fails_after_the_policies_of_the_others() {
         (&*forbidden, "error: nuget.org does not accept runs that the event pull_request_target starts\n"),
         (
             foreign,
-            "error: this job is defined in contoso/workflows/.github/workflows/publish-nuget.yml@main, a reusable",
+            "error: this job is defined in contoso/workflows/.github/workflows/publish-nuget.yml@main, and nuget.org",
         ),
     ] {
         let ran = in_repository(

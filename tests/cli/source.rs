@@ -117,7 +117,8 @@ fn a_credential_is_only_sent_to_its_own_service() {
         assert!(!error.contains("pa55word"), "{error}");
     }
     let error = named("https://nuget.example/token");
-    let fact = "the ID token would be issued for nuget.org, and nuget.example could redeem it there\nfix: set the input \"audience\"";
+    let fact =
+        "the ID token would be issued for nuget.org, and nuget.example could redeem it there\nfix: set \"audience\"";
     assert!(error.starts_with(fact), "{error}");
 }
 
@@ -178,7 +179,7 @@ fn a_flag_overrides_the_variable_of_the_excluded_input() {
 fn source_and_audience_are_checked_before_anything_is_sent() {
     let sandbox = Sandbox::with(|_| {});
     let both = Job::new(&sandbox).set("INPUT_SOURCE", sandbox.service_index_url()).run();
-    let expected = "the inputs \"source\" and \"token-service-url\" are both set\nfix: remove one of the two\n";
+    let expected = "\"source\" and \"token-service-url\" are both set\nfix: remove one of the two\n";
     assert!(both.failed(2).starts_with(expected), "{}", both.log);
     for audience in ["", "https://www.nuget.org", "https://www.nuget.org/"] {
         let step = job(&sandbox)
@@ -190,7 +191,7 @@ fn source_and_audience_are_checked_before_anything_is_sent() {
     }
     for source in ["http://nuget.example/v3/index.json", "nonsense", "https://me:pa55word@nuget.example/"] {
         let step = job(&sandbox).set("INPUT_SOURCE", source).secret("pa55word").run();
-        assert!(step.failed(2).starts_with("the input \"source\" "), "{}", step.log);
+        assert!(step.failed(2).starts_with("\"source\" "), "{}", step.log);
     }
     assert!(sandbox.requests().is_empty());
 }
