@@ -46,17 +46,17 @@ const WIDTH: usize = 120;
 const INTRODUCTION: &str = "\
 # Troubleshooting
 
-Every message that nuget-login can end with, its cause, and how to fix it. Search this page for the text that you see, or
-follow the `docs:` link of the failed step. Values of your job stand in angle brackets here: `<user>`.
+Every message that nuget-login can end with, its cause, and how to fix it. Search this page for the text that you see,
+or follow the `docs:` link of the failed step. Values of your job are in angle brackets here: `<user>`.
 
-*The values below* are the trust policy in the log and in the summary of the failed step; `nuget-login policy` prints them
-too.
+*The values below* are the trust policy in the log and in the summary of the failed step. `nuget-login policy` prints
+them too.
 
 The scripts of the action that download nuget-login have a page of their own:
 [troubleshooting-download.md](troubleshooting-download.md).
 
-A re-run of a job takes changes of a trust policy, a variable or a secret. It does not take a change of the workflow file:
-that needs a new run, and for a tag a new or moved tag.
+A re-run of a job takes changes of a trust policy, a variable or a secret. It does not take a change of the workflow
+file: that needs a new run, and for a tag a new or moved tag.
 
 <!-- Generated from src/explain by `UPDATE_DOCS=1 cargo test --lib troubleshooting`. -->
 ";
@@ -197,7 +197,11 @@ const BACKGROUND: &[(&str, &str)] = &[
     ),
     // The machine
     ("Output file", "The runner reads the API key from a file that it creates for each step."),
-    ("Log not writable", "An API key that cannot be masked in the log is not passed on."),
+    (
+        "Log not writable",
+        "An API key that cannot be masked in the log is not passed on. If a standard stream is closed or discarded, the \
+         message begins with `standard output is closed or discarded`.",
+    ),
     ("Thread limit", "nuget-login needs one thread for the network."),
     ("Command not found", "`exec` looks for the command in PATH before it logs in."),
     ("Command cannot be run", "`exec` has found the command, but the system does not run it."),
@@ -323,6 +327,10 @@ fn service_messages() -> Vec<Example> {
                 examples.push(example(&text, "", &enterprise));
             }
             _ => examples.push(example(&text, "", &plain)),
+        }
+        // These are about workflow files.
+        if ["WorkflowMismatch", "EventNotAllowed", "ForeignReusableWorkflow"].contains(&name) {
+            continue;
         }
         let differs = examples.iter().all(|it| it.explanation.fixes_plain() != on_gitlab.explanation.fixes_plain());
         if differs {
@@ -626,23 +634,26 @@ fn section(topic: &str, examples: &[Example]) -> String {
 /// Breaks a paragraph or an item at blanks outside code spans.
 fn wrap(line: &str) -> String {
     let indent = " ".repeat(line.find(". ").filter(|at| line[..*at].parse::<u8>().is_ok()).map_or(0, |at| at + 2));
-    let (mut wrapped, mut width, mut is_code) = (String::new(), 0, false);
+    // A code span is one word.
+    let mut words: Vec<String> = Vec::new();
     for word in line.split(' ') {
-        let length = word.chars().count();
-        match width {
-            0 => {}
-            _ if width + 1 + length > WIDTH && !is_code => {
-                wrapped += &format!("\n{indent}");
-                width = indent.len();
-            }
-            _ => {
-                wrapped.push(' ');
-                width += 1;
-            }
+        match words.last_mut().filter(|last| last.matches('`').count() % 2 == 1) {
+            Some(last) => *last = format!("{last} {word}"),
+            None => words.push(word.to_owned()),
         }
-        wrapped += word;
+    }
+    let (mut wrapped, mut width) = (String::new(), 0);
+    for word in words {
+        let length = word.chars().count();
+        if width > 0 && width + 1 + length > WIDTH {
+            wrapped += &format!("\n{indent}");
+            width = indent.len();
+        } else if width > 0 {
+            wrapped.push(' ');
+            width += 1;
+        }
+        wrapped += &word;
         width += length;
-        is_code ^= word.matches('`').count() % 2 == 1;
     }
     wrapped
 }
@@ -652,7 +663,8 @@ fn wrap_all(document: &str) -> String {
     let lines = document.lines().map(|line| {
         let is_fence = line.trim_start().starts_with("```");
         is_fenced ^= is_fence;
-        if is_fence || is_fenced || line.starts_with('<') { line.to_owned() } else { wrap(line) }
+        let is_kept = is_fence || is_fenced || line.starts_with('<') || line.chars().count() <= WIDTH;
+        if is_kept { line.to_owned() } else { wrap(line) }
     });
     lines.collect::<Vec<_>>().join("\n") + "\n"
 }

@@ -20,6 +20,14 @@ pub(crate) const LOGIN: &str = "NuGet login";
 /// What an error of the log means where something is to be masked.
 pub(crate) const NOT_MASKED: &str = "the log cannot be written, so no secret can be masked in it";
 
+/// Where to read more about it.
+const NOT_MASKED_DOCS: &str = concat!(
+    env!("CARGO_PKG_REPOSITORY"),
+    "/blob/v",
+    env!("CARGO_PKG_VERSION"),
+    "/docs/troubleshooting.md#log-not-writable"
+);
+
 /// The runner cuts the text of an annotation at 4,096 characters (actions/runner, `ExecutionContext.cs`).
 const LONGEST_ANNOTATION: usize = 4_000;
 
@@ -106,7 +114,7 @@ impl<'a> Log<'a> {
         if leads_to == Stream::Nowhere {
             let text = format!(
                 "standard {name} is closed or discarded, so no secret could be masked\nfix: do not redirect standard \
-                 {name} of the login step"
+                 {name} of the login step\ndocs: {NOT_MASKED_DOCS}"
             );
             let _ = Log::github(other).error(LOGIN_FAILED, &text);
             return None;
