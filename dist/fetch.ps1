@@ -70,7 +70,7 @@ function Fail([string] $anchor, [string] $fact, [string[]] $fixes, [string] $not
 
 trap {
     Fail 'unexpected-failure' 'the program was not started: an unexpected error occurred' @(
-        'read the note below'
+        'read the error in the log of this step'
         'run the job again, and report the error if it occurs again'
     ) "fetch.ps1: $_"
 }

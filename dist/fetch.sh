@@ -32,7 +32,7 @@ finish() {
     if [ "$1" != 0 ] && [ -z "$reported" ] && [ "$1" -le 128 ]; then
         note="fetch.sh ended with exit code $1"
         report unexpected-failure "the program was not started: an unexpected error occurred" \
-            "read the lines above, which contain the error" \
+            "read the error in the log of this step" \
             "run the job again, and report the error if it occurs again"
         set -- 1
     fi
