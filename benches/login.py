@@ -83,7 +83,7 @@ class Server:
     def __init__(self, work):
         self.work = work
         self.certificates()
-        # Ports that are free now; nginx can't choose by itself.
+        # Ports that are free now; nginx cannot choose by itself.
         self.ports = free_ports(2)
         answers = [{"count": len(ID_TOKEN), "value": ID_TOKEN},
                    {"tokenType": "ApiKey", "expires": "2099-01-01T00:00:00.0000000+00:00", "apiKey": API_KEY}]

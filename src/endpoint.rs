@@ -94,7 +94,7 @@ impl Endpoint {
         self.0.clone()
     }
 
-    /// Whether the host is this machine whatever a resolver says.
+    /// Whether the host is this machine whatever a resolver returns.
     pub(crate) fn is_loopback(&self) -> bool {
         match self.0.host() {
             Some(Host::Domain(name)) => name == "localhost",

@@ -28,7 +28,7 @@ pub(crate) struct Context {
     pub(crate) obstacle: Option<Obstacle>,
     /// Who started the run.
     pub(crate) actor: Option<String>,
-    /// What GitHub's runner says of the run, where the ID token cannot.
+    /// The run as GitHub's runner describes it, for a job without an ID token.
     pub(crate) start: RunStart,
 }
 

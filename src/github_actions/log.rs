@@ -96,7 +96,7 @@ impl<'a> Log<'a> {
 
     /// The log of the step that this process runs in. GitHub's runner reads commands from both streams, so that the other
     /// one serves where the first does not reach it. Standard output is not the log where a command or an answer has it,
-    /// which must have no masks in it. `None` means that nothing could be masked; an annotation says so.
+    /// which must have no masks in it. `None` means that nothing could be masked; an annotation is printed then.
     ///
     /// A person's terminal gets no workflow commands: it would show a mask instead of obeying it. It is one where a sandbox
     /// issues ID tokens, and no runner has set its variables. (act has a terminal for each step.)

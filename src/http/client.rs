@@ -215,7 +215,7 @@ impl<'a> Http<'a> {
         HttpError::Proxy { proxy: proxy.name(), host, head, problem }
     }
 
-    /// The innermost error says what happened; those around it repeat where, and one of them contains the URL.
+    /// The innermost error has the cause; those around it repeat the place, and one of them contains the URL.
     fn innermost(&self, error: &(dyn Error + 'static)) -> String {
         causes(error).last().map(|innermost| self.safe(&innermost.to_string())).unwrap_or_default()
     }

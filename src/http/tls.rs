@@ -106,7 +106,7 @@ impl CertificateError {
         Some(ours.cloned().unwrap_or_else(of_handshake))
     }
 
-    /// What rustls says of a chain of `length` certificates; `issuer` is the name of the issuer nearest to the root.
+    /// The error of rustls for a chain of `length` certificates; `issuer` is the name of the issuer nearest to the root.
     fn of_chain(problem: &rustls::CertificateError, server: String, issuer: Option<String>, length: usize) -> Self {
         use CertificateProblem::{Invalid, Issuer, Unfit};
         use rustls::CertificateError::*;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::sanitize::sanitize_line;
 use crate::secret::{Redactor, Secret};
 
-/// What an ID token says of its job.
+/// The claims of an ID token about its job.
 #[derive(Debug, Default)]
 pub(crate) struct Claims(Map<String, Value>);
 
@@ -35,7 +35,7 @@ impl Claims {
         }
     }
 
-    /// Every claim, made safe to show. The token is a credential; what it says is not.
+    /// Every claim, made safe to show. The token is a credential; its claims are not.
     pub(crate) fn all(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(name, value)| sanitize_line(&format!("{name} = {value}")))
     }

@@ -32,7 +32,7 @@ pub(crate) struct ApiKey {
     pub(crate) expires: Expiry,
 }
 
-/// When an API key expires, as the token service says.
+/// When an API key expires, as the token service sends it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Expiry {
     /// A time in UTC, and the same in the service's own RFC 3339 text.

@@ -14,7 +14,7 @@ use crate::trusted_publishing::login::LoggedIn;
 /// Time for the whole request.
 const VERIFY_LIMIT: Duration = Duration::from_secs(15);
 
-/// What the registry says of a push.
+/// The registry's answer about a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Allowed,

@@ -28,7 +28,7 @@ fn key() -> Vec<u8> {
     scripted::json(&json!({ "apiKey": "k".repeat(84) }).to_string())
 }
 
-/// An ID-token service that gives its one answer when it is told to.
+/// An ID-token service that gives its one answer on a signal.
 fn github(sandbox: &Sandbox) -> (String, mpsc::Sender<()>, thread::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());

@@ -76,7 +76,7 @@ fn a_key_that_cannot_be_masked_is_not_delivered() {
     let folder = job.directory();
     let kept = job.within(&folder).run();
     assert!(kept.failed(1).starts_with("standard error is closed or discarded"), "{}", kept.log);
-    // A pipe that nobody reads any more.
+    // A pipe without a reader.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let step = Job::new(&sandbox).stdout(writer).run();

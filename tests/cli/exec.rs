@@ -23,7 +23,7 @@ fn job<'a>(sandbox: &'a Sandbox, words: &str) -> Job<'a> {
     let job = Job::new(sandbox).with_path().arguments(flags);
     let job = job.set("PATHEXT", ".COM;.EXE;.BAT;.CMD");
     // Only flags are read: an earlier step could have set these variables.
-    let job = job.set("INPUT_USER", "somebody").set("INPUT_TOKEN_SERVICE_URL", "https://evil.example/token");
+    let job = job.set("INPUT_USER", "unknown-user").set("INPUT_TOKEN_SERVICE_URL", "https://evil.example/token");
     let job = job.set("INPUT_SOURCE", "https://evil.example/index.json").set("INPUT_TIMEOUT_SECONDS", "nonsense");
     let job = job.set("INPUT_AUDIENCE", "https://evil.example").set("INPUT_CHECK_ONLY", "true");
     job.arguments(["--"].into_iter().chain(SHELL).chain([words]))

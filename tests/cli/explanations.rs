@@ -94,7 +94,7 @@ fn missing(claim: &str) -> impl FnOnce(&mut Config) {
 
 #[test]
 fn policies() {
-    step("user_unknown", |job| job.set("INPUT_USER", "somebody-else"));
+    step("user_unknown", |job| job.set("INPUT_USER", "unknown-user"));
     step("user_is_the_organization", |job| job.set("INPUT_USER", "contoso"));
     world("repository_differs", |config| config.policies[0].repository = "contoso-cli".to_owned());
     world("repository_was_made_anew", |config| {
@@ -107,7 +107,7 @@ fn policies() {
         config.job.job_workflow_ref = Some(called.to_owned());
     };
     let sandbox = Sandbox::with(foreign);
-    shown("obstacle_and_user_unknown", &sandbox, &Job::new(&sandbox).set("INPUT_USER", "somebody-else").run());
+    shown("obstacle_and_user_unknown", &sandbox, &Job::new(&sandbox).set("INPUT_USER", "unknown-user").run());
     shown("obstacle_in_policy", &sandbox, &Job::new(&sandbox).arguments(["policy"]).run());
     world("event_not_allowed", |config| config.job.event_name = "pull_request_target".to_owned());
     world("reusable_workflow_of_another_repository", foreign);

@@ -17,7 +17,7 @@ fn refused(code: i32, change: impl FnOnce(Job<'_>) -> Job<'_>) -> String {
 fn a_flag_wins_over_its_variable() {
     let sandbox = Sandbox::with(|_| {});
     let step = Job::new(&sandbox)
-        .set("INPUT_USER", "somebody")
+        .set("INPUT_USER", "unknown-user")
         .set("INPUT_TOKEN_SERVICE_URL", "https://example.invalid/token")
         .set("INPUT_AUDIENCE", "other")
         .arguments(["--user", "contoso-bot", "--audience=https://www.nuget.org", "--token-service-url"])

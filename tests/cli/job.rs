@@ -1,4 +1,4 @@
-//! A job that runs the binary as a step, with nothing in its environment but what the job says. What must hold for
+//! A job that runs the binary as a step, with nothing in its environment but what the job sets. What must hold for
 //! every step is checked in [`Job::run`].
 
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ pub(crate) struct Step {
     pub(crate) lines: Vec<Line>,
     /// The outputs, as the runner reads them.
     pub(crate) outputs: BTreeMap<String, String>,
-    /// The file of outputs, as it stands.
+    /// The content of the file of outputs.
     pub(crate) output_file: String,
     /// The step summary.
     pub(crate) summary: String,
@@ -68,7 +68,7 @@ impl<'a> Job<'a> {
         fs::write(job.directory.path().join("summary"), "").unwrap();
         let (output, summary) = (job.output(), job.directory.path().join("summary"));
         let job = match std::env::var_os("SystemRoot") {
-            // Windows can't open a socket without it.
+            // Windows cannot open a socket without it.
             Some(root) => job.set("SystemRoot", root),
             None => job,
         };
@@ -312,7 +312,7 @@ pub(crate) fn assert_hidden(secret: &str, log: &[Line], texts: &[&str]) {
 fn forms(secret: &str) -> Vec<String> {
     let mut forms = vec![secret.to_owned(), url::form_urlencoded::byte_serialize(secret.as_bytes()).collect()];
     forms.extend(secret.rsplit_once('.').map(|(_, signature)| signature.to_owned()));
-    // What stands before it decides how it is cut into groups of three; the groups at both ends have something else in them.
+    // The text before it decides how it is cut into groups of three; the groups at both ends have something else in them.
     for before in 0..3 {
         let encoded = STANDARD_NO_PAD.encode("x".repeat(before) + secret);
         let inner = &encoded[if before == 0 { 0 } else { 4 }..encoded.len() / 4 * 4 - 4];
@@ -437,7 +437,7 @@ impl Step {
     }
 }
 
-/// Whether [`Job::in_namespace`] works here; says so where it does not.
+/// Whether [`Job::in_namespace`] works here; prints it where it does not.
 #[cfg(target_os = "linux")]
 pub(crate) fn has_namespaces() -> bool {
     let unshare = ["--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"];

@@ -46,7 +46,7 @@ fn assert_obstacle(step: &Step, fact: &str, fix: &str) -> String {
 #[test]
 fn an_obstacle_is_the_fact_for_a_known_and_for_an_unknown_user() {
     for (change, fact, fix) in CASES {
-        for user in ["contoso-bot", "somebody-else"] {
+        for user in ["contoso-bot", "unknown-user"] {
             for check_only in [None, Some("--check-only")] {
                 let sandbox = Sandbox::with(change);
                 let step = Job::new(&sandbox).set("INPUT_USER", user).arguments(check_only).run();
@@ -63,11 +63,11 @@ fn an_obstacle_with_an_unknown_user_also_has_a_fix_for_the_user() {
     // The service checks the issuer before the user.
     for (change, fact, fix) in &CASES[..2] {
         let sandbox = Sandbox::with(change);
-        let step = Job::new(&sandbox).set("INPUT_USER", "somebody-else").run();
+        let step = Job::new(&sandbox).set("INPUT_USER", "unknown-user").run();
         let error = assert_obstacle(&step, fact, fix);
         let fixes = Vec::from_iter(error.lines().filter(|line| line.starts_with("fix: ")));
         assert!(fixes[fixes.len() - 2].starts_with("fix: check \"user\": it must be the profile name "), "{error}");
-        assert!(error.contains("No matching trust policy owned by user 'somebody-else' was found."), "{error}");
+        assert!(error.contains("No matching trust policy owned by user 'unknown-user' was found."), "{error}");
     }
 }
 
@@ -87,7 +87,7 @@ fn a_job_in_a_foreign_reusable_workflow_gets_the_policy_for_a_new_job() {
     let (change, fact, fix) = CASES[0];
     for arguments in [&[][..], &["--check-only"], &["policy"]] {
         let sandbox = Sandbox::with(change);
-        let step = Job::new(&sandbox).set("INPUT_USER", "somebody-else").arguments(arguments.iter().copied()).run();
+        let step = Job::new(&sandbox).set("INPUT_USER", "unknown-user").arguments(arguments.iter().copied()).run();
         let error = assert_obstacle(&step, fact, fix);
         let policy = error.split_once("\npolicy: trust policy for the new job:\n").unwrap().1;
         assert!(policy.contains("    Repository Owner:           contoso (#"), "{error}");

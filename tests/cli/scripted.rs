@@ -54,7 +54,7 @@ pub(crate) fn accept(listener: &TcpListener) -> TcpStream {
                 return stream;
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                assert!(began.elapsed() < Duration::from_secs(30), "nobody came");
+                assert!(began.elapsed() < Duration::from_secs(30), "no connection came");
                 thread::sleep(Duration::from_millis(2));
             }
             Err(error) => panic!("{error}"),

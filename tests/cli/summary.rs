@@ -214,13 +214,11 @@ fn no_part_of_a_secret_is_shown_if_it_is_truncated_or_escaped() {
 #[test]
 fn a_summary_begins_on_a_line_of_its_own() {
     let sandbox = Sandbox::with(|_| {});
-    let job = Job::new(&sandbox).set("INPUT_USER", "somebody");
+    let job = Job::new(&sandbox).set("INPUT_USER", "unknown-user");
     std::fs::write(job.directory().join("summary"), "before").unwrap();
-    assert!(
-        job.run()
-            .summary
-            .starts_with("before\n\n### NuGet login failed\n\n**The nuget.org profile `somebody` has no trust policy ")
-    );
+    assert!(job.run().summary.starts_with(
+        "before\n\n### NuGet login failed\n\n**The nuget.org profile `unknown-user` has no trust policy "
+    ));
 }
 
 #[test]
@@ -237,7 +235,7 @@ fn a_pipe_in_the_place_of_a_file_is_ignored() {
 fn without_a_summary_file_a_failure_is_reported_in_the_log_only() {
     for path in ["", "/nowhere/summary"] {
         let sandbox = Sandbox::with(|_| {});
-        let step = Job::new(&sandbox).set("GITHUB_STEP_SUMMARY", path).set("INPUT_USER", "somebody").run();
+        let step = Job::new(&sandbox).set("GITHUB_STEP_SUMMARY", path).set("INPUT_USER", "unknown-user").run();
         let error = step.failed(1);
         assert!(error.contains("answered HTTP 401 Unauthorized: No matching trust policy"), "{error}");
         assert!(error.contains("\n    Repository Owner:           contoso (#"), "{error}");
