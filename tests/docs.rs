@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Longest line, in characters; lines of code blocks, single links and single code spans are as long as what they show.
 const WIDTH: usize = 120;
@@ -84,4 +85,27 @@ fn the_readme_is_read_to_its_end() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let (words, lines) = (readme.split_whitespace().count(), readme.lines().count());
     assert!(words <= 1_000 && lines <= 150, "{words} words, {lines} lines");
+}
+
+#[test]
+fn the_workflow_of_the_readme_has_no_mistake() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, block) = readme.split_once("```yaml\n# .github/workflows/release.yml\n").unwrap();
+    let (workflow, _) = block.split_once("\n```").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("release.yml");
+    fs::write(&file, workflow).unwrap();
+    let checked = Command::new(env!("CARGO_BIN_EXE_nuget-login")).arg("check").arg(&file).output().unwrap();
+    let report = String::from_utf8(checked.stdout).unwrap();
+    assert!(checked.status.success() && report.contains("1 job logs in: 0 errors"), "{report}");
+    assert!(report.contains("  Environment:                production\n"), "{report}");
+}
+
+#[test]
+fn no_document_of_a_released_version_says_that_there_is_no_release() {
+    let is_released = !env!("CARGO_PKG_VERSION").starts_with("0.");
+    for (path, text) in documents() {
+        let is_said = ["There is no release yet", "Not released yet: "].iter().any(|it| text.contains(it));
+        assert!(!(is_released && is_said), "{}", path.display());
+    }
 }
