@@ -323,3 +323,91 @@ fn one_repository_is_named_everywhere() {
     }
     assert!(seen > 30, "{seen}");
 }
+
+/// A release pull request may be merged only if a tag of the merge could be published.
+#[test]
+fn a_release_pull_request_that_publish_would_refuse_is_not_merged() {
+    let check = |branch: &str, meanwhile: Option<&str>| {
+        let repository = Repository::new();
+        repository.git(&["branch", "release/v1.2.3"]);
+        repository.git(&["reset", "-q", "--hard", &repository.built]);
+        if let Some(file) = meanwhile {
+            fs::write(repository.root().join(file), "merged meanwhile\n").unwrap();
+            repository.commit("Another change");
+        }
+        repository.git(&["merge", "-q", "--no-ff", "-m", "what GitHub tests", "release/v1.2.3"]);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/scripts/check-release-pull-request");
+        let ran = Command::new(path).current_dir(repository.root()).env("GITHUB_HEAD_REF", branch).output().unwrap();
+        (ran.status.success(), String::from_utf8(ran.stdout).unwrap())
+    };
+    let (passed, log) = check("release/v1.2.3", None);
+    assert!(passed && log.contains("Only dist/release.txt and CHANGELOG.md differ"), "{log}");
+    let (passed, log) = check("release/v1.2.3", Some("source"));
+    assert!(!passed && log.contains(" in: source%0Afix: "), "{log}");
+    let (passed, log) = check("another-branch", Some("source"));
+    assert!(passed, "{log}");
+}
+
+/// `check-settings` with a stand-in for `gh` that answers from a folder, by `jq`.
+#[test]
+fn a_setting_that_a_release_needs_and_that_is_missing_is_named() {
+    if Command::new("jq").arg("--version").output().is_err() {
+        eprintln!("skipped: jq is not here");
+        return;
+    }
+    let check = |settings: &[(&str, &str)]| {
+        let folder = tempfile::tempdir().unwrap();
+        let gh = folder.path().join("gh");
+        let answers = folder.path().join("answers");
+        for (path, json) in settings {
+            let file = answers.join(path).join("json");
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, json).unwrap();
+        }
+        let script = "#!/bin/sh\nset -eu\nf=$ANSWERS/${2%\\?*}/json\n[ -e \"$f\" ] || { echo '{}'; exit 1; }\n\
+                      case $3 in --jq) jq -r \"$4\" \"$f\" ;; esac\n";
+        fs::write(&gh, script).unwrap();
+        Command::new("chmod").arg("+x").arg(&gh).status().unwrap();
+        let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/scripts/check-settings");
+        let ran = Command::new(script).arg("o/r").env("PATH", path).env("ANSWERS", answers).output().unwrap();
+        (ran.status.code(), String::from_utf8(ran.stdout).unwrap(), String::from_utf8(ran.stderr).unwrap())
+    };
+    let complete = [
+        ("repos/o/r", r#"{"visibility": "public"}"#),
+        ("repos/o/r/immutable-releases", r#"{"enabled": true, "enforced_by_owner": false}"#),
+        ("repos/o/r/private-vulnerability-reporting", r#"{"enabled": true}"#),
+        ("repos/o/r/actions/permissions/workflow", r#"{"can_approve_pull_request_reviews": true}"#),
+        (
+            "repos/o/r/environments/release",
+            r#"{"protection_rules": [{"type": "branch_policy"}, {"type": "required_reviewers"}]}"#,
+        ),
+        (
+            "repos/o/r/environments/release/deployment-branch-policies",
+            r#"{"branch_policies": [{"name": "v*", "type": "tag"}]}"#,
+        ),
+        (
+            "repos/o/r/rules/branches/main",
+            r#"[{"type": "deletion"}, {"type": "pull_request", "parameters": {"required_approving_review_count": 1}},
+                {"type": "required_status_checks", "parameters": {"strict_required_status_checks_policy": true,
+                 "required_status_checks": [{"context": "passed"}]}}]"#,
+        ),
+        ("repos/o/r/rulesets", r#"[{"id": 1, "enforcement": "disabled"}, {"id": 2, "enforcement": "active"}]"#),
+        (
+            "repos/o/r/rulesets/2",
+            r#"{"conditions": {"ref_name": {"include": ["refs/tags/v*.*.*"], "exclude": []}},
+                "rules": [{"type": "deletion"}, {"type": "update"}]}"#,
+        ),
+        ("repos/o/r/actions/variables/NUGET_USER", r#"{"name": "NUGET_USER", "value": "contoso"}"#),
+    ];
+    let (code, log, errors) = check(&complete);
+    assert_eq!((code, log.matches("ok ").count(), log.contains("MISSING")), (Some(0), 10, false), "{log}{errors}");
+    for (index, (path, _)) in complete.iter().enumerate().skip(1) {
+        let mut changed = complete.to_vec();
+        changed.remove(index);
+        let (code, log, errors) = check(&changed);
+        assert!(code == Some(1) && log.contains("MISSING"), "{path}: {log}{errors}");
+    }
+    let (code, _, errors) = check(&[]);
+    assert!(code == Some(2) && errors.contains("o/r cannot be read"), "{errors}");
+}
