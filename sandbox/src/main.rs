@@ -69,11 +69,18 @@ enum Command {
     },
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Command::parse() {
-        Command::Run { config, command } => run(read_config(config)?, &command),
-        Command::Serve { port, config, releases, gitlab } => serve(port, read_config(config)?, releases, gitlab),
-    }
+fn main() -> ExitCode {
+    let ended = match Command::parse() {
+        Command::Run { config, command } => read_config(config).and_then(|config| run(config, &command)),
+        Command::Serve { port, config, releases, gitlab } => {
+            read_config(config).and_then(|config| serve(port, config, releases, gitlab))
+        }
+    };
+    // `main` would add a backtrace, where RUST_BACKTRACE is set.
+    ended.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 fn read_config(file: Option<PathBuf>) -> anyhow::Result<Config> {
@@ -157,7 +164,8 @@ fn serve(port: u16, config: Config, releases: Option<PathBuf>, gitlab: bool) -> 
         let output = std::env::temp_dir().join(format!("nuget-login-output-{:016x}", rand::random::<u64>()));
         fs::File::create_new(&output).with_context(|| format!("{} cannot be created", output.display()))?;
         let output = ("GITHUB_OUTPUT", output.display().to_string());
-        [output].into_iter().chain(sandbox.step_environment()).collect()
+        let source = ("SANDBOX_SOURCE", sandbox.service_index_url());
+        [output, source].into_iter().chain(sandbox.step_environment()).collect()
     };
     let mut stdout = io::stdout().lock();
     for (name, value) in exports {

@@ -58,9 +58,12 @@ fn a_command_has_no_variables_that_identify_a_real_runner() {
 
 #[test]
 fn a_command_that_does_not_exist_is_an_error() {
-    let ran = Command::new(env!("CARGO_BIN_EXE_sandbox")).args(["run", "--", "/missing/command"]).output().unwrap();
+    let mut sandbox = Command::new(env!("CARGO_BIN_EXE_sandbox"));
+    let ran = sandbox.args(["run", "--", "/missing/command"]).env("RUST_BACKTRACE", "1").output().unwrap();
+    let errors = text(&ran.stderr);
     assert!(
-        !ran.status.success() && text(&ran.stderr).contains("the command '/missing/command' cannot be run"),
+        !ran.status.success() && errors.starts_with("error: the command '/missing/command' cannot be run"),
         "{ran:?}"
     );
+    assert_eq!(errors.lines().count(), 1, "{errors}");
 }

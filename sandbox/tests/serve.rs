@@ -16,9 +16,9 @@ impl Drop for Served {
     }
 }
 
-/// The program and its six exports, which it prints when it is ready.
+/// The program and its exports, which it prints when it is ready.
 fn served(arguments: &[&str]) -> (Served, HashMap<String, String>) {
-    serving(arguments, 6)
+    serving(arguments, 7)
 }
 
 fn serving(arguments: &[&str], exports: usize) -> (Served, HashMap<String, String>) {
@@ -49,6 +49,7 @@ fn the_exports_are_those_of_a_login_step_and_the_urls_serve() {
             "GITHUB_OUTPUT",
             "INPUT_TOKEN_SERVICE_URL",
             "INPUT_USER",
+            "SANDBOX_SOURCE",
         ]
     );
     assert_eq!(exports["GITHUB_ACTIONS"], "true");
