@@ -39,6 +39,13 @@ pub(crate) enum Error {
     Repository(RepositoryError),
     /// No workflow file can be checked, for this reason.
     NothingToCheck(Text),
+    /// A file whose path was given cannot be read.
+    UnreadablePath {
+        path: String,
+        cause: io::Error,
+    },
+    /// The folder with the repository's workflow files cannot be read.
+    UnreadableWorkflows(io::Error),
     /// The repository is on a host that trusted publishing does not support.
     UnknownHost {
         host: String,
@@ -61,6 +68,10 @@ impl Error {
             Error::UnknownJob(why) => text!("the repository of this job is unknown: {}", why),
             Error::Repository(error) => error.fact(),
             Error::NothingToCheck(why) => text!("no workflow can be checked: {}", why),
+            Error::UnreadablePath { path, cause } => text!("{} cannot be read: {}", path, cause.to_string()),
+            Error::UnreadableWorkflows(cause) => {
+                text!("the folder .github/workflows cannot be read: {}", cause.to_string())
+            }
             Error::UnknownHost { host } => {
                 text!("the remote `origin` is on {}, for which nuget.org has no trust policy", host)
             }
@@ -71,7 +82,7 @@ impl Error {
     /// The exit code: 1 for a failure, 2 for wrong usage, a shell's own for a command that cannot be run.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Error::Usage(_) | Error::NothingToCheck(_) => 2,
+            Error::Usage(_) | Error::NothingToCheck(_) | Error::UnreadablePath { .. } => 2,
             Error::Command { exit_code, .. } => *exit_code,
             _ => 1,
         }

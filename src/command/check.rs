@@ -12,7 +12,8 @@ use crate::explain::trust_policy::{Field, TrustPolicy};
 use crate::github_actions::log::{Annotation, Log};
 use crate::repository::{self, Remote};
 use crate::sanitize::{neutralize, sanitize_line, sanitize_text};
-use workflow::findings::{Code, Finding, Fix, Severity, findings, obstacles};
+use crate::trusted_publishing::obstacle::FORBIDDEN_EVENT;
+use workflow::findings::{Code, Finding, Fix, Severity, findings};
 use workflow::login::{Project, ProjectJob};
 
 /// The most characters of a source line that are shown.
@@ -29,7 +30,7 @@ struct Shown {
     source: Source,
 }
 
-/// A line of a file, with the place that is meant. In characters.
+/// A line of a file, and a place in it. In characters.
 struct Source {
     line: String,
     start: usize,
@@ -57,7 +58,7 @@ pub(crate) fn run(
     checked(&files, notes, format, log, answers)
 }
 
-/// Prints what is found in these files.
+/// Prints the findings in these files.
 fn checked(
     files: &WorkflowFiles,
     notes: bool,
@@ -67,7 +68,7 @@ fn checked(
 ) -> Result<u8, Error> {
     let project = Project::new(&files.files);
     let findings = findings(&project);
-    let mut tail = policies(&project, &findings);
+    let mut tail = policies(&project);
     let shown = Shown::all(&files.refused, findings, notes);
     let errors = shown.iter().filter(|it| it.code.severity() == Severity::Error).count();
     tail.push(summary(&shown, errors, &project, files));
@@ -106,7 +107,7 @@ fn print(
     log.answer(&lines, answers)
 }
 
-/// The folder that the paths of local actions begin in, where git does not tell: the one with `.github`.
+/// The root of the paths of local actions outside of a git repository: the folder with `.github`.
 fn root_of(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let github = absolute.ancestors().find(|it| it.file_name().is_some_and(|name| name == ".github"));
@@ -140,16 +141,15 @@ impl Shown {
     }
 
     fn of_refused(refused: &Refused) -> Shown {
-        let (code, line, column, message, fix) = match &refused.error {
+        let (code, line, column, fix) = match &refused.error {
             RefusedError::Yaml(error) => {
-                let message = format!("the file is not valid YAML: {}", sanitize_text(&error.reason));
-                (Code::NotYaml, error.line, error.column, message, "correct the file: GitHub does not run it as it is")
+                (Code::NotYaml, error.line, error.column, "correct the YAML: GitHub cannot run this file")
             }
-            RefusedError::Unreadable(why) => {
-                let message = format!("the file cannot be read: {}", sanitize_text(why));
-                (Code::UnreadableFile, 1, 1, message, "replace the file: GitHub cannot read it either")
+            RefusedError::Unreadable(_) => {
+                (Code::UnreadableFile, 1, 1, "replace the file: GitHub cannot read it either")
             }
         };
+        let message = refused.message();
         let source = Source { line: refused.line.clone(), start: column - 1, length: 1 };
         let fixes = vec![Fix { text: fix.to_owned(), yaml: None }];
         Shown { code, file: sanitize_line(&refused.path), line, column, message, fixes, source }
@@ -243,7 +243,7 @@ impl Source {
         let cut = if from > 0 { "…" } else { "" };
         let end = if self.line.chars().count() > from + LONGEST_LINE { "…" } else { "" };
         let marked = format!("{cut}{}{end}", shown(line.clone()));
-        // What was inserted before the marks moves them.
+        // Characters that were inserted before the marks move them.
         let before = format!("{cut}{}", shown(line.chars().take(self.start - from).collect())).chars().count();
         let length = self.length.clamp(1, LONGEST_LINE.saturating_sub(self.start - from).max(1));
         Some((marked, format!("{}{}", " ".repeat(before), "^".repeat(length))))
@@ -251,26 +251,22 @@ impl Source {
 }
 
 /// The policy that each job with a login needs.
-fn policies<'p, 'a>(project: &'p Project<'a>, findings: &[Finding<'p, 'a>]) -> Vec<String> {
+fn policies(project: &Project<'_>) -> Vec<String> {
     let origin = repository::origin().ok().filter(|origin| origin.host == "github.com");
     let mut lines = Vec::new();
     for job in project.login_jobs() {
         if job.logins().iter().any(|login| login.is_nuget_org) {
-            lines.extend(policy(&job, &obstacles(findings, &job), origin.as_ref()));
+            lines.extend(policy(&job, origin.as_ref()));
         }
     }
     lines
 }
 
-fn policy(login_job: &ProjectJob<'_, '_>, obstacles: &[&Finding<'_, '_>], origin: Option<&Remote>) -> Vec<String> {
+fn policy(login_job: &ProjectJob<'_, '_>, origin: Option<&Remote>) -> Vec<String> {
     let file = sanitize_line(login_job.workflow.file.name());
-    let mut codes: Vec<&str> = Vec::new();
-    for code in obstacles.iter().map(|it| it.code.as_str()) {
-        if !codes.contains(&code) {
-            codes.push(code);
-        }
-    }
-    let first = if codes.is_empty() { String::new() } else { format!(" (fix {} first)", codes.join(", ")) };
+    // The job can move to another workflow file, which changes the policy. No other finding does.
+    let is_forbidden = matches!(login_job.started_by(FORBIDDEN_EVENT), (workflows, false) if !workflows.is_empty());
+    let first = if is_forbidden { format!(" (fix {} first)", Code::ForbiddenEvent.as_str()) } else { String::new() };
     let heading = format!("Trust policy for job `{}` in {file}{first}:", sanitize_line(login_job.job.id));
     let (owner, name) = origin.and_then(|origin| origin.path.split_once('/')).unzip();
     let policy = TrustPolicy::GitHub {
@@ -288,10 +284,17 @@ fn summary(shown: &[Shown], errors: usize, project: &Project<'_>, files: &Workfl
         0 => String::new(),
         notes => format!(", {}", of(notes, "note")),
     };
+    if files.asked == 0 && files.refused.is_empty() {
+        return "no workflow file was found in .github/workflows; `check` reads GitHub workflows only".to_owned();
+    }
+    let not_readable = match files.refused.len() {
+        0 => String::new(),
+        refused => format!(", {refused} not readable"),
+    };
     let logins = match project.login_jobs().len() {
         0 => "no job logs in".to_owned(),
         1 => "1 job logs in".to_owned(),
         jobs => format!("{jobs} jobs log in"),
     };
-    format!("{} checked, {logins}: {}{notes}", of(files.asked, "file"), of(errors, "error"))
+    format!("{} checked{not_readable}, {logins}: {}{notes}", of(files.asked, "file"), of(errors, "error"))
 }

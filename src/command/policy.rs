@@ -20,7 +20,7 @@ use crate::text::{Text, capitalized, text};
 use crate::trusted_publishing::claims::{Claims, workflow_file};
 use crate::trusted_publishing::id_token::{GitHub, GitLab, IdTokenSourceError};
 use crate::trusted_publishing::obstacle::{FORBIDDEN_EVENT, Obstacle};
-use workflow::findings::{Code, findings, obstacles};
+use workflow::findings::{Code, findings};
 use workflow::login::{Project, ProjectJob};
 use workflow::yaml::Node;
 
@@ -35,7 +35,13 @@ struct Job {
     policy: Option<TrustPolicy>,
     run: Run,
     obstacle: Option<Obstacle>,
+    /// A line below the policy.
+    note: Option<&'static str>,
 }
+
+/// The note for a job that other events start too.
+const NOT_FOR_FORBIDDEN_EVENT: &str =
+    "Note: the login fails in runs that the event pull_request_target starts, because nuget.org rejects them.";
 
 /// Prints the policies of this job, or of this repository, to `answers`.
 pub(crate) fn run(
@@ -50,10 +56,10 @@ pub(crate) fn run(
     let jobs = match environment.ci() {
         Ci::GitHubActions => vec![github_job(environment, clock, log)?],
         Ci::GitLab => vec![gitlab_job(&variable, environment, log)?],
-        Ci::None => jobs_of_repository()?,
+        Ci::None => jobs_of_repository(log)?,
     };
     let (mut lines, mut first_obstacle) = (Vec::new(), None);
-    for Job { name, policy, run, obstacle } in jobs {
+    for Job { name, policy, run, obstacle, note } in jobs {
         if let Some(obstacle) = obstacle {
             if first_obstacle.is_none() {
                 (context.policy, context.run) = (policy, run);
@@ -65,6 +71,7 @@ pub(crate) fn run(
         lines.push(format!("Trust policy for {name}:"));
         lines.extend(policy.lines(None));
         lines.extend(run.text().map(|run| capitalized(&format!("{run}."))));
+        lines.extend(note.map(str::to_owned));
         lines.push(String::new());
     }
     if !lines.is_empty() {
@@ -82,6 +89,7 @@ fn job_of_claims(claims: &Claims) -> Job {
         policy: TrustPolicy::of_claims(claims),
         run: Run::of_claims(claims),
         obstacle: Obstacle::of_claims(claims),
+        note: None,
     }
 }
 
@@ -89,7 +97,7 @@ fn job_of_claims(claims: &Claims) -> Job {
 /// accept that.
 fn job_of_variables(why: &Text, policy: Option<TrustPolicy>, run: Run, server: Option<String>) -> Job {
     let obstacle = server.map(Obstacle::Issuer).or_else(|| Obstacle::of_event(run.event.clone()));
-    Job { name: text!("this job (from the runner's variables, because {})", why), policy, run, obstacle }
+    Job { name: text!("this job (from the runner's variables, because {})", why), policy, run, obstacle, note: None }
 }
 
 /// The claims of a masked ID token.
@@ -170,9 +178,17 @@ fn jobs_of_workflows(
     };
     let login_jobs = project.login_jobs().into_iter().filter(|job| job.logins().iter().any(|login| login.is_nuget_org));
     let login_jobs = login_jobs.map(|it| {
-        let is_forbidden = obstacles(&findings, &it).iter().any(|finding| finding.code == Code::ForbiddenEvent);
-        let obstacle = if is_forbidden { Obstacle::of_event(Some(FORBIDDEN_EVENT.to_owned())) } else { None };
-        Job { obstacle, ..of(&it) }
+        let (workflows, is_reached_otherwise) = it.started_by(FORBIDDEN_EVENT);
+        match workflows.first() {
+            None => of(&it),
+            Some(_) if is_reached_otherwise => Job { note: Some(NOT_FOR_FORBIDDEN_EVENT), ..of(&it) },
+            // The fix is for the file with the event, which can be the one that calls.
+            Some(workflow) => Job {
+                obstacle: Obstacle::of_event(Some(FORBIDDEN_EVENT.to_owned())),
+                policy: Some(policy(Field::value(sanitize_line(workflow.file.name())), Field::of_environment(None))),
+                ..of(&it)
+            },
+        }
     });
     let foreign = findings.iter().filter(|finding| finding.code == Code::ForeignReusableWorkflow);
     let foreign = foreign.filter_map(|finding| {
@@ -184,7 +200,7 @@ fn jobs_of_workflows(
 }
 
 /// A job for each login of the repository.
-fn jobs_of_repository() -> Result<Vec<Job>, Error> {
+fn jobs_of_repository(log: &mut Log<'_>) -> Result<Vec<Job>, Error> {
     let Remote { host, path } = repository::origin()?;
     let (namespace, repository) = path.rsplit_once('/').unwrap_or_default();
     let job = |what: Text, policy| Job {
@@ -192,6 +208,7 @@ fn jobs_of_repository() -> Result<Vec<Job>, Error> {
         policy: Some(policy),
         run: Run::default(),
         obstacle: None,
+        note: None,
     };
     let publishing = || text!("the job that publishes");
     match host.as_str() {
@@ -203,11 +220,19 @@ fn jobs_of_repository() -> Result<Vec<Job>, Error> {
                 environment,
             };
             let files = WorkflowFiles::of_repository(&repository::folder()?)?;
+            for refused in &files.refused {
+                let line = refused.line_number().map_or(String::new(), |line| format!(":{line}"));
+                let text = format!("{}{line} was skipped: {}", sanitize_line(&refused.path), refused.message());
+                log.warning("Workflow file skipped", &text).map_err(Error::NotPrinted)?;
+            }
             let jobs = jobs_of_workflows(&files, &job, &policy);
             if !jobs.is_empty() {
                 return Ok(jobs);
             }
-            let hint = text!("the file of the job that logs in (no file in .github/workflows has a login step yet)");
+            let hint = match files.refused.is_empty() {
+                true => text!("the file of the job that logs in (no file in .github/workflows has a login step yet)"),
+                false => text!("the file of the job that logs in"),
+            };
             Ok(vec![job(publishing(), policy(Field::hint(hint), Field::hint(environment_of_job())))])
         }
         "gitlab.com" => Ok(vec![job(

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::sanitize::sanitize_line;
-use crate::text::text;
 use workflow::model::{File, can_log_in, local_uses};
 use workflow::yaml::{Document, YamlError};
 
@@ -24,11 +23,11 @@ const WORKFLOWS: &str = ".github/workflows";
 pub(crate) struct WorkflowFiles {
     pub(crate) files: Vec<File>,
     pub(crate) refused: Vec<Refused>,
-    /// The number of files that were asked for: the others are used by them.
+    /// The number of files that were asked for and are read: the others are used by them.
     pub(crate) asked: usize,
 }
 
-/// A file that is not read, and why.
+/// A file that cannot be read or is not YAML.
 pub(crate) struct Refused {
     pub(crate) path: String,
     pub(crate) error: RefusedError,
@@ -41,53 +40,59 @@ pub(crate) enum RefusedError {
     Unreadable(String),
 }
 
-/// A file that was named and cannot be read, or a folder.
-pub(crate) struct ReadError {
-    path: String,
-    cause: io::Error,
-}
+impl Refused {
+    /// Why it is not read, as one line that is safe to show.
+    pub(crate) fn message(&self) -> String {
+        let (what, why) = match &self.error {
+            RefusedError::Yaml(error) => ("the file is not valid YAML", &error.reason),
+            RefusedError::Unreadable(why) => ("the file cannot be read", why),
+        };
+        format!("{what}: {}", sanitize_line(why))
+    }
 
-impl From<ReadError> for Error {
-    fn from(ReadError { path, cause }: ReadError) -> Error {
-        Error::NothingToCheck(text!("{} cannot be read: {}", path, cause.to_string()))
+    /// The line of the error, if it is in one.
+    pub(crate) fn line_number(&self) -> Option<usize> {
+        match &self.error {
+            RefusedError::Yaml(error) => Some(error.line),
+            RefusedError::Unreadable(_) => None,
+        }
     }
 }
 
 impl WorkflowFiles {
     /// Reads all workflows of the repository in `root`.
-    pub(crate) fn of_repository(root: &Path) -> Result<WorkflowFiles, ReadError> {
-        let failed = |cause| ReadError { path: WORKFLOWS.to_owned(), cause };
+    pub(crate) fn of_repository(root: &Path) -> Result<WorkflowFiles, Error> {
         let entries = match fs::read_dir(root.join(WORKFLOWS)) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(WorkflowFiles::default()),
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(Error::UnreadableWorkflows(error)),
         };
         // Sorted by a heap, whose code is small.
         let mut names = BinaryHeap::new();
         for entry in entries {
-            let path = entry.map_err(failed)?.path();
+            let path = entry.map_err(Error::UnreadableWorkflows)?.path();
             let is_yaml = path.extension().is_some_and(|it| it == "yml" || it == "yaml");
-            // A link may lead to what never ends; and git keeps workflows as files.
+            // A link can lead to an endless device, and git keeps workflows as files.
             if is_yaml && fs::symlink_metadata(&path).is_ok_and(|it| it.is_file()) {
                 names.extend(path.file_name().map(ToOwned::to_owned));
             }
         }
-        let mut files = WorkflowFiles { asked: names.len(), ..WorkflowFiles::default() };
+        let (mut files, found) = (WorkflowFiles::default(), names.len());
         for name in names.into_sorted_vec() {
             files.add(format!("{WORKFLOWS}/{}", name.to_string_lossy()), read(&root.join(WORKFLOWS).join(&name)));
         }
+        files.asked = found - files.refused.len();
         files.follow(root);
         Ok(files)
     }
 
     /// Reads the files that were named, in a repository or not.
-    pub(crate) fn named(paths: &[PathBuf], root: &Path) -> Result<WorkflowFiles, ReadError> {
+    pub(crate) fn named(paths: &[PathBuf], root: &Path) -> Result<WorkflowFiles, Error> {
         let mut files = WorkflowFiles::default();
         let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         for path in paths {
-            let shown = || sanitize_line(&path.to_string_lossy());
-            let failed = |cause| ReadError { path: shown(), cause };
-            // Nothing else ends for sure.
+            let failed = |cause| Error::UnreadablePath { path: sanitize_line(&path.to_string_lossy()), cause };
+            // A pipe or a device can be endless.
             if !fs::metadata(path).map_err(failed)?.is_file() {
                 return Err(failed(io::Error::other("it is not a file")));
             }
@@ -102,6 +107,7 @@ impl WorkflowFiles {
                 files.asked += 1;
             }
         }
+        files.asked -= files.refused.len();
         files.follow(&root);
         Ok(files)
     }
@@ -125,7 +131,7 @@ impl WorkflowFiles {
         };
         let lines = text.clone();
         match Document::parse(text) {
-            // The others only have to be YAML, and would take memory.
+            // The other files only have to be valid YAML: they are not kept in memory.
             Ok(document) if can_log_in(&document.text) => self.files.push(File { path, document }),
             Ok(_) => {}
             Err(error) => {
@@ -153,7 +159,7 @@ impl WorkflowFiles {
                 } else {
                     vec![in_folder("action.yml"), in_folder("action.yaml")]
                 };
-                // One that is not here can be made by a step of the job, or be checked out there.
+                // A step of the job can create a file that is not here, or check it out.
                 let Some(found) = candidates.into_iter().find(|path| is_file_inside(root, path)) else { continue };
                 if !self.has(&found) {
                     let bytes = read(&root.join(&found));
@@ -164,7 +170,7 @@ impl WorkflowFiles {
     }
 }
 
-/// Whether it is a file, and no link leads to it, which could leave the repository.
+/// Whether it is a file without a link in its path: a link can leave the repository.
 fn is_file_inside(root: &Path, path: &str) -> bool {
     let mut folder = root.to_owned();
     let mut parts = path.split('/').peekable();
@@ -181,7 +187,7 @@ fn is_file_inside(root: &Path, path: &str) -> bool {
     false
 }
 
-/// Reads a file, and one byte more than is allowed at most.
+/// Reads a file: at most one byte more than the limit.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     OpenFile::open(path)?.take(LONGEST + 1).read_to_end(&mut bytes)?;

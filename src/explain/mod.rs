@@ -69,6 +69,14 @@ pub(crate) fn explain(error: &Error, context: &Context) -> Explanation {
                 fix!("or add the paths of workflow files: `nuget-login check .github/workflows/release.yml`"),
             ],
         ),
+        Error::UnreadablePath { .. } => {
+            Explanation::new("Unreadable path", fact, &[fix!("check the path and its permissions")])
+        }
+        Error::UnreadableWorkflows(_) => Explanation::new(
+            "Unreadable workflow folder",
+            fact,
+            &[fix!("check that .github/workflows is a folder, and check its permissions")],
+        ),
         Error::UnknownHost { .. } => Explanation::new(
             "Host not supported",
             fact,

@@ -209,6 +209,8 @@ const BACKGROUND: &[(&str, &str)] = &[
     // policy
     ("Repository not known", "Outside a CI job, `policy` reads the remote `origin` of the git repository."),
     ("Nothing to check", "Without arguments, `check` reads .github/workflows of the repository of the current folder."),
+    ("Unreadable path", "`check` reads the files whose paths are its arguments."),
+    ("Unreadable workflow folder", "`check` and `policy` read .github/workflows of the repository."),
     ("Host not supported", "nuget.org has trust policies for github.com and gitlab.com only."),
     ("Job not known", "Neither an ID token nor the runner's variables name the repository."),
 ];
@@ -566,6 +568,8 @@ fn machine() -> Vec<Example> {
         Error::Repository(RepositoryError::NoHost),
         Error::Repository(RepositoryError::NotUnicode),
         Error::NothingToCheck(text!("{}", "<reason>")),
+        Error::UnreadablePath { path: "<path>".to_owned(), cause: denied() },
+        Error::UnreadableWorkflows(denied()),
         Error::UnknownHost { host: host() },
         Error::UnknownJob(text!("{}", "<reason>")),
         Error::NotPrinted(io::Error::from(io::ErrorKind::BrokenPipe)),

@@ -167,6 +167,12 @@ fn wrong_usage_and_a_folder_without_a_repository_end_with_2() {
     }
     let ran = run(folder.path(), &["--format=xml", "x.yml"], &[("GITHUB_ACTIONS", "true")]);
     assert_eq!((ran.status.code(), ran.stdout.len()), (Some(2), 0), "{ran:?}");
+    for path in ["missing.yml", "."] {
+        let printed = text(&run(folder.path(), &[path], &[]).stderr);
+        let fix = "  fix: check the path and its permissions\n";
+        assert!(printed.starts_with(&format!("error: {path} cannot be read: ")), "{printed}");
+        assert!(printed.contains(fix) && !printed.contains("git repository"), "{printed}");
+    }
     // A file that is named needs no repository.
     let ran = run(folder.path(), &["x.yml"], &[]);
     assert_eq!(
@@ -180,7 +186,7 @@ fn a_repository_without_workflows_has_no_findings() {
     let ran = run(repository(&[]).path(), &[], &[]);
     assert_eq!(
         (ran.status.code(), text(&ran.stdout).as_str()),
-        (Some(0), "0 files checked, no job logs in: 0 errors\n")
+        (Some(0), "no workflow file was found in .github/workflows; `check` reads GitHub workflows only\n")
     );
 }
 
@@ -325,6 +331,11 @@ fn files_that_cannot_be_read_are_errors_and_the_others_are_still_checked() {
             ("x.yml", "error: no-id-token-permission@7"),
         ]
     );
+    let printed = text(&run(folder.path(), &[], &[]).stdout);
+    assert!(printed.ends_with("\n1 file checked, 4 not readable, 1 job logs in: 5 errors\n"), "{printed}");
+    let printed = text(&run(folder.path(), &[".github/workflows/tab.yml"], &[]).stdout);
+    assert!(printed.contains("  fix: correct the YAML: GitHub cannot run this file\n"), "{printed}");
+    assert!(printed.ends_with("\n0 files checked, 1 not readable, no job logs in: 1 error\n"), "{printed}");
 }
 
 #[test]
@@ -370,8 +381,22 @@ fn hostile_files_end_in_bounded_time() {
     let jobs =
         (0..3_000).map(|nth| format!("  j{nth}:\n    needs: j{}\n    steps: [{{uses: NuGet/login@v1}}]\n", nth + 1));
     let steps = "      - uses: NuGet/login@v1\n".repeat(20_000);
-    let files =
-        scripts.into_iter().chain([bomb, format!("{login}{steps}"), format!("{login}{}", jobs.collect::<String>())]);
+    // Variables that read themselves and each other.
+    let loops = ["env.K", "env['K']", "env . K", "ENV.K", "env[ 'k' ]"].map(|reference| {
+        let key = format!("\"{}\"", format!("${{{{ {reference} }}}}${{{{ secrets.K }}}}").repeat(1_000));
+        let push = format!("      - {{run: dotnet nuget push x -s nuget.org -k $K, env: {{K: {key}}}}}\n");
+        format!("env: {{K: {key}}}\n{}{}", publish(&format!("    env: {{K: {key}}}\n")), push.repeat(10))
+    });
+    let short = "env: {K: \"${{ secrets.K }}\"}\n".to_owned()
+        + &publish("")
+        + &"      - {run: dotnet nuget push x -s nuget.org -k $K, env: {K: \"${{ env['K'] }}\"}}\n".repeat(5_000);
+    let files = scripts.into_iter().chain(loops).chain([
+        bomb,
+        format!("{login}{steps}"),
+        format!("{login}{}", jobs.collect::<String>()),
+        many_events_and_jobs(),
+        short,
+    ]);
     for file in files {
         let folder = repository(&[(".github/workflows/x.yml", &file)]);
         let began = Instant::now();
@@ -379,6 +404,27 @@ fn hostile_files_end_in_bounded_time() {
         assert!(matches!(ran.status.code(), Some(0 | 1)), "{ran:?}");
         assert!(began.elapsed() < Duration::from_secs(30), "{:?} for {}", began.elapsed(), &file[file.len() - 80..]);
     }
+}
+
+/// 20,000 events, and 6,000 jobs that log in, call the file itself, or need all others.
+fn many_events_and_jobs() -> String {
+    let mut file = "on:\n  pull_request:\n  pull_request_target:\n  workflow_call:\n    outputs:\n".to_owned();
+    for nth in 0..200 {
+        file.push_str(&format!("      o{nth}: {{value: \"${{{{ jobs.l{nth}.outputs.k }}}}\"}}\n"));
+    }
+    (0..20_000).for_each(|nth| file.push_str(&format!("  e{nth}:\n")));
+    file.push_str("jobs:\n");
+    for nth in 0..3_000 {
+        let key = "${{ steps.l.outputs.NUGET_API_KEY }}";
+        file.push_str(&format!(
+            "  l{nth}:\n    outputs: {{k: \"{key}\"}}\n    steps: [{{uses: NuGet/login@v1, id: l, with: {{user: \"${{{{ inputs.u{nth} }}}}\"}}}}]\n"
+        ));
+        file.push_str(&format!("  c{nth}: {{uses: ./.github/workflows/x.yml}}\n"));
+    }
+    let ids = |context: &str, end: &str| (0..500).map(|nth| format!("{context}l{nth}{end}, ")).collect::<String>();
+    file.push_str(&format!("  all:\n    needs: [{}]\n    name: \"", ids("", "")));
+    file.push_str(&format!("{}\"\n", ids("${{ needs.", ".outputs.k }}")));
+    file
 }
 
 #[test]

@@ -232,7 +232,7 @@ fn in_a_repository_each_workflow_file_with_a_login_has_a_policy() {
             ("two.yaml", &two),
             ("weekly.yml", &login.replace("production", "${{ inputs.environment }}")),
             ("none.yml", &login.replace("    environment: production\n", "")),
-            ("ci.yml", "jobs: { test: { steps: [{ run: dotnet test # no NuGet/login@v1 }] } }\n"),
+            ("ci.yml", "jobs: { test: { steps: [{ run: dotnet test }] } } # no NuGet/login@v1\n"),
             ("notes.txt", "uses: NuGet/login@v1"),
         ],
     );
@@ -288,6 +288,41 @@ fn a_job_that_no_policy_can_match_fails_after_the_policies_of_the_others() {
 }
 
 #[test]
+fn a_forbidden_event_is_an_obstacle_only_if_no_other_event_reaches_the_job() {
+    let login = |on: &str| {
+        format!(
+            "on: {on}\njobs:\n  publish:\n    runs-on: ubuntu-latest\n    permissions: {{ id-token: write }}\n    steps:\n      \
+             - uses: org/nuget-login@v1\n        with: {{ user: contoso-bot }}\n"
+        )
+    };
+    let caller = |on: &str| {
+        format!(
+            "on: {on}\njobs:\n  call:\n    permissions: {{ id-token: write }}\n    uses: ./.github/workflows/_publish.yml\n"
+        )
+    };
+    let origin = Some("https://github.com/contoso/contoso-sdk");
+    let note =
+        "Note: the login fails in runs that the event pull_request_target starts, because nuget.org rejects them.\n";
+    let called = login("workflow_call");
+    let (target, push, both) = ("pull_request_target", "push", "[push, pull_request_target]");
+    for files in [
+        vec![("a.yml", login(both))],
+        vec![("_publish.yml", called.clone()), ("a.yml", caller(both))],
+        vec![("_publish.yml", called.clone()), ("a.yml", caller(target)), ("b.yml", caller(push))],
+    ] {
+        let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let ran = in_repository(origin, &files);
+        assert!(ran.status.success() && text(&ran.stdout).contains(note), "{ran:?}");
+        assert_eq!(policies(&text(&ran.stdout)).len(), 1, "{ran:?}");
+    }
+    let ran = in_repository(origin, &[("_publish.yml", &called), ("a.yml", &caller(push))]);
+    assert!(ran.status.success() && !text(&ran.stdout).contains("Note: "), "{ran:?}");
+    let ran = in_repository(origin, &[("_publish.yml", &called), ("a.yml", &caller(target))]);
+    assert_eq!((ran.status.code(), ran.stdout.len()), (Some(1), 0), "{ran:?}");
+    assert!(text(&ran.stderr).contains("fix: remove pull_request_target from \"on:\" in a.yml, or move"), "{ran:?}");
+}
+
+#[test]
 fn a_called_workflow_and_a_local_action_are_followed() {
     let called = "on: { workflow_call: {} }\njobs:\n  publish:\n    runs-on: ubuntu-latest\n    steps:\n      \
                   - uses: NuGet/login@v1\n        id: login\n        with: { user: contoso-bot }\n";
@@ -323,7 +358,27 @@ fn an_unreadable_folder_of_workflows_is_an_error_and_a_missing_one_is_not() {
     assert!(text(&ran.stdout).contains(NO_LOGIN_STEP), "{ran:?}");
     fs::write(folder.path().join(".github/workflows"), "a file").unwrap();
     let ran = outside_of_a_job(&sandbox, &folder.path().join(".github"));
-    assert_eq!((ran.status.code(), ran.stdout.len()), (Some(2), 0), "{ran:?}");
+    assert_eq!((ran.status.code(), ran.stdout.len()), (Some(1), 0), "{ran:?}");
+    let printed = text(&ran.stderr);
+    assert!(printed.starts_with("error: the folder .github/workflows cannot be read: "), "{printed}");
+    assert!(printed.contains("fix: check that .github/workflows is a folder"), "{printed}");
+}
+
+#[test]
+fn a_file_that_is_not_read_is_reported_on_standard_error() {
+    let origin = Some("https://github.com/contoso/contoso-sdk");
+    let broken = "on: push\njobs:\n<<<<<<< HEAD\n  a: b\n";
+    let ran = in_repository(origin, &[("broken.yml", broken), ("ci.yml", "on: push\n")]);
+    assert!(ran.status.success(), "{ran:?}");
+    assert_eq!(policies(&text(&ran.stdout))[0][3], "Workflow File: the file of the job that logs in");
+    let printed = text(&ran.stderr);
+    assert!(printed.starts_with("warning: .github/workflows/broken.yml:"), "{printed}");
+    assert!(printed.contains(" was skipped: the file is not valid YAML: "), "{printed}");
+    assert_eq!(printed.lines().count(), 1, "{printed}");
+    let login = "on: push\njobs: { a: { steps: [{ uses: NuGet/login@v1, with: { user: a } }] } }\n";
+    let ran = in_repository(origin, &[("broken.yml", broken), ("release.yml", login)]);
+    assert_eq!(policies(&text(&ran.stdout))[0][3], "Workflow File: release.yml");
+    assert_eq!(text(&ran.stderr), printed);
 }
 
 #[test]

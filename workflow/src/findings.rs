@@ -1,10 +1,10 @@
-//! Mistakes in workflows that log in, and what is worth knowing about them: one function for each code. A finding is
-//! certain: where a value is not known, there is none.
+//! Mistakes in workflows that log in, and notes about such workflows: one function for each code. A finding is certain:
+//! values that are not known have none.
 
 use std::cell::OnceCell;
 
 use crate::login::{
-    Delivery, KEY, Login, Project, ProjectJob, Scope, Use, User, is_nuget_org, may_request_id_token, reads_steps,
+    Delivery, KEY, Login, Project, ProjectJob, Scope, Use, User, can_request_id_token, is_nuget_org, reads_steps,
 };
 use crate::model::{Action, File, Found, Job, Level, Place, Step, Uses, all_references};
 use crate::script::{Command, Word, variable};
@@ -51,6 +51,9 @@ codes! {
     Error WrongReference "wrong-reference"
     Error KeyCrossesJobs "key-crosses-jobs"
     Error StoredKey "stored-key"
+    Error StepsNotAvailable "steps-not-available"
+    Error KeyAlwaysEmpty "key-always-empty"
+    Error ConflictingInputs "conflicting-inputs"
     Error ReleaseNeedsContentsWrite "release-needs-contents-write"
     Note NoContentsPermission "no-contents-permission"
     Note BuildBetween "build-between"
@@ -61,22 +64,6 @@ codes! {
     Note UserFromSecret "user-from-secret"
     Note LoginOnPullRequest "login-on-pull-request"
     Note CalledWorkflow "called-workflow"
-}
-
-impl Code {
-    /// Whether a login with this finding cannot succeed.
-    pub fn prevents_login(self) -> bool {
-        use Code::*;
-        matches!(
-            self,
-            NoIdTokenPermission
-                | CallerLacksIdToken
-                | MissingUser
-                | EmailUser
-                | ForbiddenEvent
-                | ForeignReusableWorkflow
-        )
-    }
 }
 
 /// An instruction, and YAML to paste where that is the fix.
@@ -108,29 +95,9 @@ pub struct Finding<'p, 'a> {
     pub fixes: Vec<Fix>,
 }
 
-/// What keeps the logins of a job from succeeding, in its own file and in those that call it.
-pub fn obstacles<'f, 'p, 'a>(
-    findings: &'f [Finding<'p, 'a>],
-    login_job: &ProjectJob<'p, 'a>,
-) -> Vec<&'f Finding<'p, 'a>> {
-    let mut jobs = vec![*login_job];
-    let mut next = 0;
-    // Callers of callers: GitHub has a limit far below.
-    while next < jobs.len() && next < 100 {
-        let callers = jobs[next].callers();
-        let new = callers.into_iter().filter(|caller| !jobs.iter().any(|it| it.is(caller))).collect::<Vec<_>>();
-        jobs.extend(new);
-        next += 1;
-    }
-    let concerns = |finding: &&Finding<'p, 'a>| {
-        finding.code.prevents_login() && finding.job.is_some_and(|of| jobs.iter().any(|job| job.is(&of)))
-    };
-    findings.iter().filter(concerns).collect()
-}
-
 /// The findings of all files, in no order, and with repetitions where two jobs share a step or an action.
 pub fn findings<'p, 'a>(project: &'p Project<'a>) -> Vec<Finding<'p, 'a>> {
-    let mut report = Report { project, job: None, findings: Vec::new(), last: Vec::new() };
+    let mut report = Report { project, job: None, findings: Vec::new(), last: Vec::new(), inputs: Vec::new() };
     for nth in 0..project.workflows.len() {
         report.workflow(nth);
     }
@@ -148,7 +115,12 @@ struct Report<'p, 'a> {
     findings: Vec<Finding<'p, 'a>>,
     /// The file and the line of the last finding of each code.
     last: Vec<(Code, *const File, usize)>,
+    /// The inputs of the workflow whose callers were checked, and whether the login is for nuget.org.
+    inputs: Vec<(String, bool)>,
 }
+
+/// The most inputs and outputs of a called workflow that are followed.
+const MOST_VALUES_OF_CALL: usize = 50;
 
 impl<'p, 'a> Report<'p, 'a> {
     fn add(&mut self, code: Code, place: Place<'a>, message: impl AsRef<str>, fix: Fix) {
@@ -156,7 +128,7 @@ impl<'p, 'a> Report<'p, 'a> {
     }
 
     fn add_with_fixes(&mut self, code: Code, place: Place<'a>, message: &str, fixes: Vec<Fix>) {
-        // A line says a thing once; and one line can be the whole file.
+        // Each line has a finding once: one line can be the whole file.
         let line = (std::ptr::from_ref(place.file), place.line());
         if self.last.contains(&(code, line.0, line.1)) {
             return;
@@ -169,10 +141,16 @@ impl<'p, 'a> Report<'p, 'a> {
     fn workflow(&mut self, nth: usize) {
         let project = self.project;
         let logs_in = project.logs_in(nth);
+        self.inputs.clear();
         let keys = if logs_in { key_references(project.jobs(nth)) } else { Vec::new() };
         let is_nuget_org =
             |it: ProjectJob<'p, 'a>| it.called_login().is_some() || it.logins().iter().any(|it| it.is_nuget_org);
         let is_nuget_org = project.jobs(nth).any(is_nuget_org);
+        self.job = None;
+        if logs_in {
+            let file = project.workflows[nth].file;
+            steps_not_available(self, file, file.document.root.get("env"), "the workflow");
+        }
         for it in project.jobs(nth) {
             self.job = Some(it);
             foreign_reusable_workflow(self, it);
@@ -193,7 +171,9 @@ impl<'p, 'a> Report<'p, 'a> {
             }
             caller_lacks_id_token(self, it);
             forbidden_event(self, it);
-            wiring.check(self, |login| is_key_crossing(it, login));
+            let env = it.job.node.get("env");
+            steps_not_available(self, it.workflow.file, env, "a job");
+            wiring.check(self, |login| is_key_crossing(it, login) || is_key_in_env(it, login));
             unpinned(self, &it.job.steps, logins);
             if is_nuget_org {
                 stored_key(self, it.job);
@@ -203,7 +183,7 @@ impl<'p, 'a> Report<'p, 'a> {
         }
     }
 
-    /// What is wrong within a local action, whoever uses it.
+    /// The mistakes in a local action, for all of its callers.
     fn action(&mut self, action: &'p Action<'a>) {
         let logins = self.project.logins(&action.steps);
         let outputs = action.outputs().into_iter().filter_map(|(_, value)| value);
@@ -228,23 +208,6 @@ fn key_references<'p, 'a: 'p>(jobs: impl Iterator<Item = ProjectJob<'p, 'a>>) ->
 /// A name from a file in backticks.
 fn code(name: &str) -> String {
     format!("`{name}`")
-}
-
-/// Whether the job and all that it needs run whatever happened: a condition can exclude any event.
-fn is_unconditional(it: ProjectJob<'_, '_>) -> bool {
-    let mut jobs = vec![it.job.id];
-    let mut next = 0;
-    while let Some(id) = jobs.get(next) {
-        next += 1;
-        let Some(job) = it.workflow.job(id) else { continue };
-        // Nobody writes so many.
-        if job.condition().is_some() || next > 50 {
-            return false;
-        }
-        let new = job.needs().into_iter().filter(|id| !jobs.contains(id)).collect::<Vec<_>>();
-        jobs.extend(new);
-    }
-    true
 }
 
 /// The block of permissions that a job needs, with these in it.
@@ -274,7 +237,7 @@ fn permissions_fix(job: &Job<'_>, more: (&str, &str)) -> Fix {
 }
 
 fn no_id_token_permission<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>, login: &Login<'a>) {
-    if may_request_id_token(it.workflow, it.job) != Some(false) {
+    if can_request_id_token(it.workflow, it.job) != Some(false) {
         return;
     }
     let why = match (it.job.permissions, it.job.node.get("permissions")) {
@@ -288,7 +251,7 @@ fn no_id_token_permission<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a
 
 fn caller_lacks_id_token<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
     let (Some(called), Some((uses, _))) = (it.called_login_that_needs_token(), it.job.uses()) else { return };
-    if may_request_id_token(it.workflow, it.job) == Some(false) {
+    if can_request_id_token(it.workflow, it.job) == Some(false) {
         let message = format!(
             "job `{}` calls {}, which logs in, but does not grant `id-token: write`",
             it.job.id, called.file.path
@@ -303,6 +266,11 @@ fn users<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
     for login in it.logins() {
         match &login.user {
             User::Input(name, place) => {
+                let input = (name.clone(), login.is_nuget_org);
+                if report.inputs.contains(&input) || report.inputs.len() >= MOST_VALUES_OF_CALL {
+                    continue;
+                }
+                report.inputs.push(input);
                 for user in passed_users(it, name, place) {
                     user_finding(report, login, user);
                 }
@@ -335,11 +303,18 @@ fn user_finding<'a>(report: &mut Report<'_, 'a>, login: &Login<'a>, user: User<'
         |input: &str| format!("set `{input}` to the nuget.org profile name of the person who created the trust policy");
     match user {
         User::Missing(input, place) => {
-            let yaml = format!("with:\n  {input}: contoso-bot");
-            let fix = Fix::paste(profile_name(&input), yaml);
-            report.add(Code::MissingUser, place, format!("the login has no `user`: `{input}` is not set"), fix);
+            let similar = report.job.and_then(|it| it.job.steps.get(login.step)?.input("username"));
+            let message = match similar {
+                Some(_) if input == "user" => {
+                    "the login has no `user`, but has `username`: did you mean `user`?".to_owned()
+                }
+                _ if input == "user" => "the login has no `user`".to_owned(),
+                _ => format!("the login has no `user`: the input `{input}` is not set"),
+            };
+            let yaml = format!("with:\n  {input}: ${{{{ vars.NUGET_USER }}}}");
+            report.add(Code::MissingUser, place, message, Fix::paste(profile_name(&input), yaml));
         }
-        // Another registry can have other names.
+        // Another registry can accept e-mail addresses.
         User::Literal(user, place) if user.contains('@') && login.is_nuget_org => {
             let message = format!("`user` is an e-mail address, but nuget.org expects a profile name: `{user}`");
             report.add(Code::EmailUser, place, message, Fix::text(profile_name("user")));
@@ -355,14 +330,14 @@ fn user_finding<'a>(report: &mut Report<'_, 'a>, login: &Login<'a>, user: User<'
 
 fn forbidden_event<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
     let (Some(event), Some((on, _))) = (it.workflow.event("pull_request_target"), it.workflow.on) else { return };
-    let logs_in_always = || {
-        let is_free = |login: &Login<'a>| it.job.steps[login.step].condition().is_none();
-        (it.logins().is_empty() || it.logins().iter().any(is_free)) && is_unconditional(it)
+    let is_only_event = it.workflow.events.len() == 1;
+    let logs_in = match is_only_event {
+        true => !it.logins().is_empty(),
+        false => it.has_unconditional_login() && it.is_unconditional(),
     };
-    if it.logins().is_empty() && it.called_login().is_none() {
-        return;
-    }
-    if it.workflow.events().len() == 1 || logs_in_always() {
+    // A condition in the called workflow can exclude the event.
+    let calls_login = it.always_calls_login() && (is_only_event || it.is_unconditional());
+    if logs_in || calls_login {
         let (event, on) = (Place::of(it.workflow.file, event), Place::of(it.workflow.file, on));
         let place = if event.line() == on.line() { event } else { on };
         let message = format!("job `{}` logs in for `pull_request_target`, an event that nuget.org rejects", it.job.id);
@@ -402,7 +377,8 @@ struct Wiring<'w, 'p, 'a> {
 }
 
 impl<'a> Wiring<'_, '_, 'a> {
-    /// `key-not-used`, `wrong-reference` and `key-in-script`. `leaves` tells whether a key goes elsewhere by an output.
+    /// `key-not-used`, `wrong-reference` and `key-in-script`. `leaves` is whether an output or a variable passes
+    /// a key on.
     fn check(&self, report: &mut Report<'_, 'a>, leaves: impl Fn(&Login<'a>) -> bool) {
         let has_wrong_reference = self.wrong_references(report);
         for login in self.logins {
@@ -418,13 +394,29 @@ impl<'a> Wiring<'_, '_, 'a> {
             }
         }
         self.keys_in_scripts(report);
+        for login in self.logins {
+            self.inputs(report, login);
+        }
+    }
+
+    /// `key-always-empty` and `conflicting-inputs`.
+    fn inputs(&self, report: &mut Report<'_, 'a>, login: &Login<'a>) {
+        if let Some((why, fix, place)) = &login.conflict {
+            report.add(Code::ConflictingInputs, place.clone(), *why, Fix::text(*fix));
+        }
+        let later = self.steps[login.step + 1..].iter().filter(|_| login.is_check_only).flat_map(Step::references);
+        for found in later.filter(|found| found.within != "if" && login.read_by(found) == Use::Key) {
+            let message = format!("`{}` is always empty: the login has `check-only: true`", found.place.text());
+            let fixes = vec![Fix::text("remove `check-only` from the login"), Fix::text("or remove the push")];
+            report.add_with_fixes(Code::KeyAlwaysEmpty, found.place.clone(), &message, fixes);
+        }
     }
 
     fn is_used(&self, login: &Login<'a>) -> bool {
         login.delivery == Delivery::Elsewhere || login.used_inside || self.last_use(login).is_some()
     }
 
-    /// The last step that reads the key. To ask whether there is one is not to use it.
+    /// The last step that reads the key. A condition that only tests it does not use it.
     fn last_use(&self, login: &Login<'a>) -> Option<usize> {
         let reads = |step: &Step<'a>| step.references().iter().any(|it| it.within != "if" && login.is_used_by(it));
         (login.step + 1..self.steps.len()).rev().find(|nth| reads(&self.steps[*nth]))
@@ -434,9 +426,13 @@ impl<'a> Wiring<'_, '_, 'a> {
         let reads = |step: &Step<'a>| step.references().iter().any(|it| login.is_used_by(it));
         let (why, fixes) = match login.id {
             None => {
-                let id = self.expected_id().unwrap_or_else(|| "login".to_owned());
-                let add = Fix::paste("add an id to the login step", format!("id: {id}"));
-                ("the step has no `id`, so no other step can read its output", vec![add, give_key(&id, login)])
+                let expected = self.expected_id(login);
+                let id = expected.as_deref().unwrap_or("login");
+                let mut fixes = vec![Fix::paste("add an id to the login step", format!("id: {id}"))];
+                if expected.is_none() {
+                    fixes.push(give_key(id, login));
+                }
+                ("the step has no `id`, so no other step can read its output", fixes)
             }
             Some(id) if self.steps[..login.step].iter().any(reads) => {
                 let fix = format!("move step `{}` before the step that pushes", id);
@@ -448,20 +444,23 @@ impl<'a> Wiring<'_, '_, 'a> {
         report.add_with_fixes(Code::KeyNotUsed, login.place.clone(), &message, fixes);
     }
 
-    /// The step that a reference to a key names, where it does not exist.
-    fn expected_id(&self) -> Option<String> {
-        let ids = self.steps.iter().flat_map(Step::references).filter_map(names_key_of);
+    /// The id of a step that does not exist, and whose key a later step reads.
+    fn expected_id(&self, login: &Login<'a>) -> Option<String> {
+        let later = &self.steps[login.step + 1..];
+        let ids = later.iter().flat_map(Step::references).filter_map(names_key_of);
         ids.filter(|id| !self.steps.iter().any(|step| step.is(id))).map(str::to_owned).next()
     }
 
-    /// Whether there was one.
+    /// Whether there was a wrong reference.
     fn wrong_references(&self, report: &mut Report<'_, 'a>) -> bool {
         let mut any = false;
         for found in self.steps.iter().flat_map(Step::references) {
             let Some((why, login)) = self.wrong(report, found) else { continue };
             any = true;
             let fix = match login.and_then(|login| Some((login.id?, login))) {
-                Some((id, login)) => Fix::text(format!("replace it by `{}`", key_of(id, login))),
+                // In a script, the expression would be replaced with the key itself.
+                Some((id, login)) if found.within == "run" => give_key(id, login),
+                Some((id, login)) => Fix::text(format!("replace it with `{}`", key_of(id, login))),
                 None => Fix::text("log in in the job that pushes: GitHub does not pass masked values between jobs"),
             };
             let message = format!("`{}` is always empty: {why}", found.place.text());
@@ -574,6 +573,13 @@ fn is_key_crossing<'a>(it: ProjectJob<'_, 'a>, login: &Login<'a>) -> bool {
     !outputs_with_keys(it, |found| login.read_by(found) == Use::Key).is_empty()
 }
 
+/// Whether a variable of the job or the workflow reads the key of a login, which is an error of its own.
+fn is_key_in_env<'a>(it: ProjectJob<'_, 'a>, login: &Login<'a>) -> bool {
+    let file = it.workflow.file;
+    let blocks = [it.job.node.get("env"), file.document.root.get("env")];
+    blocks.into_iter().flatten().any(|env| all_references(file, env, "env").iter().any(|it| login.is_used_by(it)))
+}
+
 const CROSSES: &str = "GitHub does not pass masked values between jobs, so the API key cannot leave its job";
 
 fn key_crosses_jobs<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
@@ -585,7 +591,7 @@ fn key_crosses_jobs<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
     let is_key = |output: &str| output == KEY || outputs.iter().any(|(name, _)| name == output);
     needed_keys(report, it, &is_key);
     let mut of_workflow = Vec::new();
-    for (name, output) in it.workflow.call("outputs").map_or(&[][..], Node::entries) {
+    for (name, output) in it.workflow.call("outputs").map_or(&[][..], Node::entries).iter().take(MOST_VALUES_OF_CALL) {
         let Some(value) = output.get("value") else { continue };
         for found in all_references(it.workflow.file, value, "outputs") {
             if reads_output(&found, "jobs", it.job.id, &is_key) {
@@ -608,11 +614,11 @@ fn reads_output(found: &Found<'_>, context: &str, job: &str, is_key: &dyn Fn(&st
 
 /// Reports each line that reads such an output of a job.
 fn needed_keys<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>, is_key: &dyn Fn(&str) -> bool) {
-    for other in it.others().filter(|other| other.job.needs().contains(&it.job.id)) {
-        for found in all_references(it.workflow.file, other.job.node, "needs") {
-            if reads_output(&found, "needs", it.job.id, is_key) {
+    for other in it.dependents() {
+        for found in other.job.needed(it.workflow.file) {
+            if reads_output(found, "needs", it.job.id, is_key) {
                 let fix = format!("log in in job `{}`, directly before the push", other.job.id);
-                report.add(Code::KeyCrossesJobs, found.place, CROSSES, Fix::text(fix));
+                report.add(Code::KeyCrossesJobs, found.place.clone(), CROSSES, Fix::text(fix));
             }
         }
     }
@@ -647,22 +653,56 @@ fn stored_keys_of<'a>(report: &mut Report<'_, 'a>, scope: Scope<'_, 'a>, names: 
         }
         let places = match &push.key {
             Some(word) => secrets_in_word(scope, word, 0),
-            None => step.variable("NUGET_API_KEY").map_or_else(Vec::new, |value| secrets_in(scope, value)),
+            None => secrets_of_variable(scope, "NUGET_API_KEY", 0, &mut Vec::new()),
         };
         for place in places {
-            stored_key_finding(report, place);
+            stored_key_finding(report, step, place);
         }
     }
 }
 
-fn stored_key_finding<'a>(report: &mut Report<'_, 'a>, place: Place<'a>) {
+fn stored_key_finding<'a>(report: &mut Report<'_, 'a>, step: &Step<'a>, place: Place<'a>) {
     let message = format!("the push to nuget.org uses a stored key, `{}`, in place of the login's", place.text());
     let logins = report.job.map_or(&[][..], |job| job.logins());
-    let fix = match logins.iter().find_map(|login| Some((login.id?, login))) {
-        Some((id, login)) => format!("replace it by `{}`", key_of(id, login)),
-        None => "log in in this job, and use the key of that login".to_owned(),
+    let variable = report.job.and_then(|it| outer_variable(it, &place));
+    let is_in_script = step.run().is_some_and(|run| contains(run, &place)) && std::ptr::eq(step.file, place.file);
+    let fix = match (logins.iter().find_map(|login| Some((login.id?, login))), variable) {
+        (None, _) => Fix::text("log in in this job, and use the key of that login"),
+        // Other contexts than `steps` are available there.
+        (Some((id, login)), Some(name)) => Fix::paste(
+            "remove this line, and add to the step that pushes",
+            format!("env:\n  {name}: ${{{{ {} }}}}", key_of(id, login)),
+        ),
+        // In a script, the expression would be replaced with the key itself.
+        (Some((id, login)), None) if is_in_script => give_key(id, login),
+        (Some((id, login)), None) => Fix::text(format!("replace it with `{}`", key_of(id, login))),
     };
-    report.add(Code::StoredKey, place, message, Fix::text(fix));
+    report.add(Code::StoredKey, place, message, fix);
+}
+
+/// Whether a value of the file is written around a place.
+fn contains(node: &Node, place: &Place<'_>) -> bool {
+    node.at().contains(&place.at.start)
+}
+
+/// The variable of the job or of the workflow that is defined at a place.
+fn outer_variable<'a>(it: ProjectJob<'_, 'a>, place: &Place<'a>) -> Option<&'a str> {
+    let file = it.workflow.file;
+    let blocks = [it.job.node.get("env"), file.document.root.get("env")];
+    let mut entries = blocks.into_iter().flatten().filter(|_| std::ptr::eq(file, place.file)).flat_map(Node::entries);
+    entries.find(|(_, value)| contains(value, place))?.0.text()
+}
+
+/// GitHub rejects a file that reads `steps` in the variables of a job or of the workflow.
+fn steps_not_available<'a>(report: &mut Report<'_, 'a>, file: &'a File, env: Option<&'a Node>, owner: &str) {
+    for (name, value) in env.map_or(&[][..], Node::entries) {
+        for found in all_references(file, value, "env").into_iter().filter(|found| reads_steps(&found.reference)) {
+            let message = format!("`steps` is not available in the `env` of {owner}: GitHub rejects this file");
+            let line = format!("env:\n  {}: ${{{{ {} }}}}", name.text().unwrap_or_default(), found.place.text());
+            let fix = Fix::paste("remove this line, and add to the step that needs the value", line);
+            report.add(Code::StepsNotAvailable, found.place, message, fix);
+        }
+    }
 }
 
 /// A third-party action that is given nuget.org and a secret as its key.
@@ -675,7 +715,7 @@ fn stored_key_input<'a>(report: &mut Report<'_, 'a>, step: &Step<'a>) {
     for (name, value) in inputs {
         if name.text().is_some_and(|name| name.to_lowercase().contains("key")) {
             for place in secrets_in(Scope { step, action: None }, value) {
-                stored_key_finding(report, place);
+                stored_key_finding(report, step, place);
             }
         }
     }
@@ -749,7 +789,7 @@ fn names_nuget_org_only(step: &Step<'_>) -> bool {
     feeds.peek().is_some() && feeds.all(is_nuget_org)
 }
 
-/// The value of a word, where the file tells it.
+/// The value of a word, if the file has it.
 fn value_of_word(scope: Scope<'_, '_>, text: &str, before: usize, depth: usize) -> Option<String> {
     if depth > 4 {
         return None;
@@ -783,7 +823,7 @@ fn secrets_in_word<'a>(scope: Scope<'_, 'a>, word: &Word, depth: usize) -> Vec<P
         if let Some(assigned) = step.script().assigned(name, word.at.start) {
             return secrets_in_word(scope, assigned, depth + 1);
         }
-        return step.variable(name).map_or_else(Vec::new, |value| secrets_in(scope, value));
+        return secrets_of_variable(scope, name, 0, &mut Vec::new());
     }
     // References of a script are in their order.
     let (references, at) = (step.references(), step.place_in_script(word.at.clone()).at);
@@ -792,17 +832,55 @@ fn secrets_in_word<'a>(scope: Scope<'_, 'a>, word: &Word, depth: usize) -> Vec<P
     let first = script.partition_point(|found| found.within == "run" && found.place.at.start < at.start);
     let found: Vec<_> =
         script[first..].iter().take_while(|it| it.within == "run" && it.place.at.start < at.end).collect();
-    stored_secrets(scope, &found)
+    stored_secrets(scope, &found, 0, &mut Vec::new())
 }
 
+/// The longest value that is searched for secrets, in bytes, and the most values of a search.
+const LONGEST_VALUE: usize = 1_000;
+const MOST_VALUES: usize = 10;
+
+/// The secrets that an input of an action is made of.
 fn secrets_in<'a>(scope: Scope<'_, 'a>, value: &'a Node) -> Vec<Place<'a>> {
-    let references = all_references(scope.step.file, value, "");
-    stored_secrets(scope, &references.iter().collect::<Vec<_>>())
+    secrets_of_value(scope, value, 0, &mut Vec::new())
 }
 
-fn stored_secrets<'a>(scope: Scope<'_, 'a>, found: &[&Found<'a>]) -> Vec<Place<'a>> {
+/// The secrets that a variable is made of, by the blocks of variables from `first` on.
+fn secrets_of_variable<'a>(
+    scope: Scope<'_, 'a>,
+    name: &str,
+    first: usize,
+    seen: &mut Vec<*const Node>,
+) -> Vec<Place<'a>> {
+    match scope.step.variable_from(name, first) {
+        // A variable sees those of the blocks around its own.
+        Some((block, value)) => secrets_of_value(scope, value, block + 1, seen),
+        None => Vec::new(),
+    }
+}
+
+fn secrets_of_value<'a>(
+    scope: Scope<'_, 'a>,
+    value: &'a Node,
+    first: usize,
+    seen: &mut Vec<*const Node>,
+) -> Vec<Place<'a>> {
+    let is_long = value.text().is_none_or(|text| text.len() > LONGEST_VALUE);
+    if is_long || seen.len() >= MOST_VALUES || seen.contains(&std::ptr::from_ref(value)) {
+        return Vec::new();
+    }
+    seen.push(value);
+    let references = all_references(scope.step.file, value, "");
+    stored_secrets(scope, &references.iter().collect::<Vec<_>>(), first, seen)
+}
+
+fn stored_secrets<'a>(
+    scope: Scope<'_, 'a>,
+    found: &[&Found<'a>],
+    first: usize,
+    seen: &mut Vec<*const Node>,
+) -> Vec<Place<'a>> {
     // The key of a login with a secret as its substitute.
-    if found.iter().any(|it| it.reference.names().first() == Some(&Some("steps"))) {
+    if found.iter().any(|it| reads_steps(&it.reference)) {
         return Vec::new();
     }
     let mut places = Vec::new();
@@ -810,15 +888,12 @@ fn stored_secrets<'a>(scope: Scope<'_, 'a>, found: &[&Found<'a>]) -> Vec<Place<'
         let reference = &found.reference;
         if reference.of("secrets").is_some_and(|name| name != "github_token") {
             places.push(found.place.clone());
-        } else if let Some(value) = reference.of("env").and_then(|name| scope.step.variable(name)) {
-            let is_nested = value.text().is_some_and(|text| text.contains("env.") || reads_steps(text));
-            if !is_nested {
-                places.extend(secrets_in(scope, value));
-            }
+        } else if let Some(name) = reference.of("env") {
+            places.extend(secrets_of_variable(scope, name, first, seen));
         } else if let Some((_, outer)) = scope.action
             && let Some(value) = reference.of("inputs").and_then(|name| outer.input(name)).map(|(_, value)| value)
         {
-            places.extend(secrets_in(Scope { step: outer, action: None }, value));
+            places.extend(secrets_of_value(Scope { step: outer, action: None }, value, 0, seen));
         }
     }
     places
@@ -973,7 +1048,7 @@ fn unpinned<'a>(report: &mut Report<'_, 'a>, steps: &[Step<'a>], logins: &[Login
             "{} can change: {reference} is a tag or a branch",
             code(login.place.text().trim_matches(['"', '\'']))
         );
-        let fix = format!("replace {} by the full SHA of its commit", code(&format!("{owner}/{name}@{reference}")));
+        let fix = format!("replace {} with the full SHA of its commit", code(&format!("{owner}/{name}@{reference}")));
         report.add(Code::Unpinned, login.place.clone(), message, Fix::text(fix));
     }
 }
@@ -985,20 +1060,21 @@ fn skip_duplicate<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>) {
             continue;
         };
         let message = "with this option a push of a reserved package ID is reported as a success";
-        let fix =
-            Fix::text("remove the option where a version is pushed once only, or check on nuget.org that it is there");
-        report.add(Code::SkipDuplicate, step.place_in_script(word.at.clone()), message, fix);
+        let fixes = vec![
+            Fix::text("remove the option if each version is pushed only once"),
+            Fix::text("or check on nuget.org that each package was published"),
+        ];
+        report.add_with_fixes(Code::SkipDuplicate, step.place_in_script(word.at.clone()), message, fixes);
     }
 }
 
 fn login_on_pull_request<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
     let (workflow, job, logins) = (it.workflow, it.job, it.logins());
-    if workflow.event("pull_request").is_none() || !is_unconditional(it) {
+    if workflow.event("pull_request").is_none() || !it.is_unconditional() {
         return;
     }
     for login in logins.iter().filter(|login| job.steps[login.step].condition().is_none()) {
-        let message =
-            "the login also runs for pull requests: from a fork it fails, since GitHub issues no ID token there";
+        let message = "the login also runs for pull requests: it fails for forks, because GitHub does not issue ID tokens for them";
         let fix =
             Fix::paste(format!("add a condition to job {}", code(job.id)), "if: github.event_name != 'pull_request'");
         report.add(Code::LoginOnPullRequest, login.place.clone(), message, fix);
@@ -1025,21 +1101,21 @@ mod tests {
 
     const DOCUMENTATION: &str = include_str!("../../docs/check.md");
 
-    /// The codes of what is found in these files. A line with a path begins a file.
-    fn codes(text: &str) -> Vec<&'static str> {
+    /// These files. A line with a path begins a file.
+    fn files(text: &str) -> Option<Vec<File>> {
         let parts: Vec<&str> = text.split("# .github/").collect();
         let named = parts[1..].iter().map(|part| {
             let (path, text) = part.split_once('\n').unwrap();
             (format!(".github/{path}"), text)
         });
         let alone = (parts.len() == 1).then(|| (".github/workflows/x.yml".to_owned(), text));
-        let mut files = Vec::new();
-        for (path, text) in named.chain(alone) {
-            match Document::parse(text.to_owned()) {
-                Ok(document) => files.push(File { path, document }),
-                Err(_) => return vec![Code::NotYaml.as_str()],
-            }
-        }
+        let file = |(path, text): (String, &str)| Some(File { path, document: Document::parse(text.to_owned()).ok()? });
+        named.chain(alone).map(file).collect()
+    }
+
+    /// The codes of what is found in these files.
+    fn codes(text: &str) -> Vec<&'static str> {
+        let Some(files) = files(text) else { return vec![Code::NotYaml.as_str()] };
         findings(&Project::new(&files)).iter().map(|it| it.code.as_str()).collect()
     }
 
@@ -1068,17 +1144,185 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_a_login_from_succeeding_is_an_obstacle_of_its_job() {
-        let text = DOCUMENTATION.split("## caller-lacks-id-token").nth(1).unwrap().split("```yaml\n").nth(1).unwrap();
-        let mut files = Vec::new();
-        for part in text.split("```").next().unwrap().split("# .github/").skip(1) {
-            let (path, text) = part.split_once('\n').unwrap();
-            files.push(File { path: format!(".github/{path}"), document: Document::parse(text.to_owned()).unwrap() });
+    fn a_stored_key_is_found_through_the_variables_around_a_step_in_every_spelling() {
+        let workflow = |reference: &str, value: &str| {
+            format!(
+                "on: push\nenv: {{NUGET_KEY: \"{value}\"}}\njobs:\n  a:\n    permissions: {{id-token: write}}\n    env: {{JOB: \"${{{{ {reference} }}}}\"}}\n    steps:\n    \
+                 - uses: NuGet/login@v1\n      id: login\n      with: {{user: a}}\n    - run: dotnet nuget push x --source nuget.org --api-key $NUGET_KEY\n      \
+                 env: {{NUGET_KEY: \"${{{{ {reference} }}}}\"}}\n"
+            )
+        };
+        let count = |text: &str| codes(text).iter().filter(|code| **code == "stored-key").count();
+        for reference in
+            ["env.NUGET_KEY", "env['NUGET_KEY']", "env . NUGET_KEY", "ENV.nuget_key", "env [ 'Nuget_Key' ]"]
+        {
+            assert_eq!(count(&workflow(reference, "${{ secrets.K }}")), 1, "{reference}");
+            // A variable of the outermost block does not see itself.
+            for value in ["${{ env.NUGET_KEY }}", "${{ steps.login.outputs.NUGET_API_KEY || secrets.K }}", "x"] {
+                assert_eq!(count(&workflow(reference, value)), 0, "{reference}, {value}");
+            }
         }
+        assert_eq!(count(&workflow("env.JOB", "${{ secrets.K }}")), 0);
+    }
+
+    const CALLED: &str = "# .github/workflows/publish.yml\non: workflow_call\njobs:\n";
+    const LOGIN: &str = "    - uses: NuGet/login@v1\n      id: login\n      with: {user: a}\n    - run: ${{ steps.login.outputs.NUGET_API_KEY }}\n";
+
+    /// A caller for these events, and a called workflow with these jobs.
+    fn called(events: &str, jobs: &str) -> String {
+        let caller = "jobs:\n  call:\n    permissions: {id-token: write}\n    uses: ./.github/workflows/publish.yml\n";
+        format!("# .github/workflows/release.yml\non: {events}\n{caller}{CALLED}{jobs}")
+    }
+
+    #[test]
+    fn an_event_is_forbidden_only_where_a_login_of_the_called_workflow_is_unconditional() {
+        let condition = "if: github.event_name == 'push'";
+        let conditional_job = format!("  a:\n    {condition}\n    steps:\n{LOGIN}");
+        let conditional_step =
+            format!("  b:\n    steps:\n{}", LOGIN.replacen("      id", &format!("      {condition}\n      id"), 1));
+        let after_conditional = format!("  d:\n    needs: A\n    steps:\n{LOGIN}");
+        let unconditional = format!("  c:\n    steps:\n{LOGIN}");
+        for events in ["pull_request_target", "[push, pull_request_target]"] {
+            for (jobs, is_forbidden) in [
+                (conditional_job.clone(), false),
+                (conditional_step.clone(), false),
+                (format!("{conditional_job}{after_conditional}"), false),
+                (format!("{conditional_job}{conditional_step}{unconditional}"), true),
+                ("  a:\n    uses: ./.github/workflows/publish.yml\n".to_owned(), false),
+            ] {
+                let codes = codes(&called(events, &jobs));
+                assert_eq!(codes.contains(&"forbidden-event"), is_forbidden, "{events}: {jobs}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_events_of_a_job_are_those_of_all_its_callers() {
+        let jobs = format!("  a:\n    steps:\n{LOGIN}");
+        let started_by = |text: &str| {
+            let files = files(text).unwrap();
+            let project = Project::new(&files);
+            let [job] = project.login_jobs()[..] else { panic!("one job logs in") };
+            let (workflows, is_reached_otherwise) = job.started_by("pull_request_target");
+            (workflows.iter().map(|it| it.file.name().to_owned()).collect::<Vec<_>>(), is_reached_otherwise)
+        };
+        let release = || vec!["release.yml".to_owned()];
+        assert_eq!(started_by(&called("pull_request_target", &jobs)), (release(), false));
+        assert_eq!(started_by(&called("[push, pull_request_target]", &jobs)), (release(), true));
+        assert_eq!(started_by(&called("push", &jobs)), (vec![], true));
+        let other = "# .github/workflows/other.yml\non: push\njobs: {call: {uses: ./.github/workflows/publish.yml}}\n";
+        let both = format!("{}{other}", called("pull_request_target", &jobs));
+        assert_eq!(started_by(&both), (release(), true));
+        let between = both.replace("on: push", "on: workflow_call");
+        assert_eq!(started_by(&between), (release(), true));
+        assert_eq!(started_by(&format!("{CALLED}{jobs}")), (vec![], true));
+        assert_eq!(started_by(&format!("on: pull_request_target\njobs:\n{jobs}")), (vec!["x.yml".to_owned()], false));
+    }
+
+    /// Each finding of a job with these lines: the code, the message and the fixes.
+    fn found(lines: &str) -> Vec<String> {
+        let text = format!("on: push\njobs:\n  a:\n    permissions: {{id-token: write}}\n{lines}");
+        let files = files(&text).unwrap();
+        let shown = |it: &Finding<'_, '_>| {
+            let fixes = it.fixes.iter().map(|it| format!("; {} {}", it.text, it.yaml.as_deref().unwrap_or_default()));
+            format!("{}@{}: {}{}", it.code.as_str(), it.place.line(), it.message, fixes.collect::<String>())
+        };
         let project = Project::new(&files);
-        let findings = findings(&project);
-        let [job] = project.login_jobs()[..] else { panic!("one job logs in") };
-        let obstacles: Vec<_> = obstacles(&findings, &job).iter().map(|it| it.code).collect();
-        assert_eq!((job.workflow.file.name(), obstacles), ("publish.yml", vec![Code::CallerLacksIdToken]));
+        findings(&project).iter().filter(|it| it.code.severity() == Severity::Error).map(shown).collect()
+    }
+
+    const PUSH: &str = "    - run: dotnet nuget push x -s nuget.org -k $KEY\n";
+
+    #[test]
+    fn the_fix_of_a_stored_key_is_for_the_place_where_it_is() {
+        let login = "    - uses: NuGet/login@v1\n      id: login\n      with: {user: a}\n    - run: ${{ steps.login.outputs.NUGET_API_KEY }}\n";
+        let key = "${{ secrets.K }}";
+        let fix = |lines: &str| found(lines).concat();
+        let of_job = fix(&format!("    env:\n      Key: {key}\n    steps:\n{login}{PUSH}"));
+        assert!(of_job.starts_with("stored-key@6: "), "{of_job}");
+        let expected =
+            "; remove this line, and add to the step that pushes env:\n  Key: ${{ steps.login.outputs.NUGET_API_KEY }}";
+        assert!(of_job.ends_with(expected), "{of_job}");
+        let of_step = fix(&format!("    steps:\n{login}{PUSH}      env: {{KEY: \"{key}\"}}\n"));
+        assert!(of_step.ends_with("; replace it with `steps.login.outputs.NUGET_API_KEY` "), "{of_step}");
+        for run in [
+            PUSH.replace("$KEY", key),
+            format!("    - run: |\n        KEY={key}\n        dotnet nuget push x -s nuget.org -k $KEY\n"),
+        ] {
+            let of_script = fix(&format!("    steps:\n{login}{run}"));
+            assert!(
+                of_script.contains("; give the key to the step that pushes") && !of_script.contains("replace it"),
+                "{of_script}"
+            );
+        }
+    }
+
+    #[test]
+    fn steps_are_not_available_in_the_variables_of_a_job_and_of_a_workflow() {
+        let login = "    steps:\n    - uses: NuGet/login@v1\n      id: login\n      with: {user: a}\n";
+        let key = "\"${{ steps.login.outputs.NUGET_API_KEY }}\"";
+        let of_job = found(&format!("    env: {{KEY: {key}}}\n{login}{PUSH}"));
+        let expected = "steps-not-available@5: `steps` is not available in the `env` of a job: GitHub rejects this file; remove this line, and \
+                        add to the step that needs the value env:\n  KEY: ${{ steps.login.outputs.NUGET_API_KEY }}";
+        assert_eq!(of_job, [expected]);
+        let of_workflow = found(&format!("{login}{PUSH}env: {{KEY: {key}}}\n"));
+        assert_eq!(of_workflow, [expected.replace("@5", "@10").replace("a job", "the workflow")]);
+        assert_eq!(found(&format!("{login}{PUSH}      env: {{KEY: {key}}}\n")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn inputs_that_this_action_rejects_or_that_leave_the_key_empty_are_errors() {
+        let codes = |action: &str, with: &str, use_: &str| {
+            let key = "${{ steps.login.outputs.NUGET_API_KEY }}";
+            let push = if use_.is_empty() { String::new() } else { format!("    - {use_}: {key}\n") };
+            let found = found(&format!(
+                "    steps:\n    - uses: {action}@v1\n      id: login\n      with: {{user: a, {with}}}\n{push}"
+            ));
+            found.iter().map(|it| it.split(':').next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let ours = env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://github.com/");
+        assert_eq!(codes(ours, "check-only: true", "run"), ["key-always-empty@9"]);
+        assert_eq!(codes(ours, "check-only: true", ""), Vec::<String>::new());
+        assert_eq!(codes(ours, "check-only: true", "if"), Vec::<String>::new());
+        assert_eq!(codes("NuGet/login", "check-only: true", "run"), Vec::<String>::new());
+        for with in [
+            "check-only: false",
+            "check-only: \"${{ inputs.check }}\"",
+            "export-env: true",
+            "package: \"${{ inputs.p }}\"",
+        ] {
+            assert_eq!(codes(ours, with, "run"), Vec::<String>::new(), "{with}");
+        }
+        assert_eq!(codes(ours, "check-only: true, export-env: true", ""), ["conflicting-inputs@8"]);
+        assert_eq!(codes(ours, "package: A@1.0.0, export-env: true", ""), ["conflicting-inputs@8"]);
+        assert_eq!(codes(ours, "package: A@1.0.0, check-only: true", ""), Vec::<String>::new());
+        assert_eq!(codes("NuGet/login", "package: A@1.0.0", "run"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_id_that_a_later_step_reads_is_proposed_for_a_login_without_one() {
+        let login = "    steps:\n    - uses: NuGet/login@v1\n      with: {user: a}\n";
+        let with_reader = found(&format!("{login}    - run: ${{{{ steps.nuget.outputs.NUGET_API_KEY }}}}\n")).concat();
+        assert!(with_reader.ends_with("; add an id to the login step id: nuget"), "{with_reader}");
+        let without = found(&format!("{login}{PUSH}")).concat();
+        assert!(without.contains("id: login; give the key to the step that pushes"), "{without}");
+    }
+
+    #[test]
+    fn a_login_without_a_user_is_explained_once() {
+        let missing = |with: &str| {
+            found(&format!(
+                "    steps:\n    - uses: NuGet/login@v1\n      id: login\n      with: {{{with}}}\n    - run: ${{{{ steps.login.outputs.NUGET_API_KEY }}}}\n"
+            ))
+            .concat()
+        };
+        let text = missing("");
+        assert!(
+            text.starts_with("missing-user@6: the login has no `user`; set `user` to the nuget.org profile name"),
+            "{text}"
+        );
+        assert!(text.ends_with("with:\n  user: ${{ vars.NUGET_USER }}"), "{text}");
+        let text = missing("username: a");
+        assert!(text.contains("the login has no `user`, but has `username`: did you mean `user`?; "), "{text}");
     }
 }

@@ -1,5 +1,5 @@
-//! Workflow files and composite actions: what they say about logins. Pure: reads no files, and prints nothing. What it
-//! returns is untrusted text.
+//! Workflow files and composite actions: what they contain about logins. Pure: reads no files, and prints nothing. The
+//! text that it returns is untrusted.
 //!
 //! A crate of its own, since it is compiled for size: a login does not need it.
 

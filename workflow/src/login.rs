@@ -1,6 +1,6 @@
 //! The steps that log in, also within local actions, and what they are given.
 
-use crate::expression::{only_reference, references};
+use crate::expression::{Reference, only_reference, references};
 use crate::model::{Action, File, Found, Job, Level, Place, Step, Uses, Workflow, all_references, is_off};
 use crate::script::{Command, variable};
 use crate::yaml::Node;
@@ -30,8 +30,12 @@ pub struct Login<'a> {
     /// Whether a local action logs in, and uses the key itself.
     pub is_local: bool,
     pub used_inside: bool,
-    /// Whether an action that logs in is not pinned by a commit; the local ones aside, which are pinned by being here.
+    /// Whether an action that logs in is not pinned by a commit. Local actions are part of the commit.
     pub is_unpinned: bool,
+    /// Whether it only checks, by a literal `check-only: true`, so that its key is always empty.
+    pub is_check_only: bool,
+    /// Why the program rejects its inputs, the fix, and the place of an input that causes it.
+    pub conflict: Option<(&'static str, &'static str, Place<'a>)>,
 }
 
 /// Where the key goes.
@@ -46,7 +50,7 @@ pub enum Delivery {
 /// The user of a login. Each with the place where it is decided.
 #[derive(Debug, Clone)]
 pub enum User<'a> {
-    /// There is none, in the input of this name.
+    /// The input of this name is not set.
     Missing(String, Place<'a>),
     Literal(String, Place<'a>),
     Secret(Place<'a>),
@@ -68,7 +72,26 @@ pub enum Use {
     Wrong,
 }
 
-impl Login<'_> {
+impl<'a> Login<'a> {
+    /// A login to nuget.org with an output, by a pinned action or a command.
+    fn new(nth: usize, step: &Step<'a>, place: Place<'a>, user: User<'a>) -> Login<'a> {
+        Login {
+            step: nth,
+            place,
+            id: step.id(),
+            user,
+            delivery: Delivery::Output,
+            key_outputs: vec![KEY.to_owned()],
+            outputs: [KEY, "expires-at", "policy-matches"].map(str::to_owned).to_vec(),
+            is_nuget_org: true,
+            is_local: false,
+            used_inside: false,
+            is_unpinned: false,
+            is_check_only: false,
+            conflict: None,
+        }
+    }
+
     /// What a reference reads of this login.
     pub fn read_by(&self, found: &Found<'_>) -> Use {
         let names = found.reference.names();
@@ -114,10 +137,14 @@ pub struct Project<'a> {
     action_logins: Vec<Option<Vec<Login<'a>>>>,
     /// For each job of each workflow.
     links: Vec<Vec<Links<'a>>>,
+    /// For each workflow, the jobs that call it.
+    callers: Vec<Vec<(usize, usize)>>,
     /// For each workflow, whether it logs in: itself, or in one that it calls.
     logs_in: Vec<bool>,
     /// The same where it depends on the permissions of the caller.
     needs_token: Vec<bool>,
+    /// The same where no condition can prevent it.
+    always_logs_in: Vec<bool>,
 }
 
 /// What a job has to do with logins.
@@ -157,6 +184,52 @@ impl<'p, 'a> ProjectJob<'p, 'a> {
         self.project.needs_token[called].then(|| &self.project.workflows[called])
     }
 
+    /// Whether the workflow of this repository that it calls logs in, whatever the event is.
+    pub fn always_calls_login(&self) -> bool {
+        self.project.links[self.at.0][self.at.1].called.is_some_and(|called| self.project.always_logs_in[called])
+    }
+
+    /// Whether it and all jobs that it needs run for every event.
+    pub fn is_unconditional(&self) -> bool {
+        self.workflow.is_unconditional(self.at.1)
+    }
+
+    /// Whether a login runs for every event for which the job runs.
+    pub fn has_unconditional_login(&self) -> bool {
+        self.logins().iter().any(|login| self.job.steps[login.step].condition().is_none())
+    }
+
+    /// The jobs that need this one.
+    pub fn dependents(self) -> impl Iterator<Item = ProjectJob<'p, 'a>> {
+        self.workflow.dependents(self.at.1).iter().map(move |&job| self.project.project_job((self.at.0, job)))
+    }
+
+    /// The workflows that `event` starts and that run this job, itself or by a call; and whether it can be reached in
+    /// another way.
+    pub fn started_by(&self, event: &str) -> (Vec<&'p Workflow<'a>>, bool) {
+        let (mut workflows, mut is_reached_otherwise) = (Vec::new(), false);
+        let mut is_known = vec![false; self.project.workflows.len()];
+        is_known[self.at.0] = true;
+        let mut next = vec![self.at.0];
+        while let Some(nth) = next.pop() {
+            let (workflow, callers) = (&self.project.workflows[nth], &self.project.callers[nth]);
+            if workflow.event(event).is_some() {
+                workflows.push(workflow);
+            }
+            let is_called = workflow.event("workflow_call").is_some();
+            let is_other = |name: &str| name != event && name != "workflow_call";
+            is_reached_otherwise |= workflow.events.is_empty()
+                || workflow.events.iter().any(|(name, _)| is_other(name))
+                || is_called && callers.is_empty();
+            for &(caller, _) in callers.iter().filter(|_| is_called) {
+                if !std::mem::replace(&mut is_known[caller], true) {
+                    next.push(caller);
+                }
+            }
+        }
+        (workflows, is_reached_otherwise)
+    }
+
     /// The other jobs of its workflow.
     pub fn others(self) -> impl Iterator<Item = ProjectJob<'p, 'a>> {
         self.project.jobs(self.at.0).filter(move |job| !job.is(&self))
@@ -167,8 +240,7 @@ impl<'p, 'a> ProjectJob<'p, 'a> {
         if self.workflow.event("workflow_call").is_none() {
             return Vec::new();
         }
-        let calls = |it: &ProjectJob<'p, 'a>| it.project.links[it.at.0][it.at.1].called == Some(self.at.0);
-        (0..self.project.workflows.len()).flat_map(|nth| self.project.jobs(nth)).filter(calls).collect()
+        self.project.callers[self.at.0].iter().map(|&at| self.project.project_job(at)).collect()
     }
 }
 
@@ -179,8 +251,10 @@ impl<'a> Project<'a> {
             actions: files.iter().filter(|file| file.is_action()).map(Action::read).collect(),
             action_logins: Vec::new(),
             links: Vec::new(),
+            callers: Vec::new(),
             logs_in: Vec::new(),
             needs_token: Vec::new(),
+            always_logs_in: Vec::new(),
         };
         project.action_logins = project.actions.iter().map(|_| None).collect();
         for nth in 0..project.actions.len() {
@@ -191,36 +265,49 @@ impl<'a> Project<'a> {
             false => Links { logins: project.logins(&job.steps), called: project.called(job) },
         };
         project.links = project.workflows.iter().map(|it| it.jobs.iter().map(links).collect()).collect();
-        project.logs_in = project.reached_by(|_| true);
-        let inherits = |job: &Job<'a>| matches!(job.level("id-token"), None | Some(Level::Write));
-        project.needs_token = project.reached_by(inherits);
+        project.callers = project.workflows.iter().map(|_| Vec::new()).collect();
+        for (workflow, links) in project.links.iter().enumerate() {
+            for (job, links) in links.iter().enumerate() {
+                if let Some(called) = links.called {
+                    project.callers[called].push((workflow, job));
+                }
+            }
+        }
+        project.logs_in = project.reached_by(|it| !it.logins().is_empty(), |_| true);
+        let inherits = |it: &ProjectJob<'_, 'a>| matches!(it.job.level("id-token"), None | Some(Level::Write));
+        project.needs_token = project.reached_by(|it| !it.logins().is_empty(), inherits);
+        project.always_logs_in = project.reached_by(|it| it.has_unconditional_login(), |it| it.is_unconditional());
         project
     }
 
     /// The workflows with such a job that logs in, or calls such a workflow.
-    fn reached_by(&self, counts: impl Fn(&Job<'a>) -> bool) -> Vec<bool> {
+    fn reached_by(
+        &self,
+        logs_in: impl Fn(&ProjectJob<'_, 'a>) -> bool,
+        counts: impl Fn(&ProjectJob<'_, 'a>) -> bool,
+    ) -> Vec<bool> {
         let mut reached = vec![false; self.workflows.len()];
         // Callers of callers: as often as workflows can be nested.
         for _ in 0..DEEPEST {
-            for (nth, workflow) in self.workflows.iter().enumerate() {
-                let mut jobs = workflow.jobs.iter().zip(&self.links[nth]);
-                let logs_in =
-                    |links: &Links<'a>| !links.logins.is_empty() || links.called.is_some_and(|it| reached[it]);
-                reached[nth] = reached[nth] || jobs.any(|(job, links)| logs_in(links) && counts(job));
+            for nth in 0..self.workflows.len() {
+                let is_reached = |it: ProjectJob<'_, 'a>| {
+                    let called = self.links[it.at.0][it.at.1].called;
+                    (logs_in(&it) || called.is_some_and(|called| reached[called])) && counts(&it)
+                };
+                reached[nth] = reached[nth] || self.jobs(nth).any(is_reached);
             }
         }
         reached
     }
 
+    fn project_job(&self, at: (usize, usize)) -> ProjectJob<'_, 'a> {
+        let workflow = &self.workflows[at.0];
+        ProjectJob { project: self, at, workflow, job: &workflow.jobs[at.1] }
+    }
+
     /// The jobs of a workflow.
     pub fn jobs(&self, workflow: usize) -> impl Iterator<Item = ProjectJob<'_, 'a>> {
-        let jobs = self.workflows[workflow].jobs.iter().enumerate();
-        jobs.map(move |(nth, job)| ProjectJob {
-            project: self,
-            at: (workflow, nth),
-            workflow: &self.workflows[workflow],
-            job,
-        })
+        (0..self.workflows[workflow].jobs.len()).map(move |nth| self.project_job((workflow, nth)))
     }
 
     /// The jobs that log in, workflow by workflow.
@@ -314,6 +401,7 @@ impl<'a> Project<'a> {
                 is_local: true,
                 used_inside: login.used_inside || later.into_iter().any(|it| it.within != "if" && login.is_used_by(it)),
                 is_unpinned: false,
+                conflict: None,
                 ..login.clone()
             }
         };
@@ -342,7 +430,6 @@ fn action_login<'a>(
         return None;
     }
     let is_ours = !owner.eq_ignore_ascii_case("nuget");
-    let outputs: &[&str] = if is_ours { &[KEY, "expires-at", "policy-matches"] } else { &[KEY] };
     let scope = Scope { step, action: None };
     let missing = User::Missing("user".to_owned(), place.clone());
     let user = match step.input("user") {
@@ -351,19 +438,36 @@ fn action_login<'a>(
     };
     let is_commit = matches!(reference.len(), 40 | 64) && reference.bytes().all(|byte| byte.is_ascii_hexdigit());
     let elsewhere = is_ours && (is_on("check-only") || is_on("export-env"));
-    Some(Login {
-        step: nth,
-        id: step.id(),
-        user,
+    let is_true = |name| is_ours && input(name).eq_ignore_ascii_case("true");
+    let has_package = !matches!(input("package"), "") && !input("package").contains("${{");
+    let conflict = match () {
+        () if !is_ours => None,
+        () if is_true("check-only") && is_true("export-env") => Some((
+            "the inputs `check-only` and `export-env` are both true",
+            "remove `check-only` or `export-env`",
+            "export-env",
+        )),
+        () if has_package && !is_on("check-only") => Some((
+            "the input `package` is set without `check-only`",
+            "add `check-only: true`, or remove `package`",
+            "package",
+        )),
+        () => None,
+    };
+    let place_of = |name| Some(Place::of(step.file, &step.input(name)?.0));
+    let conflict = conflict.and_then(|(why, fix, name)| Some((why, fix, place_of(name)?)));
+    let mut login = Login {
         delivery: if elsewhere { Delivery::Elsewhere } else { Delivery::Output },
-        key_outputs: vec![KEY.to_owned()],
-        outputs: outputs.iter().map(|&output| output.to_owned()).collect(),
         is_nuget_org: is_for_nuget_org([input("token-service-url"), input("source")]),
-        is_local: false,
-        used_inside: false,
         is_unpinned: !is_commit,
-        place,
-    })
+        is_check_only: is_true("check-only"),
+        conflict,
+        ..Login::new(nth, step, place, user)
+    };
+    if !is_ours {
+        login.outputs.truncate(1);
+    }
+    Some(login)
 }
 
 /// Whether these settings leave it at nuget.org.
@@ -412,20 +516,14 @@ fn command_login<'a>(nth: usize, step: &Step<'a>, command: &Command) -> Option<L
             None => missing,
         },
     };
-    let elsewhere = is_exec || is_open || options.has(&["--check-only", "--export-env"]).is_some();
+    let is_check_only = options.has(&["--check-only"]).is_some();
+    let elsewhere = is_exec || is_open || is_check_only || options.has(&["--export-env"]).is_some();
     let url = |name| options.option(&[name]).map_or(String::new(), |word| word.text);
     Some(Login {
-        step: nth,
-        id: step.id(),
-        user,
         delivery: if elsewhere { Delivery::Elsewhere } else { Delivery::Output },
-        key_outputs: vec![KEY.to_owned()],
-        outputs: [KEY, "expires-at", "policy-matches"].map(str::to_owned).to_vec(),
         is_nuget_org: is_for_nuget_org([&url("--token-service-url"), &url("--source")]),
-        is_local: false,
-        used_inside: false,
-        is_unpinned: false,
-        place,
+        is_check_only,
+        ..Login::new(nth, step, place, user)
     })
 }
 
@@ -486,19 +584,19 @@ impl<'a> Scope<'_, 'a> {
     }
 }
 
-/// Whether a text reads the key of one of these logins, and nothing says that it could be something else.
-pub fn reads_steps(text: &str) -> bool {
-    references(text).iter().any(|reference| reference.names().first() == Some(&Some("steps")))
+/// Whether it reads an output of a step, or another value of the `steps` context.
+pub fn reads_steps(reference: &Reference) -> bool {
+    reference.names().first() == Some(&Some("steps"))
 }
 
-/// Whether the job may ask for an ID token: `None` if the caller or nothing tells.
-pub fn may_request_id_token(workflow: &Workflow<'_>, job: &Job<'_>) -> Option<bool> {
+/// Whether the job can request an ID token: `None` if the caller decides, or if it is not known.
+pub fn can_request_id_token(workflow: &Workflow<'_>, job: &Job<'_>) -> Option<bool> {
     match job.level("id-token") {
         Some(Level::Write) => Some(true),
         Some(Level::Unknown) => None,
         Some(_) => Some(false),
         // The default never includes it. A called workflow has what its caller has.
-        None if workflow.is_only_called() || workflow.events().is_empty() => None,
+        None if workflow.is_only_called() || workflow.events.is_empty() => None,
         None => Some(false),
     }
 }

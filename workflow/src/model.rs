@@ -1,6 +1,7 @@
 //! Workflow files and composite actions as GitHub reads them.
 
 use std::cell::OnceCell;
+use std::collections::BinaryHeap;
 use std::ops::Range;
 
 use crate::expression::{Reference, condition_references, references};
@@ -58,7 +59,19 @@ pub struct Workflow<'a> {
     pub file: &'a File,
     /// The key `on` and its value.
     pub on: Option<&'a (Node, Node)>,
+    /// The names of the events, each once, where they are written.
+    pub events: Vec<(&'a str, &'a Node)>,
     pub jobs: Vec<Job<'a>>,
+    graph: OnceCell<Graph>,
+}
+
+/// How the jobs of a workflow need each other.
+#[derive(Debug)]
+struct Graph {
+    /// For each job, those that need it.
+    dependents: Vec<Vec<usize>>,
+    /// For each job, whether a condition can skip it: its own, or one of a job that it needs.
+    conditional: Vec<bool>,
 }
 
 #[derive(Debug)]
@@ -68,6 +81,7 @@ pub struct Job<'a> {
     /// The block in force: the job's, else the workflow's.
     pub permissions: Option<&'a Node>,
     pub steps: Vec<Step<'a>>,
+    needed: OnceCell<Vec<Found<'a>>>,
 }
 
 /// A composite action of the repository, or another one, which has no steps.
@@ -132,28 +146,21 @@ impl<'a> Workflow<'a> {
                 node,
                 permissions: node.get("permissions").or(permissions),
                 steps: node.get("steps").map_or(&[][..], Node::items).iter().map(|it| context.step(it)).collect(),
+                needed: OnceCell::new(),
             })
         };
         let jobs = root.get("jobs").map_or(&[][..], Node::entries).iter().filter_map(job).collect();
-        Workflow { file, on: root.entry("on"), jobs }
-    }
-
-    /// The names of the events, where they are written.
-    pub fn events(&self) -> Vec<(&'a str, &'a Node)> {
-        let Some((_, on)) = self.on else { return Vec::new() };
-        let keys = on.entries().iter().map(|(key, _)| key);
-        let alone = (!on.is_null()).then_some(on);
-        alone.into_iter().chain(on.items()).chain(keys).filter_map(|node| Some((node.text()?, node))).collect()
+        let on = root.entry("on");
+        Workflow { file, on, events: on.map(|(_, on)| events(on)).unwrap_or_default(), jobs, graph: OnceCell::new() }
     }
 
     pub fn event(&self, name: &str) -> Option<&'a Node> {
-        self.events().into_iter().find(|(event, _)| *event == name).map(|(_, node)| node)
+        self.events.iter().find(|(event, _)| *event == name).map(|(_, node)| *node)
     }
 
-    /// Whether nothing but other workflows starts it.
+    /// Whether only other workflows start it.
     pub fn is_only_called(&self) -> bool {
-        let events = self.events();
-        !events.is_empty() && events.iter().all(|(event, _)| *event == "workflow_call")
+        !self.events.is_empty() && self.events.iter().all(|(event, _)| *event == "workflow_call")
     }
 
     /// What it has below `on.workflow_call`, such as `inputs`.
@@ -164,6 +171,62 @@ impl<'a> Workflow<'a> {
     pub fn job(&self, id: &str) -> Option<&Job<'a>> {
         self.jobs.iter().find(|job| job.id.eq_ignore_ascii_case(id))
     }
+
+    /// The jobs that need this one, by their numbers.
+    pub fn dependents(&self, job: usize) -> &[usize] {
+        &self.graph().dependents[job]
+    }
+
+    /// Whether a job and all that it needs run for every event.
+    pub fn is_unconditional(&self, job: usize) -> bool {
+        !self.graph().conditional[job]
+    }
+
+    fn graph(&self) -> &Graph {
+        self.graph.get_or_init(|| {
+            // Sorted by a heap, whose code is small.
+            let numbers = self.jobs.iter().map(|job| job.id.to_ascii_lowercase()).zip(0..);
+            let numbers = BinaryHeap::from_iter(numbers).into_sorted_vec();
+            let mut dependents = vec![Vec::new(); self.jobs.len()];
+            for (nth, job) in self.jobs.iter().enumerate() {
+                for needed in job.needs() {
+                    let needed = needed.to_ascii_lowercase();
+                    let at = numbers.partition_point(|(id, _)| *id < needed);
+                    if let Some((_, number)) = numbers.get(at).filter(|(id, _)| *id == needed) {
+                        dependents[*number].push(nth);
+                    }
+                }
+            }
+            let mut conditional: Vec<_> = self.jobs.iter().map(|job| job.condition().is_some()).collect();
+            let mut next: Vec<_> = (0..self.jobs.len()).filter(|nth| conditional[*nth]).collect();
+            while let Some(nth) = next.pop() {
+                for &dependent in &dependents[nth] {
+                    if !std::mem::replace(&mut conditional[dependent], true) {
+                        next.push(dependent);
+                    }
+                }
+            }
+            Graph { dependents, conditional }
+        })
+    }
+}
+
+/// The most events of a workflow that are read. GitHub has fewer.
+const MOST_EVENTS: usize = 100;
+
+fn events(on: &Node) -> Vec<(&str, &Node)> {
+    let keys = on.entries().iter().map(|(key, _)| key);
+    let alone = (!on.is_null()).then_some(on);
+    let mut events: Vec<(&str, &Node)> = Vec::new();
+    for node in alone.into_iter().chain(on.items()).chain(keys) {
+        if let Some(name) = node.text()
+            && events.len() < MOST_EVENTS
+            && !events.iter().any(|(event, _)| *event == name)
+        {
+            events.push((name, node));
+        }
+    }
+    events
 }
 
 impl<'a> Job<'a> {
@@ -184,6 +247,15 @@ impl<'a> Job<'a> {
     pub fn needs(&self) -> Vec<&'a str> {
         let Some(needs) = self.node.get("needs") else { return Vec::new() };
         needs.text().into_iter().chain(needs.items().iter().filter_map(Node::text)).collect()
+    }
+
+    /// What it reads of the jobs that it needs.
+    pub fn needed(&self, file: &'a File) -> &[Found<'a>] {
+        self.needed.get_or_init(|| {
+            let mut found = all_references(file, self.node, "needs");
+            found.retain(|it| it.reference.names().first() == Some(&Some("needs")));
+            found
+        })
     }
 
     /// The name of its environment, which can be an expression.
@@ -315,8 +387,15 @@ impl<'a> Step<'a> {
 
     /// The value of a variable that the file gives to it.
     pub fn variable(&self, name: &str) -> Option<&'a Node> {
+        self.variable_from(name, 0).map(|(_, value)| value)
+    }
+
+    /// The value of a variable, and the number of the block that it is in: 0 for the step's own, then the job's and the
+    /// workflow's. Blocks before `first` are left out: values of a block see the variables of the blocks around it only.
+    pub fn variable_from(&self, name: &str, first: usize) -> Option<(usize, &'a Node)> {
         let envs = [self.node.get("env"), self.outer[0], self.outer[1]];
-        envs.into_iter().flatten().find_map(|env| env.entry_ignoring_case(name)).map(|(_, value)| value)
+        let in_block = |(nth, env): (usize, Option<&'a Node>)| Some((nth, &env?.entry_ignoring_case(name)?.1));
+        envs.into_iter().enumerate().skip(first).find_map(in_block)
     }
 
     pub fn script(&self) -> &Script {

@@ -186,7 +186,7 @@ impl Reader<'_> {
                 }
                 (Shell::PowerShell, '@') if rest.starts_with("@'\n") || rest.starts_with("@\"\n") => {
                     let end = if rest.starts_with("@'") { "\n'@" } else { "\n\"@" };
-                    // The first line end may be the last one too.
+                    // The first line end can be the last one too.
                     self.take_to(rest[2..].find(end).map_or(self.text.len(), |at| self.at + 2 + at + end.len()));
                 }
                 (_, '"') | (Shell::Posix | Shell::PowerShell, '\'') => self.quoted(char),
@@ -245,7 +245,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The end of the expression that begins here. After one that is not closed there is none.
+    /// The end of the expression that begins here. After an unclosed one, the result is `None`.
     fn expression(&mut self) -> Option<usize> {
         if self.unclosed || !self.text[self.at..].starts_with("${{") {
             return None;
