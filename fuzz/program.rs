@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::explain::Context;
 use crate::explain::trust_policy::TrustPolicy;
 use crate::github_actions::event::fork_of;
-use crate::github_actions::log::{Line, Log};
+use crate::github_actions::log::{LOGIN_FAILED, Line, Log};
 use crate::http::error::ResponseHead;
 use crate::http::response::Response;
 use crate::report_failure;
@@ -53,7 +53,7 @@ fn reported(error: &Error, context: &Context, masked: Option<&Secret>, folder: &
     let environment = |name: &str| (name == "GITHUB_STEP_SUMMARY").then(|| summary.clone().into_os_string());
     let log = logged(|log| {
         masked.map(|secret| log.mask(secret)).transpose()?;
-        report_failure("title", error, context, &Environment::new(&environment), log);
+        report_failure(LOGIN_FAILED, error, context, &Environment::new(&environment), log);
         Ok(())
     });
     let summary = fs::read_to_string(&summary).expect("the summary is text");
