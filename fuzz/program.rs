@@ -155,6 +155,11 @@ pub fn workflow(file: &str) -> String {
     String::from_utf8(log).expect("the findings are text")
 }
 
+/// A workflow file, as `migrate` edits it.
+pub fn migrate(file: &str) -> Vec<String> {
+    crate::command::migrate::texts(file)
+}
+
 /// Texts in each kind of line that the program prints.
 pub fn printed(text: &str, title: &str) -> Seen {
     let environment = |name: &str| (name == "RUNNER_DEBUG").then(|| "1".into());

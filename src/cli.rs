@@ -17,7 +17,8 @@ impl CommandLine {
     /// Parses arguments, the program's name first. The error is `--help` or `--version`, to be printed.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<CommandLine, clap::Error> {
         let arguments = Vec::from_iter(arguments);
-        let stdout_is_log = arguments.get(1).is_none_or(|word| word != "exec" && word != "policy" && word != "check");
+        let stdout_is_log =
+            arguments.get(1).is_none_or(|word| !["exec", "policy", "check", "migrate"].iter().any(|it| word == it));
         match Arguments::try_parse_from(arguments) {
             Err(help) if !help.use_stderr() => Err(help),
             arguments => Ok(CommandLine { arguments, stdout_is_log }),
@@ -69,7 +70,7 @@ impl Arguments {
         let gitlab = match &self.command {
             Some(Subcommand::Exec { options, .. }) => &options.gitlab,
             Some(Subcommand::Policy { gitlab }) => gitlab,
-            Some(Subcommand::Check { .. }) => return None,
+            Some(Subcommand::Check { .. } | Subcommand::Migrate(_)) => return None,
             None => &self.options.gitlab,
         };
         gitlab.id_token_variable.as_deref()
@@ -192,6 +193,70 @@ pub enum Subcommand {
         #[arg(long, value_name = "FORMAT", hide_possible_values = true, verbatim_doc_comment)]
         format: Option<CheckFormat>,
     },
+    /// Replace stored nuget.org keys in workflow files by a login: print the changes, or write them
+    ///
+    /// Edits the jobs that push to nuget.org with a secret: adds the login, lets the push use its key,
+    /// and adds `id-token: write` with the permissions that the job needs. Prints the diff, what to do
+    /// by hand, and the trust policies to create. Nothing is sent. Without FILES: all of
+    /// .github/workflows.
+    ///
+    /// Examples:
+    ///   nuget-login migrate
+    ///   nuget-login migrate --write
+    ///   nuget-login migrate --environment release --write .github/workflows/release.yml
+    ///   nuget-login migrate --format json | jq -r '.secrets_to_delete[]'
+    ///
+    /// Exit codes: 0 if nothing is left to do; 1 if there is something to write or to do by hand; 2 for
+    /// wrong usage, or outside of a repository.
+    #[command(verbatim_doc_comment)]
+    Migrate(MigrateOptions),
+}
+
+/// What `migrate` edits, and how.
+#[derive(Debug, clap::Args)]
+pub struct MigrateOptions {
+    /// Workflow files to migrate
+    #[arg(value_name = "FILES")]
+    pub files: Vec<PathBuf>,
+
+    /// Write the files
+    #[arg(long)]
+    pub write: bool,
+
+    /// nuget.org profile name for the logins [default: ${{ vars.NUGET_USER }}]
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+
+    /// Add this environment to the publishing jobs that have none
+    #[arg(long, value_name = "NAME")]
+    pub environment: Option<String>,
+
+    /// Action that logs in [default: this one, at this version's tag]
+    #[arg(long, value_name = "ACTION@REF")]
+    pub uses: Option<String>,
+
+    /// Only replace `uses: NuGet/login@…` by this action
+    #[arg(long)]
+    pub replace: bool,
+
+    /// Also edit jobs whose push has an unknown target: a script, a build tool or another action
+    #[arg(long)]
+    pub assume_nuget_org: bool,
+
+    /// How the plan is printed [default: human]
+    ///
+    /// `json` prints one object.
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true, verbatim_doc_comment)]
+    pub format: Option<MigrateFormat>,
+}
+
+/// How `migrate` prints its plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum MigrateFormat {
+    /// As a diff, with instructions.
+    Human,
+    /// For programs.
+    Json,
 }
 
 /// How `check` prints findings.

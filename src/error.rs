@@ -46,6 +46,13 @@ pub(crate) enum Error {
     },
     /// The folder with the repository's workflow files cannot be read.
     UnreadableWorkflows(io::Error),
+    /// No workflow file can be migrated, for this reason.
+    NothingToMigrate(Text),
+    /// A migrated workflow file cannot be written.
+    NotWritten {
+        file: String,
+        cause: io::Error,
+    },
     /// The repository is on a host that trusted publishing does not support.
     UnknownHost {
         host: String,
@@ -72,6 +79,8 @@ impl Error {
             Error::UnreadableWorkflows(cause) => {
                 text!("the folder .github/workflows cannot be read: {}", cause.to_string())
             }
+            Error::NothingToMigrate(why) => text!("no workflow can be migrated: {}", why),
+            Error::NotWritten { file, cause } => text!("{} cannot be written: {}", file, cause.to_string()),
             Error::UnknownHost { host } => {
                 text!("the remote `origin` is on {}, for which nuget.org has no trust policy", host)
             }
@@ -82,7 +91,7 @@ impl Error {
     /// The exit code: 1 for a failure, 2 for wrong usage, a shell's own for a command that cannot be run.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Error::Usage(_) | Error::NothingToCheck(_) | Error::UnreadablePath { .. } => 2,
+            Error::Usage(_) | Error::NothingToCheck(_) | Error::NothingToMigrate(_) | Error::UnreadablePath { .. } => 2,
             Error::Command { exit_code, .. } => *exit_code,
             _ => 1,
         }

@@ -68,6 +68,13 @@ pub fn run(
                 error.exit_code()
             });
         }
+        Ok(Arguments { command: Some(Subcommand::Migrate(options)), .. }) => {
+            let migrated = command::migrate::run(&options, log, answers);
+            return migrated.unwrap_or_else(|error| {
+                report_failure("Workflows not migrated", &error, &context, environment, log);
+                error.exit_code()
+            });
+        }
         Ok(Arguments { command: Some(Subcommand::Exec { options, command }), .. }) => {
             Ok((options, Purpose::Exec(command)))
         }

@@ -132,6 +132,19 @@ pub fn workflow(data: &[u8]) {
     assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
 }
 
+/// A workflow file that is migrated: what comes out is YAML, and a second run changes nothing.
+pub fn migrate(data: &[u8]) {
+    let Ok(file) = str::from_utf8(data) else { return };
+    let began = std::time::Instant::now();
+    for edited in fuzz::migrate(file) {
+        assert_ne!(edited, file);
+        let again = fuzz::migrate(&edited);
+        // What is edited with an option can leave something to edit with another one.
+        assert!(again.iter().all(|text| fuzz::migrate(text).is_empty()), "{edited}");
+    }
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -154,5 +167,5 @@ mod tests {
         ($($target:ident)*) => { $(#[test] fn $target() { replay(stringify!($target), super::$target); })* };
     }
 
-    replays! { claims event printed retry_after service_index token_service workflow }
+    replays! { claims event migrate printed retry_after service_index token_service workflow }
 }

@@ -71,6 +71,7 @@ fn checked(
     let mut tail = policies(&project);
     let shown = Shown::all(&files.refused, findings, notes);
     let errors = shown.iter().filter(|it| it.code.severity() == Severity::Error).count();
+    tail.extend(stored_keys(&project));
     tail.push(summary(&shown, errors, &project, files));
     print(&shown, &tail, format, log, answers).map_err(Error::NotPrinted)?;
     Ok(u8::from(errors > 0))
@@ -276,6 +277,16 @@ fn policy(login_job: &ProjectJob<'_, '_>, origin: Option<&Remote>) -> Vec<String
         environment: Field::of_environment(login_job.job.environment().map(sanitize_line)),
     };
     [heading].into_iter().chain(policy.lines(None)).chain([String::new()]).collect()
+}
+
+/// How many pushes still use a stored key; nothing where none does.
+fn stored_keys(project: &Project<'_>) -> Option<String> {
+    let pushes = match workflow::migrate::stored_keys(project) {
+        0 => return None,
+        1 => "1 push to nuget.org uses a stored key".to_owned(),
+        number => format!("{number} pushes to nuget.org use a stored key"),
+    };
+    Some(format!("{pushes}: run `nuget-login migrate` to replace it by a login"))
 }
 
 fn summary(shown: &[Shown], errors: usize, project: &Project<'_>, files: &WorkflowFiles) -> String {

@@ -3,5 +3,6 @@
 pub(crate) mod check;
 mod exec;
 pub(crate) mod login;
+pub(crate) mod migrate;
 pub(crate) mod policy;
 mod workflow_files;

@@ -112,6 +112,20 @@ impl WorkflowFiles {
         Ok(files)
     }
 
+    /// Adds the files that are not here.
+    pub(crate) fn join(&mut self, others: WorkflowFiles) {
+        for file in others.files {
+            if !self.has(&file.path) {
+                self.files.push(file);
+            }
+        }
+        for refused in others.refused {
+            if !self.has(&refused.path) {
+                self.refused.push(refused);
+            }
+        }
+    }
+
     fn has(&self, path: &str) -> bool {
         self.files.iter().any(|file| file.path == path) || self.refused.iter().any(|file| file.path == path)
     }

@@ -211,6 +211,8 @@ const BACKGROUND: &[(&str, &str)] = &[
     ("Nothing to check", "Without arguments, `check` reads .github/workflows of the repository of the current folder."),
     ("Unreadable path", "`check` reads the files whose paths are its arguments."),
     ("Unreadable workflow folder", "`check` and `policy` read .github/workflows of the repository."),
+    ("Nothing to migrate", "`migrate` needs a git repository, and an action with a version in `--uses`."),
+    ("Workflow not written", "`migrate --write` writes a new file beside each workflow, and renames it."),
     ("Host not supported", "nuget.org has trust policies for github.com and gitlab.com only."),
     ("Job not known", "Neither an ID token nor the runner's variables name the repository."),
 ];
@@ -570,6 +572,8 @@ fn machine() -> Vec<Example> {
         Error::NothingToCheck(text!("{}", "<reason>")),
         Error::UnreadablePath { path: "<path>".to_owned(), cause: denied() },
         Error::UnreadableWorkflows(denied()),
+        Error::NothingToMigrate(text!("{}", "<reason>")),
+        Error::NotWritten { file: "<file>".to_owned(), cause: denied() },
         Error::UnknownHost { host: host() },
         Error::UnknownJob(text!("{}", "<reason>")),
         Error::NotPrinted(io::Error::from(io::ErrorKind::BrokenPipe)),

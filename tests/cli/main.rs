@@ -14,6 +14,7 @@ mod job;
 mod journey;
 #[cfg(target_os = "linux")]
 mod limits;
+mod migrate;
 mod network;
 mod nuget_exe;
 mod obstacles;

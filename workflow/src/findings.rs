@@ -6,8 +6,10 @@ use std::cell::OnceCell;
 use crate::login::{
     Delivery, KEY, Login, Project, ProjectJob, Scope, Use, User, can_request_id_token, is_nuget_org, reads_steps,
 };
+use crate::migrate::pushes_without_login;
 use crate::model::{Action, File, Found, Job, Level, Place, Step, Uses, all_references};
-use crate::script::{Command, Word, variable};
+use crate::push::{Push, is_target_nuget_org, secrets_in, secrets_in_word, secrets_of_variable, source_names};
+use crate::script::Command;
 use crate::yaml::Node;
 
 /// Errors make a login or a release fail; notes do not.
@@ -54,6 +56,7 @@ codes! {
     Error StepsNotAvailable "steps-not-available"
     Error KeyAlwaysEmpty "key-always-empty"
     Error ConflictingInputs "conflicting-inputs"
+    Error NoLogin "no-login"
     Error ReleaseNeedsContentsWrite "release-needs-contents-write"
     Note NoContentsPermission "no-contents-permission"
     Note BuildBetween "build-between"
@@ -100,6 +103,10 @@ pub fn findings<'p, 'a>(project: &'p Project<'a>) -> Vec<Finding<'p, 'a>> {
     let mut report = Report { project, job: None, findings: Vec::new(), last: Vec::new(), inputs: Vec::new() };
     for nth in 0..project.workflows.len() {
         report.workflow(nth);
+    }
+    for (job, place) in pushes_without_login(project) {
+        report.job = Some(job);
+        no_login(&mut report, job.job, place);
     }
     report.job = None;
     for action in &project.actions {
@@ -705,6 +712,23 @@ fn steps_not_available<'a>(report: &mut Report<'_, 'a>, file: &'a File, env: Opt
     }
 }
 
+/// A push without any key, where only a login is missing.
+fn no_login<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>, place: Place<'a>) {
+    let message = format!(
+        "the push to nuget.org has no API key: job {} can request an ID token, but does not log in",
+        code(job.id)
+    );
+    let run = Fix::text("run `nuget-login migrate`, which adds the login and gives its key to the push");
+    let yaml =
+        "- name: NuGet login\n  id: nuget-login\n  uses: org/nuget-login@v1\n  with:\n    user: ${{ vars.NUGET_USER }}";
+    let paste = Fix::paste("or add the login before the push", yaml);
+    let variable = Fix::paste(
+        "and give its key to the push",
+        "env:\n  NUGET_API_KEY: ${{ steps.nuget-login.outputs.NUGET_API_KEY }}",
+    );
+    report.add_with_fixes(Code::NoLogin, place, &message, vec![run, paste, variable]);
+}
+
 /// A third-party action that is given nuget.org and a secret as its key.
 fn stored_key_input<'a>(report: &mut Report<'_, 'a>, step: &Step<'a>) {
     let inputs = step.node.get("with").map_or(&[][..], Node::entries);
@@ -719,184 +743,6 @@ fn stored_key_input<'a>(report: &mut Report<'_, 'a>, step: &Step<'a>) {
             }
         }
     }
-}
-
-/// A command that gives a key and a source to NuGet.
-struct Push {
-    key: Option<Word>,
-    source: Option<Word>,
-    at: usize,
-}
-
-impl Push {
-    fn of(command: &Command) -> Option<Push> {
-        let argument = |nth| command.argument(nth).to_lowercase();
-        let key = command.option(&["--api-key", "-k", "-apikey"]);
-        let key = match (command.program().as_str(), argument(1).as_str(), argument(2).as_str()) {
-            ("dotnet", "nuget", "push") => key,
-            // The key can be the second word without an option.
-            ("nuget", "push", _) => {
-                key.or_else(|| command.words.get(3).filter(|word| !word.text.starts_with('-')).cloned())
-            }
-            ("nuget", "setapikey", _) => command.words.get(2).cloned(),
-            _ => return None,
-        };
-        let source = command.option(&["--source", "-s", "-source", "-src"]);
-        Some(Push { key, source, at: command.words[0].at.start })
-    }
-}
-
-/// The sources that commands add under a name: name and URL.
-fn source_names(steps: &[Step<'_>]) -> Vec<(String, String)> {
-    let commands = steps.iter().flat_map(|step| &step.script().commands);
-    let added = commands.filter_map(|command| {
-        let argument = |nth| command.argument(nth).to_lowercase();
-        let (url, name) =
-            match (command.program().as_str(), argument(1).as_str(), argument(2).as_str(), argument(3).as_str()) {
-                ("dotnet", "nuget", "add", "source") => {
-                    (command.argument(4).to_owned(), command.option(&["--name", "-n"])?)
-                }
-                ("nuget", "sources", "add", _) => (command.option(&["-source"])?.text, command.option(&["-name"])?),
-                _ => return None,
-            };
-        Some((name.text, url))
-    });
-    added.collect()
-}
-
-fn is_target_nuget_org(
-    scope: Scope<'_, '_>,
-    push: &Push,
-    names: &[(String, String)],
-    names_one_feed: &OnceCell<bool>,
-) -> bool {
-    let Some(source) = &push.source else { return false };
-    match value_of_word(scope, &source.text, push.at, 0) {
-        Some(text) => {
-            let url = names.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(&text)).map(|(_, url)| url);
-            is_nuget_org(url.unwrap_or(&text))
-        }
-        // A variable that the script gets in a way that is not followed; but the script names one feed only.
-        None => variable(&source.text).is_some() && *names_one_feed.get_or_init(|| names_nuget_org_only(scope.step)),
-    }
-}
-
-/// Whether all addresses in a script are of nuget.org.
-fn names_nuget_org_only(step: &Step<'_>) -> bool {
-    let run = step.run().and_then(Node::text).unwrap_or_default();
-    let urls = run.match_indices("https://").map(|(at, _)| &run[at..]);
-    let mut feeds = urls.map(|rest| rest.split(['"', '\'', ' ', '\n', ')', ';']).next().unwrap_or_default()).peekable();
-    feeds.peek().is_some() && feeds.all(is_nuget_org)
-}
-
-/// The value of a word, if the file has it.
-fn value_of_word(scope: Scope<'_, '_>, text: &str, before: usize, depth: usize) -> Option<String> {
-    if depth > 4 {
-        return None;
-    }
-    if let Some(name) = variable(text) {
-        if let Some(word) = scope.step.script().assigned(name, before) {
-            return value_of_word(scope, &word.text, word.at.start, depth + 1);
-        }
-        let value = scope.step.variable(name)?.text()?;
-        return if value == text { None } else { value_of_word(scope, value, before, depth + 1) };
-    }
-    if !text.contains("${{") {
-        return (!text.contains(['$', '%'])).then(|| text.trim().to_owned());
-    }
-    let reference = crate::expression::only_reference(text)?;
-    let value = match (reference.of("env"), reference.of("inputs")) {
-        (Some(name), _) => scope.step.variable(name)?.text()?,
-        (_, Some(name)) => scope.input(name)?.text()?,
-        _ => return None,
-    };
-    if value.contains("${{") { None } else { Some(value.trim().to_owned()) }
-}
-
-/// The secrets that a word of a script is made of.
-fn secrets_in_word<'a>(scope: Scope<'_, 'a>, word: &Word, depth: usize) -> Vec<Place<'a>> {
-    let step = scope.step;
-    if depth > 4 {
-        return Vec::new();
-    }
-    if let Some(name) = variable(&word.text) {
-        if let Some(assigned) = step.script().assigned(name, word.at.start) {
-            return secrets_in_word(scope, assigned, depth + 1);
-        }
-        return secrets_of_variable(scope, name, 0, &mut Vec::new());
-    }
-    // References of a script are in their order.
-    let (references, at) = (step.references(), step.place_in_script(word.at.clone()).at);
-    let start = references.iter().position(|found| found.within == "run").unwrap_or(references.len());
-    let script = &references[start..];
-    let first = script.partition_point(|found| found.within == "run" && found.place.at.start < at.start);
-    let found: Vec<_> =
-        script[first..].iter().take_while(|it| it.within == "run" && it.place.at.start < at.end).collect();
-    stored_secrets(scope, &found, 0, &mut Vec::new())
-}
-
-/// The longest value that is searched for secrets, in bytes, and the most values of a search.
-const LONGEST_VALUE: usize = 1_000;
-const MOST_VALUES: usize = 10;
-
-/// The secrets that an input of an action is made of.
-fn secrets_in<'a>(scope: Scope<'_, 'a>, value: &'a Node) -> Vec<Place<'a>> {
-    secrets_of_value(scope, value, 0, &mut Vec::new())
-}
-
-/// The secrets that a variable is made of, by the blocks of variables from `first` on.
-fn secrets_of_variable<'a>(
-    scope: Scope<'_, 'a>,
-    name: &str,
-    first: usize,
-    seen: &mut Vec<*const Node>,
-) -> Vec<Place<'a>> {
-    match scope.step.variable_from(name, first) {
-        // A variable sees those of the blocks around its own.
-        Some((block, value)) => secrets_of_value(scope, value, block + 1, seen),
-        None => Vec::new(),
-    }
-}
-
-fn secrets_of_value<'a>(
-    scope: Scope<'_, 'a>,
-    value: &'a Node,
-    first: usize,
-    seen: &mut Vec<*const Node>,
-) -> Vec<Place<'a>> {
-    let is_long = value.text().is_none_or(|text| text.len() > LONGEST_VALUE);
-    if is_long || seen.len() >= MOST_VALUES || seen.contains(&std::ptr::from_ref(value)) {
-        return Vec::new();
-    }
-    seen.push(value);
-    let references = all_references(scope.step.file, value, "");
-    stored_secrets(scope, &references.iter().collect::<Vec<_>>(), first, seen)
-}
-
-fn stored_secrets<'a>(
-    scope: Scope<'_, 'a>,
-    found: &[&Found<'a>],
-    first: usize,
-    seen: &mut Vec<*const Node>,
-) -> Vec<Place<'a>> {
-    // The key of a login with a secret as its substitute.
-    if found.iter().any(|it| reads_steps(&it.reference)) {
-        return Vec::new();
-    }
-    let mut places = Vec::new();
-    for found in found {
-        let reference = &found.reference;
-        if reference.of("secrets").is_some_and(|name| name != "github_token") {
-            places.push(found.place.clone());
-        } else if let Some(name) = reference.of("env") {
-            places.extend(secrets_of_variable(scope, name, first, seen));
-        } else if let Some((_, outer)) = scope.action
-            && let Some(value) = reference.of("inputs").and_then(|name| outer.input(name)).map(|(_, value)| value)
-        {
-            places.extend(secrets_of_value(Scope { step: outer, action: None }, value, 0, seen));
-        }
-    }
-    places
 }
 
 /// Actions that write a release, in lower case.
@@ -1007,7 +853,7 @@ fn build_between<'a>(report: &mut Report<'_, 'a>, wiring: &Wiring<'_, '_, 'a>) {
 }
 
 /// Whether a command restores, builds, tests or packs.
-fn is_build(command: &Command) -> bool {
+pub(crate) fn is_build(command: &Command) -> bool {
     let argument = command.argument(1).to_lowercase();
     match command.program().as_str() {
         "dotnet" => {

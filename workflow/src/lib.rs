@@ -3,9 +3,14 @@
 //!
 //! A crate of its own, since it is compiled for size: a login does not need it.
 
+pub mod diff;
+mod edits;
 pub mod expression;
 pub mod findings;
 pub mod login;
+pub mod migrate;
 pub mod model;
+mod permissions;
+mod push;
 pub mod script;
 pub mod yaml;

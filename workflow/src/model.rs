@@ -105,6 +105,14 @@ pub struct Step<'a> {
     references: OnceCell<Vec<Found<'a>>>,
 }
 
+/// Where an `env:` block is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnvLevel {
+    Step,
+    Job,
+    Workflow,
+}
+
 /// What `uses:` names.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Uses<'a> {
@@ -385,6 +393,20 @@ impl<'a> Step<'a> {
         self.node.get("with")?.entry_ignoring_case(name)
     }
 
+    /// The entry that gives a variable to it, and how far out that is.
+    pub fn definition(&self, name: &str) -> Option<(EnvLevel, &'a (Node, Node))> {
+        let envs = [
+            (EnvLevel::Step, self.node.get("env")),
+            (EnvLevel::Job, self.outer[0]),
+            (EnvLevel::Workflow, self.outer[1]),
+        ];
+        envs.into_iter().find_map(|(level, env)| Some((level, env?.entry_ignoring_case(name)?)))
+    }
+
+    pub fn shell(&self) -> Shell {
+        self.shell
+    }
+
     /// The value of a variable that the file gives to it.
     pub fn variable(&self, name: &str) -> Option<&'a Node> {
         self.variable_from(name, 0).map(|(_, value)| value)
@@ -464,7 +486,7 @@ fn places<'a>(file: &'a File, node: &'a Node, references: Vec<Reference>, within
 }
 
 /// The position behind the byte before `end`.
-fn end_position(positions: &[usize], end: usize) -> usize {
+pub(crate) fn end_position(positions: &[usize], end: usize) -> usize {
     end.checked_sub(1).map_or(positions[end], |last| positions[last] + 1)
 }
 

@@ -39,6 +39,14 @@ pub struct Word {
     pub at: Range<usize>,
 }
 
+impl Word {
+    /// The name of the program that it is, in lower case, without folders and `.exe`.
+    pub fn program(&self) -> String {
+        let name = self.text.rsplit(['/', '\\']).next().unwrap_or_default().to_lowercase();
+        name.strip_suffix(".exe").map(str::to_owned).unwrap_or(name)
+    }
+}
+
 /// A variable of the shell that gets a value.
 #[derive(Debug)]
 pub struct Assignment {
@@ -65,6 +73,11 @@ impl Script {
         reader.script
     }
 
+    /// The comments, in their order.
+    pub fn comments(&self) -> &[Range<usize>] {
+        &self.comments
+    }
+
     /// Whether a byte is in a comment.
     pub fn is_comment(&self, at: usize) -> bool {
         let next = self.comments.partition_point(|comment| comment.start <= at);
@@ -81,9 +94,7 @@ impl Script {
 impl Command {
     /// The program's name in lower case, without folders and `.exe`.
     pub fn program(&self) -> String {
-        let first = self.words.first().map_or("", |word| word.text.as_str());
-        let name = first.rsplit(['/', '\\']).next().unwrap_or_default().to_lowercase();
-        name.strip_suffix(".exe").map(str::to_owned).unwrap_or(name)
+        self.words.first().map_or_else(String::new, Word::program)
     }
 
     /// The text of an argument, from 1; empty if there is none.
@@ -134,8 +145,8 @@ struct Reader<'a> {
     text: &'a str,
     shell: Shell,
     at: usize,
-    /// The commands around a parenthesis.
-    outer: Vec<(Vec<Word>, Option<Word>)>,
+    /// The commands around a parenthesis, and whether the parenthesis is an array's, whose lines are one command.
+    outer: Vec<(Vec<Word>, Option<Word>, bool)>,
     words: Vec<Word>,
     word: Option<Word>,
     /// Whether an expression was not closed.
@@ -154,6 +165,10 @@ impl Reader<'_> {
                 continue;
             }
             match (self.shell, char) {
+                (_, '\n') if self.outer.last().is_some_and(|(.., is_array)| *is_array) => {
+                    self.at += 1;
+                    self.end_word();
+                }
                 (_, '\n') => {
                     self.at += 1;
                     self.end_command();
@@ -210,13 +225,17 @@ impl Reader<'_> {
                 (_, '(') => {
                     self.at += 1;
                     if self.outer.len() < DEEPEST {
-                        let outer = (std::mem::take(&mut self.words), self.word.take());
-                        self.outer.push(outer);
+                        let is_array = self.word.as_ref().is_some_and(|word| match self.shell {
+                            Shell::Posix => word.text.ends_with('='),
+                            Shell::PowerShell => word.text == "@",
+                            _ => false,
+                        });
+                        self.outer.push((std::mem::take(&mut self.words), self.word.take(), is_array));
                     }
                 }
                 (_, ')') => {
                     self.end_command();
-                    if let Some((words, word)) = self.outer.pop() {
+                    if let Some((words, word, _)) = self.outer.pop() {
                         (self.words, self.word) = (words, word);
                         // Something that is not known.
                         self.take_text("()", self.at);
@@ -230,6 +249,9 @@ impl Reader<'_> {
                 (Shell::PowerShell, ',') => {
                     self.at += 1;
                     self.end_word();
+                    // The list goes on in the next line.
+                    let rest = &self.text[self.at..];
+                    self.at += rest.len() - rest.trim_start().len();
                 }
                 (_, ';' | '|' | '&') => {
                     self.at += 1;
@@ -239,7 +261,7 @@ impl Reader<'_> {
             }
         }
         self.end_command();
-        while let Some((words, word)) = self.outer.pop() {
+        while let Some((words, word, _)) = self.outer.pop() {
             (self.words, self.word) = (words, word);
             self.end_command();
         }

@@ -88,6 +88,21 @@ impl Node {
         self.at.clone()
     }
 
+    /// Where the value is written: for an alias, at its anchor.
+    pub fn content_at(&self) -> Range<usize> {
+        self.content.at.clone()
+    }
+
+    /// Whether it is an alias.
+    pub fn is_alias(&self) -> bool {
+        self.at != self.content.at && !self.at.is_empty()
+    }
+
+    /// Whether it is a block of lines.
+    pub fn is_block_scalar(&self) -> bool {
+        matches!(self.content.value, Value::Scalar { style: ScalarStyle::Literal | ScalarStyle::Folded, .. })
+    }
+
     /// The text of a scalar, whatever its style or type.
     pub fn text(&self) -> Option<&str> {
         match &self.content.value {

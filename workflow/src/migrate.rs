@@ -1,0 +1,419 @@
+//! From a stored key to a login: the edits of workflow files. Pure: nothing is read or written here.
+//!
+//! A job is edited only where its push goes to nuget.org for certain. The edits are made twice, as ranges of bytes and in
+//! the value of the document. The file is refused where the two differ.
+
+mod analysis;
+mod change;
+mod notes;
+
+use crate::edits::{Edit, Edits};
+use crate::login::{Project, ProjectJob};
+use crate::model::{EnvLevel, File, Job, Place, Uses, Workflow};
+use crate::permissions::Block;
+use crate::yaml::Node;
+
+use analysis::{KeyUse, Source};
+use change::{Change, Conditions};
+
+/// What the user decides.
+pub struct Options<'o> {
+    /// The value of the login's input `user`.
+    pub user: &'o str,
+    /// The action that logs in, with its version; a comment can follow.
+    pub uses: &'o str,
+    /// An environment for the publishing jobs that have none.
+    pub environment: Option<&'o str>,
+    /// Whether pushes to an unknown target go to nuget.org.
+    pub assume_nuget_org: bool,
+    /// Reads a file of the repository.
+    pub read: &'o dyn Fn(&str) -> Option<String>,
+}
+
+/// What is to be done in all files.
+#[derive(Debug, Default)]
+pub struct Plan<'a> {
+    pub files: Vec<FilePlan<'a>>,
+    /// Secrets that nothing uses after the edits.
+    pub secrets_to_delete: Vec<String>,
+    pub policies: Vec<Policy>,
+}
+
+#[derive(Debug)]
+pub struct FilePlan<'a> {
+    pub file: &'a File,
+    pub edits: Vec<Edit>,
+    /// The text after the edits; none if there are none.
+    pub edited: Option<String>,
+    pub jobs: Vec<JobPlan>,
+    pub notes: Vec<Note>,
+}
+
+#[derive(Debug, Default)]
+pub struct JobPlan {
+    pub job: String,
+    pub edited: bool,
+    /// Lines of the expressions that go.
+    pub expressions: Vec<usize>,
+    pub secrets: Vec<String>,
+    pub permissions: Option<Permissions>,
+    pub by_hand: Vec<ByHand>,
+    environment: Option<String>,
+    logs_in: bool,
+}
+
+/// The permissions of a job after the edits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Permissions {
+    All(String),
+    Block(Block),
+}
+
+/// What nuget-login does not edit, and what to do there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByHand {
+    pub line: usize,
+    pub code: &'static str,
+    pub message: String,
+    pub fix: String,
+    /// YAML to paste.
+    pub yaml: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Note {
+    pub line: usize,
+    pub code: &'static str,
+    pub message: String,
+}
+
+/// A trust policy to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    pub file: String,
+    pub environment: Option<String>,
+}
+
+/// The pushes to nuget.org with a stored key.
+pub fn stored_keys(project: &Project<'_>) -> usize {
+    let options = Options { user: "", uses: "", environment: None, assume_nuget_org: false, read: &|_| None };
+    let jobs = (0..project.workflows.len()).flat_map(|nth| project.jobs(nth));
+    jobs.map(|it| analysis::analyse(project, it, &options).pushes).sum()
+}
+
+/// The places of pushes to nuget.org without any key, in jobs that can request ID tokens and do not log in.
+pub fn pushes_without_login<'p, 'a>(project: &'p Project<'a>) -> Vec<(ProjectJob<'p, 'a>, Place<'a>)> {
+    let jobs = (0..project.workflows.len()).flat_map(|nth| project.jobs(nth));
+    jobs.flat_map(|it| analysis::keyless(it).into_iter().map(move |(_, place)| (it, place))).collect()
+}
+
+/// Plans the edits of the workflows that are asked for, and of their callers.
+pub fn plan<'a>(project: &Project<'a>, asked: &dyn Fn(&File) -> bool, options: &Options<'_>) -> Plan<'a> {
+    let mut planner = Planner { project, options, workflows: Vec::new() };
+    for (nth, workflow) in project.workflows.iter().enumerate() {
+        let jobs: Vec<_> = match asked(workflow.file) {
+            true => project.jobs(nth).map(|it| planner.job(it)).collect(),
+            false => workflow.jobs.iter().map(|_| Planned::default()).collect(),
+        };
+        planner.workflows.push(jobs);
+    }
+    planner.callers();
+    planner.finish()
+}
+
+/// A job and what is to be done in it.
+#[derive(Default)]
+struct Planned<'a> {
+    uses: Vec<KeyUse<'a>>,
+    by_hand: Vec<ByHand>,
+    /// The secrets of what is done by hand.
+    secrets: Vec<String>,
+    /// The entries of outer `env:` blocks that a job which is not edited needs.
+    needed: Vec<usize>,
+    conditions: Conditions,
+    /// Whether it calls a workflow that logs in after the edits.
+    calls_login: bool,
+}
+
+impl Planned<'_> {
+    fn is_edited(&self) -> bool {
+        self.by_hand.is_empty() && !self.uses.is_empty()
+    }
+}
+
+/// An entry of an outer `env:` that goes, and the job that has it.
+type Removable<'a> = (EnvLevel, Option<&'a str>, &'a (Node, Node));
+
+struct Planner<'p, 'o, 'a> {
+    project: &'p Project<'a>,
+    options: &'p Options<'o>,
+    /// For each job of each workflow.
+    workflows: Vec<Vec<Planned<'a>>>,
+}
+
+impl<'a> Planner<'_, '_, 'a> {
+    fn job(&self, it: ProjectJob<'_, 'a>) -> Planned<'a> {
+        let mut found = analysis::analyse(self.project, it, self.options);
+        let mut planned = Planned { secrets: found.secrets(), ..Planned::default() };
+        if found.by_hand.is_empty() && !found.uses.is_empty() {
+            match change::conditions(it.job, &found.uses) {
+                Ok(conditions) => planned.conditions = conditions,
+                Err(by_hand) => found.by_hand.push(by_hand),
+            }
+        }
+        let needed = found.uses.iter().filter_map(|it| it.outer().map(|(_, entry)| entry.0.at().start));
+        planned.needed = needed.chain(found.hidden).collect();
+        crate::edits::sort(&mut found.by_hand, |a, b| (a.line, a.code) < (b.line, b.code));
+        found.by_hand.dedup_by_key(|it| (it.line, it.code));
+        planned.by_hand = found.by_hand;
+        planned.uses = found.uses;
+        planned
+    }
+
+    /// Marks the jobs that call an edited workflow, and those that call these.
+    fn callers(&mut self) {
+        let mut rest: Vec<usize> = Vec::new();
+        for (nth, jobs) in self.workflows.iter().enumerate() {
+            if jobs.iter().any(Planned::is_edited) {
+                rest.push(nth);
+            }
+        }
+        while let Some(called) = rest.pop() {
+            let path = self.project.workflows[called].file.path.clone();
+            for (nth, workflow) in self.project.workflows.iter().enumerate() {
+                for (at, job) in workflow.jobs.iter().enumerate() {
+                    let calls = matches!(job.uses(), Some((_, Uses::Local(it))) if it == path);
+                    if calls && !self.workflows[nth][at].calls_login {
+                        self.workflows[nth][at].calls_login = true;
+                        rest.push(nth);
+                    }
+                }
+            }
+        }
+    }
+
+    fn finish(self) -> Plan<'a> {
+        let mut plan = Plan::default();
+        for (nth, workflow) in self.project.workflows.iter().enumerate() {
+            plan.files.push(self.file(nth, workflow));
+        }
+        for file in plan.files.iter().filter(|it| it.edited.is_some()) {
+            for job in file.jobs.iter().filter(|job| job.logs_in) {
+                let policy = Policy { file: file.file.name().to_owned(), environment: job.environment.clone() };
+                if !plan.policies.contains(&policy) {
+                    plan.policies.push(policy);
+                }
+            }
+        }
+        notes::remaining_secrets(self.project, &mut plan);
+        for file in &mut plan.files {
+            crate::edits::sort(&mut file.notes, |a, b| a < b);
+            file.notes.dedup();
+        }
+        plan.files.retain(|it| it.edited.is_some() || !it.jobs.is_empty() || !it.notes.is_empty());
+        plan
+    }
+
+    fn file(&self, nth: usize, workflow: &Workflow<'a>) -> FilePlan<'a> {
+        let planned = &self.workflows[nth];
+        let mut change = Change::new(workflow.file);
+        let mut jobs = Vec::new();
+        let mut notes = Vec::new();
+        let removable = self.removable(nth);
+        for (job, planned) in workflow.jobs.iter().zip(planned) {
+            let is_edited = planned.is_edited();
+            if !is_edited && planned.by_hand.is_empty() && !planned.calls_login {
+                continue;
+            }
+            let mut result = JobPlan { job: job.id.to_owned(), by_hand: planned.by_hand.clone(), ..JobPlan::default() };
+            result.secrets.clone_from(&planned.secrets);
+            if is_edited {
+                self.edit(&mut change, job, planned, &removable, &mut result);
+                notes.extend(notes::of_job(workflow, job, planned, self.options));
+            }
+            if is_edited || planned.calls_login {
+                let needs = match job.uses() {
+                    Some(_) => self.needs_of_called(job, 0),
+                    None => crate::permissions::of_steps(job),
+                };
+                let had_block = job.permissions.is_some();
+                let (permissions, is_new) = change.permissions(job, needs);
+                let grants = result.by_hand.is_empty() || planned.calls_login;
+                result.edited = grants;
+                result.permissions = Some(permissions);
+                if is_new && job.uses().is_none() {
+                    notes.extend(notes::check_permissions(workflow, job, had_block));
+                }
+            }
+            jobs.push(result);
+        }
+        for (level, job, entry) in removable {
+            change.remove_variable(level, job, entry);
+        }
+        let edits = change.edits.0.clone();
+        let edited = if edits.is_empty() { Ok(None) } else { change.verified().map(Some) };
+        let is_edited = matches!(edited, Ok(Some(_)));
+        if let Err(why) = &edited {
+            for job in jobs.iter_mut().filter(|job| job.edited) {
+                let line = job.expressions.first().copied();
+                let line = line
+                    .or_else(|| workflow.job(&job.job).map(|it| workflow.file.document.line_of(it.node.at().start)));
+                job.by_hand.push(refused(line.unwrap_or(1), why));
+                (job.edited, job.logs_in) = (false, false);
+                job.expressions.clear();
+            }
+        }
+        if is_edited {
+            notes.extend(notes::of_file(workflow, self.project, &jobs, self.options));
+        } else {
+            notes.clear();
+        }
+        let edits = if is_edited { edits } else { Vec::new() };
+        FilePlan { file: workflow.file, edits, edited: edited.ok().flatten(), jobs, notes }
+    }
+
+    /// The edits of one job but for its permissions.
+    fn edit(
+        &self,
+        change: &mut Change<'a>,
+        job: &Job<'a>,
+        planned: &Planned<'a>,
+        removable: &[Removable<'a>],
+        result: &mut JobPlan,
+    ) {
+        let id = change::free_id(job);
+        change.login(job, &planned.uses, &planned.conditions, &id, self.options);
+        for it in &planned.uses {
+            match &it.source {
+                Source::InPlace { place, .. } => {
+                    change.replace_key(place, &id);
+                    result.expressions.push(place.line());
+                }
+                Source::Outer { entry, place, .. } => {
+                    change.add_variable(job, it.step, &entry.0, Some((&entry.1, place)), &id);
+                    if removable.iter().any(|(_, _, it)| it.0.at() == entry.0.at()) {
+                        result.expressions.push(place.line());
+                    }
+                }
+                Source::Missing => change.add_named_variable(job, it.step, "NUGET_API_KEY", &id),
+            }
+        }
+        crate::edits::sort(&mut result.expressions, |a, b| a < b);
+        result.expressions.dedup();
+        result.environment = job.environment().map(str::to_owned);
+        if let (Some(name), None) = (self.options.environment, job.node.get("environment")) {
+            change.environment(job, name);
+            result.environment = Some(name.to_owned());
+        }
+        result.logs_in = true;
+    }
+
+    /// The entries of the `env:` of jobs and of the workflow that no step needs after the edits.
+    fn removable(&self, nth: usize) -> Vec<Removable<'a>> {
+        let workflow = &self.project.workflows[nth];
+        let mut removable: Vec<Removable<'a>> = Vec::new();
+        for (job, planned) in workflow.jobs.iter().zip(&self.workflows[nth]).filter(|(_, it)| it.is_edited()) {
+            for (level, entry) in planned.uses.iter().filter_map(KeyUse::outer) {
+                let is_known = removable.iter().any(|(_, _, it)| it.0.at() == entry.0.at());
+                let of_job = (level == EnvLevel::Job).then_some(job.id);
+                if !is_known && !self.is_needed(nth, of_job, entry) {
+                    removable.push((level, of_job, entry));
+                }
+            }
+        }
+        removable
+    }
+
+    /// Whether a step that does not get a variable of its own reads this one.
+    fn is_needed(&self, nth: usize, of_job: Option<&str>, entry: &'a (Node, Node)) -> bool {
+        let workflow = &self.project.workflows[nth];
+        let name = entry.0.text().unwrap_or_default();
+        let is_covered = |planned: &Planned<'a>, step: usize| {
+            planned.uses.iter().any(|it| it.step == step && it.outer().is_some_and(|(_, it)| it.0.at() == entry.0.at()))
+        };
+        let mut jobs = workflow.jobs.iter().zip(&self.workflows[nth]);
+        jobs.any(|(job, planned)| {
+            if of_job.is_some_and(|id| id != job.id) {
+                return false;
+            }
+            let is_shadowed =
+                of_job.is_none() && job.node.get("env").is_some_and(|env| env.entry_ignoring_case(name).is_some());
+            let reads = |nth: usize| analysis::reads_variable(&job.steps[nth], name);
+            let is_open = |nth: usize| !(planned.is_edited() && is_covered(planned, nth)) && reads(nth);
+            let hidden = !planned.is_edited() && planned.needed.contains(&entry.0.at().start);
+            !is_shadowed
+                && (hidden
+                    || (0..job.steps.len()).any(is_open)
+                    || analysis::job_reads_variable(workflow.file, job, name))
+        })
+    }
+
+    /// What the jobs of the workflow that a job calls need.
+    fn needs_of_called(&self, job: &Job<'a>, depth: usize) -> Block {
+        let mut needs = Block::new();
+        let Some((_, Uses::Local(path))) = job.uses() else { return needs };
+        let called = self.project.workflows.iter().find(|it| it.file.path == path);
+        for job in called.map_or(&[][..], |it| &it.jobs) {
+            let block = match (job.permissions, job.uses()) {
+                (Some(block), _) => change::entries(block),
+                (None, Some(_)) if depth < 10 => self.needs_of_called(job, depth + 1),
+                (None, _) => crate::permissions::of_steps(job),
+            };
+            block.iter().for_each(|(name, level)| crate::permissions::raise(&mut needs, name, level));
+        }
+        needs
+    }
+}
+
+fn refused(line: usize, why: &str) -> ByHand {
+    ByHand {
+        line,
+        code: "refused",
+        message: format!("the file is not edited: {why}"),
+        fix: "make the edits by hand, or write the job without anchors and on lines of its own".to_owned(),
+        yaml: None,
+    }
+}
+
+/// The edits that replace NuGet/login by another action, and their lines.
+pub fn replace<'a>(project: &Project<'a>, asked: &dyn Fn(&File) -> bool, uses: &str) -> Vec<FilePlan<'a>> {
+    let workflows = project.workflows.iter().map(|it| (it.file, it.jobs.iter().flat_map(|job| &job.steps).collect()));
+    let actions = project.actions.iter().map(|it| (it.file, it.steps.iter().collect()));
+    let mut plans = Vec::new();
+    let files: Vec<(&'a File, Vec<&crate::model::Step<'a>>)> = workflows.chain(actions).collect();
+    for (file, steps) in files.into_iter().filter(|(file, _)| asked(file)) {
+        let (mut edits, mut notes) = (Edits::default(), Vec::new());
+        let uses = uses.split(" #").next().unwrap_or_default().trim_end();
+        for step in steps {
+            let Some((node, Uses::Remote { owner, name, path: "", .. })) = step.uses() else { continue };
+            if !owner.eq_ignore_ascii_case("nuget") || !name.eq_ignore_ascii_case("login") {
+                continue;
+            }
+            let text = node.text().unwrap_or_default();
+            // Quotes stay.
+            let positions = node.positions(&file.document.text);
+            let (start, end) = (text.len() - text.trim_start().len(), text.trim_end().len());
+            edits.replace(positions[start]..crate::model::end_position(&positions, end), uses.to_owned());
+            let line = file.document.line_of(node.at().start);
+            if file.document.line(line).contains(" #") {
+                let message = "the comment behind `uses:` can still name the version of NuGet/login".to_owned();
+                notes.push(Note { line, code: "stale-comment", message });
+            }
+        }
+        if edits.0.is_empty() {
+            continue;
+        }
+        let edited = change::verified(file, &edits, |tree| {
+            *tree = crate::edits::Tree::of(&file.document.root, &file.document.text, &edits.0)
+        });
+        let mut plan = FilePlan { file, edits: edits.0, edited: None, jobs: Vec::new(), notes };
+        match edited {
+            Ok(text) => plan.edited = Some(text),
+            Err(why) => {
+                plan.notes.push(Note { line: 1, code: "refused", message: format!("the file is not edited: {why}") })
+            }
+        }
+        plans.push(plan);
+    }
+    plans
+}

@@ -1,0 +1,218 @@
+//! What the steps of a job need from `GITHUB_TOKEN`: a table of known actions and commands. It decides what a new block
+//! of permissions has, which takes away everything else.
+
+use crate::model::{Found, Job, Place, Step, Uses};
+use crate::push::Push;
+use crate::script::Command;
+use crate::yaml::Node;
+
+/// Permissions and their levels, in the order of a block.
+pub(crate) type Block = Vec<(String, String)>;
+
+/// Names and the level of each.
+type Needs = &'static [(&'static str, &'static str)];
+
+const CONTENTS_WRITE: Needs = &[("contents", "write")];
+const RELEASE_TOOL: Needs = &[("contents", "write"), ("issues", "write"), ("pull-requests", "write")];
+const PULL_REQUEST: Needs = &[("contents", "write"), ("pull-requests", "write")];
+const COMMENT: Needs = &[("issues", "write"), ("pull-requests", "write")];
+const PACKAGES_WRITE: Needs = &[("packages", "write")];
+const TEST_REPORT: Needs = &[("checks", "write"), ("pull-requests", "write")];
+const ATTESTATION: Needs = &[("attestations", "write"), ("contents", "read")];
+
+/// Actions in lower case, and what they need.
+const ACTIONS: [(&str, Needs); 53] = [
+    ("actions/checkout", &[("contents", "read")]),
+    ("softprops/action-gh-release", CONTENTS_WRITE),
+    ("ncipollo/release-action", CONTENTS_WRITE),
+    ("actions/create-release", CONTENTS_WRITE),
+    ("actions/upload-release-asset", CONTENTS_WRITE),
+    ("svenstaro/upload-release-action", CONTENTS_WRITE),
+    ("marvinpinto/action-automatic-releases", CONTENTS_WRITE),
+    ("elgohr/github-release-action", CONTENTS_WRITE),
+    ("alexellis/upload-assets", CONTENTS_WRITE),
+    ("shogo82148/actions-upload-release-asset", CONTENTS_WRITE),
+    ("release-drafter/release-drafter", PULL_REQUEST),
+    ("cycjimmy/semantic-release-action", RELEASE_TOOL),
+    ("codfish/semantic-release-action", RELEASE_TOOL),
+    ("googleapis/release-please-action", RELEASE_TOOL),
+    ("google-github-actions/release-please-action", RELEASE_TOOL),
+    ("changesets/action", PULL_REQUEST),
+    ("peaceiris/actions-gh-pages", CONTENTS_WRITE),
+    ("peter-evans/create-pull-request", PULL_REQUEST),
+    ("stefanzweifel/git-auto-commit-action", CONTENTS_WRITE),
+    ("jamesives/github-pages-deploy-action", CONTENTS_WRITE),
+    ("ad-m/github-push-action", CONTENTS_WRITE),
+    ("endbug/add-and-commit", CONTENTS_WRITE),
+    ("mathieudutour/github-tag-action", CONTENTS_WRITE),
+    ("anothrnick/github-tag-action", CONTENTS_WRITE),
+    ("rickstaa/action-create-tag", CONTENTS_WRITE),
+    ("actions-js/push", CONTENTS_WRITE),
+    ("hub4j/create-tag", CONTENTS_WRITE),
+    ("peter-evans/create-or-update-comment", COMMENT),
+    ("peter-evans/repository-dispatch", CONTENTS_WRITE),
+    ("marocchino/sticky-pull-request-comment", COMMENT),
+    ("thollander/actions-comment-pull-request", COMMENT),
+    ("mshick/add-pr-comment", COMMENT),
+    ("apexskier/github-release-commenter", COMMENT),
+    ("actions/labeler", COMMENT),
+    ("actions/stale", COMMENT),
+    ("actions/first-interaction", COMMENT),
+    ("dawidd6/action-download-artifact", &[("actions", "read")]),
+    ("actions/delete-package-versions", PACKAGES_WRITE),
+    ("actions/deploy-pages", &[("pages", "write")]),
+    ("actions/configure-pages", &[("pages", "read")]),
+    ("actions/attest-build-provenance", ATTESTATION),
+    ("actions/attest-sbom", ATTESTATION),
+    ("actions/attest", ATTESTATION),
+    ("dorny/test-reporter", &[("actions", "read"), ("checks", "write")]),
+    ("enricomi/publish-unit-test-result-action", TEST_REPORT),
+    ("mikepenz/action-junit-report", TEST_REPORT),
+    ("dorny/paths-filter", &[("pull-requests", "read")]),
+    ("myrotvoets/set-commit-status-action", &[("statuses", "write")]),
+    ("bobheadxi/deployments", &[("deployments", "write")]),
+    ("chrnorm/deployment-action", &[("deployments", "write")]),
+    ("chrnorm/deployment-status", &[("deployments", "write")]),
+    ("ossf/scorecard-action", &[("security-events", "write")]),
+    ("github/codeql-action", &[("actions", "read"), ("contents", "read"), ("security-events", "write")]),
+];
+
+/// Parts of a script of actions/github-script, and what they need.
+const CALLS: [(&str, Needs); 18] = [
+    ("createRelease", CONTENTS_WRITE),
+    ("updateRelease", CONTENTS_WRITE),
+    ("deleteRelease", CONTENTS_WRITE),
+    ("uploadReleaseAsset", CONTENTS_WRITE),
+    ("createRef", CONTENTS_WRITE),
+    ("updateRef", CONTENTS_WRITE),
+    ("createTag", CONTENTS_WRITE),
+    ("createCommit(", CONTENTS_WRITE),
+    ("createOrUpdateFileContents", CONTENTS_WRITE),
+    ("createDispatchEvent", CONTENTS_WRITE),
+    (".repos.", &[("contents", "read")]),
+    (".issues.", &[("issues", "write")]),
+    (".pulls.", &[("pull-requests", "write")]),
+    (".checks.", &[("checks", "write")]),
+    ("createCommitStatus", &[("statuses", "write")]),
+    ("createDeployment", &[("deployments", "write")]),
+    ("createWorkflowDispatch", &[("actions", "write")]),
+    (".actions.", &[("actions", "read")]),
+];
+
+/// Raises a permission of a block to a level.
+pub(crate) fn raise(block: &mut Block, name: &str, level: &str) {
+    match block.iter_mut().find(|(it, _)| it == name) {
+        Some((_, it)) if it == "write" || it == level || level == "none" => {}
+        Some((_, it)) => *it = level.to_owned(),
+        None => block.push((name.to_owned(), level.to_owned())),
+    }
+}
+
+/// What the steps of a job need.
+pub(crate) fn of_steps(job: &Job<'_>) -> Block {
+    let mut block = Block::new();
+    for step in &job.steps {
+        for (name, level) in of_step(step) {
+            raise(&mut block, name, level);
+        }
+    }
+    crate::edits::sort(&mut block, |a, b| a.0 == "contents" && b.0 != "contents");
+    block
+}
+
+fn of_step(step: &Step<'_>) -> Vec<(&'static str, &'static str)> {
+    let mut needs = Vec::new();
+    let text = || step.text();
+    match step.uses() {
+        Some((_, Uses::Remote { owner, name, .. })) => {
+            let action = format!("{owner}/{name}").to_lowercase();
+            needs.extend(ACTIONS.iter().filter(|(it, _)| *it == action).flat_map(|(_, needs)| *needs));
+            match action.as_str() {
+                "actions/github-script" => {
+                    let script = step.input("script").and_then(|(_, value)| value.text()).unwrap_or_default();
+                    needs.extend(CALLS.iter().filter(|(it, _)| script.contains(it)).flat_map(|(_, needs)| *needs));
+                }
+                "actions/download-artifact"
+                    if ["run-id", "github-token"].iter().any(|input| step.input(input).is_some()) =>
+                {
+                    needs.push(("actions", "read"));
+                }
+                "docker/login-action" | "docker/build-push-action" if text().contains("ghcr.io") => {
+                    needs.push(("packages", "write"));
+                }
+                "actions/setup-dotnet" | "actions/setup-node" if text().contains(".pkg.github.com") => {
+                    needs.push(("packages", "read"));
+                }
+                _ => {}
+            }
+        }
+        Some(_) => {}
+        None => {
+            let commands = step.script().commands.iter().filter(|command| !command.only_prints());
+            commands.for_each(|command| needs.extend(of_command(step, command)));
+        }
+    }
+    needs
+}
+
+fn of_command(step: &Step<'_>, command: &Command) -> Vec<(&'static str, &'static str)> {
+    let names_feed = |feed: &str| {
+        let variables = step.node.get("env").map_or(&[][..], Node::entries).iter();
+        variables.filter_map(|(_, value)| value.text()).any(|value| value.contains(feed)) || step.text().contains(feed)
+    };
+    let needs: Needs = match (command.program().as_str(), command.argument(1), command.argument(2)) {
+        ("gh", "release", "view" | "list" | "download") => &[("contents", "read")],
+        ("gh", "release", _) => CONTENTS_WRITE,
+        ("gh", "issue", _) => &[("issues", "write")],
+        ("gh", "pr", _) => &[("pull-requests", "write")],
+        ("gh", "workflow", _) => &[("actions", "write")],
+        ("gh", "run", _) => &[("actions", "read")],
+        ("gh", "attestation", _) => &[("attestations", "read")],
+        ("git", "push", _) => CONTENTS_WRITE,
+        ("git", ..) if command.has(&["push"]).is_some() => CONTENTS_WRITE,
+        ("docker", ..) if names_feed("ghcr.io") => PACKAGES_WRITE,
+        ("npx" | "semantic-release" | "pnpx" | "bunx" | "yarn", ..)
+            if command.words.iter().any(|word| word.text.split('@').next() == Some("semantic-release")) =>
+        {
+            RELEASE_TOOL
+        }
+        ("npx", ..) if command.has(&["release-please"]).is_some() => RELEASE_TOOL,
+        _ if Push::of(command).is_some() && pushes_to_github(step, command) => PACKAGES_WRITE,
+        ("dotnet" | "nuget", "nuget" | "sources" | "restore", _) if names_feed("nuget.pkg.github.com") => {
+            &[("packages", "read")]
+        }
+        _ => &[],
+    };
+    needs.to_vec()
+}
+
+/// Whether a push can go to GitHub Packages: by its source, or by a variable in a step that names it.
+fn pushes_to_github(step: &Step<'_>, command: &Command) -> bool {
+    const FEED: &str = "nuget.pkg.github.com";
+    let Some(source) = Push::of(command).and_then(|push| push.source) else { return false };
+    if source.text.contains(FEED) {
+        return true;
+    }
+    let named = crate::script::variable(&source.text).and_then(|name| {
+        let assigned = step.script().assigned(name, usize::MAX).map(|word| word.text.clone());
+        assigned.or_else(|| step.variable(name)?.text().map(str::to_owned))
+    });
+    match named {
+        Some(value) if !value.contains("${{") => value.contains(FEED),
+        _ => {
+            !crate::login::is_nuget_org(&source.text)
+                && (source.text.to_lowercase().contains("github") || step.text().contains(FEED))
+        }
+    }
+}
+
+/// The places where steps that are not in the table get the job's token.
+pub(crate) fn unknown_uses<'a>(job: &Job<'a>) -> Vec<Place<'a>> {
+    let gives_token = |found: &&Found<'a>| {
+        let reference = &found.reference;
+        found.within != "if"
+            && (reference.of("github") == Some("token") || reference.of("secrets") == Some("github_token"))
+    };
+    let unknown = job.steps.iter().filter(|step| of_step(step).is_empty());
+    unknown.filter_map(|step| step.references().iter().find(gives_token).map(|found| found.place.clone())).collect()
+}
