@@ -117,7 +117,8 @@ fn the_exit_code_and_the_signal_of_the_program_are_those_of_the_step() {
 
 #[test]
 fn a_command_that_does_not_end_is_stopped_at_its_limit() {
-    let runner = Runner::new("").with_tools(&[]).with_stand_in("sleep", "");
+    // The time is over as soon as the program runs.
+    let runner = Runner::new("").with_tools(&[]).with_stand_in("sleep", "until [ -e \"$STARTED\" ]; do :; done");
     let (binary, started) = (runner.path("binary"), runner.path("started"));
     let sleep = crate::checkout::in_path("sleep").unwrap();
     write_program(&binary, &endless("--version").replace("exec sleep", &format!("exec '{}'", sleep.display())));
