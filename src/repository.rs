@@ -48,6 +48,13 @@ pub(crate) fn origin() -> Result<Remote, RepositoryError> {
     Remote::parse(&git(&["remote", "get-url", "origin"])?).ok_or(RepositoryError::NoHost)
 }
 
+/// The owner and the name of that repository, if it is on github.com.
+pub(crate) fn on_github() -> Option<(String, String)> {
+    let Remote { host, path } = origin().ok()?;
+    let (owner, name) = path.split_once('/').filter(|_| host == "github.com")?;
+    Some((owner.to_owned(), name.to_owned()))
+}
+
 /// The top folder of the current folder's repository.
 pub(crate) fn folder() -> Result<PathBuf, RepositoryError> {
     Ok(PathBuf::from(git(&["rev-parse", "--show-toplevel"])?))

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::CheckFormat;
 use crate::command::workflow_files::{Refused, RefusedError, WorkflowFiles};
+use crate::command::{counted, fix_lines};
 use crate::environment::{Ci, Environment};
 use crate::error::Error;
 use crate::explain::trust_policy::{Field, TrustPolicy};
 use crate::github_actions::log::{Annotation, Log};
-use crate::repository::{self, Remote};
+use crate::repository;
 use crate::sanitize::{neutralize, sanitize_line, sanitize_text};
 use crate::trusted_publishing::obstacle::FORBIDDEN_EVENT;
 use workflow::findings::{Code, Finding, Fix, Severity, findings};
@@ -68,11 +69,14 @@ fn checked(
 ) -> Result<u8, Error> {
     let project = Project::new(&files.files);
     let findings = findings(&project);
-    let mut tail = policies(&project);
     let shown = Shown::all(&files.refused, findings, notes);
     let errors = shown.iter().filter(|it| it.code.severity() == Severity::Error).count();
-    tail.extend(stored_keys(&project));
-    tail.push(summary(&shown, errors, &project, files));
+    let mut tail = Vec::new();
+    if format != CheckFormat::Json {
+        tail = policies(&project);
+        tail.extend(stored_keys(&project));
+        tail.push(summary(&shown, errors, &project, files));
+    }
     print(&shown, &tail, format, log, answers).map_err(Error::NotPrinted)?;
     Ok(u8::from(errors > 0))
 }
@@ -102,9 +106,7 @@ fn print(
             CheckFormat::Github => it.annotate(log, answers)?,
         }
     }
-    if format != CheckFormat::Json {
-        lines.extend_from_slice(tail);
-    }
+    lines.extend_from_slice(tail);
     log.answer(&lines, answers)
 }
 
@@ -170,15 +172,7 @@ impl Shown {
 
     /// The fixes as plain text, with the YAML below each.
     fn fix_lines(&self, first: &str, indent: &str) -> Vec<String> {
-        let mut lines = Vec::new();
-        for fix in &self.fixes {
-            let colon = if fix.yaml.is_some() { ":" } else { "" };
-            lines.push(format!("{first}{}{colon}", fix.text));
-            lines.extend(
-                fix.yaml.iter().flat_map(|yaml| yaml.lines()).map(|line| format!("{indent}{}", neutralize(line))),
-            );
-        }
-        lines
+        self.fixes.iter().flat_map(|fix| fix_lines(first, &fix.text, fix.yaml.as_deref(), indent)).collect()
     }
 
     fn human(&self) -> Vec<String> {
@@ -253,23 +247,19 @@ impl Source {
 
 /// The policy that each job with a login needs.
 fn policies(project: &Project<'_>) -> Vec<String> {
-    let origin = repository::origin().ok().filter(|origin| origin.host == "github.com");
-    let mut lines = Vec::new();
-    for job in project.login_jobs() {
-        if job.logins().iter().any(|login| login.is_nuget_org) {
-            lines.extend(policy(&job, origin.as_ref()));
-        }
-    }
-    lines
+    let mut jobs = project.login_jobs();
+    jobs.retain(|job| job.logins().iter().any(|login| login.is_nuget_org));
+    // git is asked only if there is a policy to show.
+    let (owner, name) = if jobs.is_empty() { None } else { repository::on_github() }.unzip();
+    jobs.iter().flat_map(|job| policy(job, owner.as_deref(), name.as_deref())).collect()
 }
 
-fn policy(login_job: &ProjectJob<'_, '_>, origin: Option<&Remote>) -> Vec<String> {
+fn policy(login_job: &ProjectJob<'_, '_>, owner: Option<&str>, name: Option<&str>) -> Vec<String> {
     let file = sanitize_line(login_job.workflow.file.name());
     // The job can move to another workflow file, which changes the policy. No other finding does.
     let is_forbidden = matches!(login_job.started_by(FORBIDDEN_EVENT), (workflows, false) if !workflows.is_empty());
     let first = if is_forbidden { format!(" (fix {} first)", Code::ForbiddenEvent.as_str()) } else { String::new() };
     let heading = format!("Trust policy for job `{}` in {file}{first}:", sanitize_line(login_job.job.id));
-    let (owner, name) = origin.and_then(|origin| origin.path.split_once('/')).unzip();
     let policy = TrustPolicy::GitHub {
         repository_owner: Field::of_job(owner.map(str::to_owned)),
         repository: Field::of_job(name.map(str::to_owned)),
@@ -290,10 +280,9 @@ fn stored_keys(project: &Project<'_>) -> Option<String> {
 }
 
 fn summary(shown: &[Shown], errors: usize, project: &Project<'_>, files: &WorkflowFiles) -> String {
-    let of = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     let notes = match shown.len() - errors {
         0 => String::new(),
-        notes => format!(", {}", of(notes, "note")),
+        notes => format!(", {}", counted(notes, "note")),
     };
     if files.asked == 0 && files.refused.is_empty() {
         return "no workflow file was found in .github/workflows; `check` reads GitHub workflows only".to_owned();
@@ -307,5 +296,5 @@ fn summary(shown: &[Shown], errors: usize, project: &Project<'_>, files: &Workfl
         1 => "1 job logs in".to_owned(),
         jobs => format!("{jobs} jobs log in"),
     };
-    format!("{} checked{not_readable}, {logins}: {}{notes}", of(files.asked, "file"), of(errors, "error"))
+    format!("{} checked{not_readable}, {logins}: {}{notes}", counted(files.asked, "file"), counted(errors, "error"))
 }

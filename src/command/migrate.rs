@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use crate::cli::{MigrateFormat, MigrateOptions};
-use crate::command::workflow_files::{RefusedError, WorkflowFiles};
+use crate::command::workflow_files::{Refused, RefusedError, WorkflowFiles};
+use crate::command::{counted, fix_lines};
 use crate::error::Error;
 use crate::explain::trust_policy::{Field, TRUSTED_PUBLISHING, TrustPolicy};
 use crate::github_actions::log::Log;
-use crate::repository::{self, Remote};
+use crate::repository;
 use crate::sanitize::{neutralize, sanitize_line, sanitize_text};
 use crate::text::text;
 use workflow::diff::unified;
@@ -211,17 +212,16 @@ impl Report<'_, '_> {
     fn json(&self) -> String {
         let mut files: Vec<Value> = self.plan.files.iter().map(file_json).collect();
         for refused in &self.files.refused {
-            let (line, code, message) = refusal(&refused.error);
-            let by_hand = json!([{"line": line, "code": code, "message": &message}]);
-            let note = json!([{"line": line, "code": code, "message": &message}]);
-            files.push(json!({"file": sanitize_line(&refused.path), "jobs": [], "by_hand": by_hand, "notes": note}));
+            let (line, code) = refusal(refused);
+            let note = json!([{"line": line, "code": code, "message": refused.message()}]);
+            files.push(json!({"file": sanitize_line(&refused.path), "jobs": [], "by_hand": note, "notes": note}));
         }
         for (file, code, _) in &self.others {
             let note = json!([{"line": 1, "code": code, "message": other_message(code)}]);
             files.push(json!({"file": file, "jobs": [], "notes": note}));
         }
+        let (owner, name) = self.repository();
         let policy = |policy: &Policy| {
-            let (owner, name) = origin().unwrap_or_default();
             json!({
                 "repository_owner": owner,
                 "repository": name,
@@ -264,17 +264,14 @@ impl Report<'_, '_> {
                 for it in &job.by_hand {
                     lines.push(format!("by hand[{}]: {}", it.code, sanitize_text(&it.message)));
                     lines.push(format!("  --> {path}:{} (job `{}`)", it.line, sanitize_line(&job.job)));
-                    let colon = if it.yaml.is_some() { ":" } else { "" };
-                    lines.push(format!("  fix: {}{colon}", sanitize_text(&it.fix)));
-                    let yaml = it.yaml.iter().flat_map(|yaml| yaml.lines());
-                    lines.extend(yaml.map(|line| format!("         {}", neutralize(line))));
+                    lines.extend(fix_lines("  fix: ", &sanitize_text(&it.fix), it.yaml.as_deref(), "         "));
                     lines.push(String::new());
                 }
             }
         }
         for refused in &self.files.refused {
-            let (line, code, message) = refusal(&refused.error);
-            lines.push(format!("by hand[{code}]: {message}"));
+            let (line, code) = refusal(refused);
+            lines.push(format!("by hand[{code}]: {}", refused.message()));
             lines.push(format!("  --> {}:{line}", sanitize_line(&refused.path)));
             lines.push("  fix: correct the file, and run `nuget-login migrate` again".to_owned());
             lines.push(String::new());
@@ -287,9 +284,15 @@ impl Report<'_, '_> {
         }
     }
 
+    /// The owner and the name of the repository for the policies, empty where they are not known.
+    fn repository(&self) -> (String, String) {
+        // git is asked only if there is a policy to show.
+        if self.plan.policies.is_empty() { None } else { repository::on_github() }.unwrap_or_default()
+    }
+
     /// What to do on nuget.org and on GitHub.
     fn steps(&self, lines: &mut Vec<String>) {
-        let (owner, name) = origin().unwrap_or_default();
+        let (owner, name) = self.repository();
         let field = |value: &str, hint| if value.is_empty() { Field::hint(hint) } else { Field::value(value) };
         for policy in &self.plan.policies {
             lines.push(format!("Trust policy for {}:", sanitize_line(&policy.file)));
@@ -329,7 +332,6 @@ impl Report<'_, '_> {
     }
 
     fn summary(&self) -> String {
-        let of = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let edited = self.plan.files.iter().filter(|file| file.edited.is_some()).count();
         let by_hand = self.plan.files.iter().flat_map(|file| &file.jobs).map(|job| job.by_hand.len()).sum::<usize>()
             + self.files.refused.len()
@@ -337,9 +339,9 @@ impl Report<'_, '_> {
         let left = if by_hand > 0 { format!(", {by_hand} to do by hand") } else { String::new() };
         match (edited, self.options.write) {
             (0, _) if by_hand == 0 => "nothing to migrate".to_owned(),
-            (_, true) => format!("{} written{left}", of(self.written, "file")),
+            (_, true) => format!("{} written{left}", counted(self.written, "file")),
             (0, false) => format!("no file to write{left}"),
-            (_, false) => format!("{} to write: run the same command with `--write`{left}", of(edited, "file")),
+            (_, false) => format!("{} to write: run the same command with `--write`{left}", counted(edited, "file")),
         }
     }
 }
@@ -351,22 +353,12 @@ fn other_message(code: &str) -> &'static str {
     }
 }
 
-fn refusal(error: &RefusedError) -> (usize, &'static str, String) {
-    match error {
-        RefusedError::Yaml(error) => {
-            (error.line, "not-yaml", format!("the file is not valid YAML: {}", sanitize_text(&error.reason)))
-        }
-        RefusedError::Unreadable(why) => {
-            (1, "unreadable-file", format!("the file cannot be read: {}", sanitize_text(why)))
-        }
+/// The line and the code of a file that is not read.
+fn refusal(refused: &Refused) -> (usize, &'static str) {
+    match &refused.error {
+        RefusedError::Yaml(error) => (error.line, "not-yaml"),
+        RefusedError::Unreadable(_) => (1, "unreadable-file"),
     }
-}
-
-/// The owner and the name of the repository on GitHub.
-fn origin() -> Option<(String, String)> {
-    let Remote { host, path } = repository::origin().ok()?;
-    let (owner, name) = path.split_once('/').filter(|_| host == "github.com")?;
-    Some((owner.to_owned(), name.to_owned()))
 }
 
 /// A line of a diff, unable to act. Tabs stay.

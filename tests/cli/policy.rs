@@ -258,14 +258,16 @@ fn in_a_repository_each_workflow_file_with_a_login_has_a_policy() {
     assert_eq!(text(&ran.stderr), "");
 }
 
+/// A workflow with one job that logs in, on these events.
+fn login(on: &str) -> String {
+    format!(
+        "on: {on}\njobs:\n  publish:\n    runs-on: ubuntu-latest\n    permissions: {{ id-token: write }}\n    steps:\n      \
+         - uses: org/nuget-login@v1\n        with: {{ user: contoso-bot }}\n"
+    )
+}
+
 #[test]
 fn a_job_that_no_policy_can_match_fails_after_the_policies_of_the_others() {
-    let login = |on: &str| {
-        format!(
-            "on: {on}\njobs:\n  publish:\n    runs-on: ubuntu-latest\n    permissions: {{ id-token: write }}\n    steps:\n      \
-             - uses: org/nuget-login@v1\n        with: {{ user: contoso-bot }}\n"
-        )
-    };
     let foreign = "on: push\njobs:\n  publish:\n    permissions: { id-token: write }\n    \
                    uses: contoso/workflows/.github/workflows/publish-nuget.yml@main\n    with: { user: contoso-bot }\n";
     let forbidden = login("pull_request_target");
@@ -289,12 +291,6 @@ fn a_job_that_no_policy_can_match_fails_after_the_policies_of_the_others() {
 
 #[test]
 fn a_forbidden_event_is_an_obstacle_only_if_no_other_event_reaches_the_job() {
-    let login = |on: &str| {
-        format!(
-            "on: {on}\njobs:\n  publish:\n    runs-on: ubuntu-latest\n    permissions: {{ id-token: write }}\n    steps:\n      \
-             - uses: org/nuget-login@v1\n        with: {{ user: contoso-bot }}\n"
-        )
-    };
     let caller = |on: &str| {
         format!(
             "on: {on}\njobs:\n  call:\n    permissions: {{ id-token: write }}\n    uses: ./.github/workflows/_publish.yml\n"

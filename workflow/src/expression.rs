@@ -38,6 +38,16 @@ impl Reference {
             _ => None,
         }
     }
+
+    /// Whether it is the job's own token: `github.token` or `secrets.GITHUB_TOKEN`.
+    pub fn is_job_token(&self) -> bool {
+        self.of("github") == Some("token") || self.of("secrets") == Some("github_token")
+    }
+
+    /// Whether it is a secret that is stored: all but the job's own token are.
+    pub fn is_stored_secret(&self) -> bool {
+        self.of("secrets").is_some() && !self.is_job_token()
+    }
 }
 
 /// The expressions `${{ … }}` of a text, from the first brace to the last one.

@@ -787,12 +787,8 @@ fn release_place<'a>(step: &Step<'a>) -> Option<Place<'a>> {
 
 /// Whether a step has no other token than the job's own. `gh` needs one in its environment.
 fn uses_job_token(step: &Step<'_>) -> bool {
-    let is_own = |value: &Node| {
-        let own = |it: &crate::expression::Reference| {
-            it.of("github") == Some("token") || it.of("secrets") == Some("github_token")
-        };
-        value.text().and_then(crate::expression::only_reference).is_some_and(|it| own(&it))
-    };
+    let is_own =
+        |value: &Node| value.text().and_then(crate::expression::only_reference).is_some_and(|it| it.is_job_token());
     let variables: Vec<_> = ["GH_TOKEN", "GITHUB_TOKEN"].into_iter().filter_map(|name| step.variable(name)).collect();
     if step.run().is_some() {
         // `gh` prefers the first.

@@ -179,11 +179,10 @@ impl<'a> Planner<'_, '_, 'a> {
             }
         }
         while let Some(called) = rest.pop() {
-            let path = self.project.workflows[called].file.path.clone();
+            let path = &self.project.workflows[called].file.path;
             for (nth, workflow) in self.project.workflows.iter().enumerate() {
                 for (at, job) in workflow.jobs.iter().enumerate() {
-                    let calls = matches!(job.uses(), Some((_, Uses::Local(it))) if it == path);
-                    if calls && !self.workflows[nth][at].calls_login {
+                    if job.calls(path) && !self.workflows[nth][at].calls_login {
                         self.workflows[nth][at].calls_login = true;
                         rest.push(nth);
                     }
@@ -229,7 +228,7 @@ impl<'a> Planner<'_, '_, 'a> {
             result.secrets.clone_from(&planned.secrets);
             if is_edited {
                 self.edit(&mut change, job, planned, &removable, &mut result);
-                notes.extend(notes::of_job(workflow, job, planned, self.options));
+                notes.extend(notes::of_job(workflow, job, planned));
             }
             if is_edited || planned.calls_login {
                 let needs = match job.uses() {

@@ -252,6 +252,11 @@ impl<'a> Job<'a> {
         uses(self.node)
     }
 
+    /// Whether it calls the workflow of the repository with this path.
+    pub fn calls(&self, path: &str) -> bool {
+        matches!(self.uses(), Some((_, Uses::Local(it))) if it == path)
+    }
+
     pub fn needs(&self) -> Vec<&'a str> {
         let Some(needs) = self.node.get("needs") else { return Vec::new() };
         needs.text().into_iter().chain(needs.items().iter().filter_map(Node::text)).collect()

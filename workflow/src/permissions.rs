@@ -177,7 +177,7 @@ fn of_command(step: &Step<'_>, command: &Command) -> Vec<(&'static str, &'static
             RELEASE_TOOL
         }
         ("npx", ..) if command.has(&["release-please"]).is_some() => RELEASE_TOOL,
-        _ if Push::of(command).is_some() && pushes_to_github(step, command) => PACKAGES_WRITE,
+        _ if pushes_to_github(step, command) => PACKAGES_WRITE,
         ("dotnet" | "nuget", "nuget" | "sources" | "restore", _) if names_feed("nuget.pkg.github.com") => {
             &[("packages", "read")]
         }
@@ -186,7 +186,7 @@ fn of_command(step: &Step<'_>, command: &Command) -> Vec<(&'static str, &'static
     needs.to_vec()
 }
 
-/// Whether a push can go to GitHub Packages: by its source, or by a variable in a step that names it.
+/// Whether it is a push that can go to GitHub Packages: by its source, or by a variable in a step that names it.
 fn pushes_to_github(step: &Step<'_>, command: &Command) -> bool {
     const FEED: &str = "nuget.pkg.github.com";
     let Some(source) = Push::of(command).and_then(|push| push.source) else { return false };
@@ -208,11 +208,7 @@ fn pushes_to_github(step: &Step<'_>, command: &Command) -> bool {
 
 /// The places where steps that are not in the table get the job's token.
 pub(crate) fn unknown_uses<'a>(job: &Job<'a>) -> Vec<Place<'a>> {
-    let gives_token = |found: &&Found<'a>| {
-        let reference = &found.reference;
-        found.within != "if"
-            && (reference.of("github") == Some("token") || reference.of("secrets") == Some("github_token"))
-    };
+    let gives_token = |found: &&Found<'a>| found.within != "if" && found.reference.is_job_token();
     let unknown = job.steps.iter().filter(|step| of_step(step).is_empty());
     unknown.filter_map(|step| step.references().iter().find(gives_token).map(|found| found.place.clone())).collect()
 }

@@ -226,7 +226,7 @@ pub(crate) fn stored_secrets<'a>(
     let mut places = Vec::new();
     for found in found {
         let reference = &found.reference;
-        if reference.of("secrets").is_some_and(|name| name != "github_token") {
+        if reference.is_stored_secret() {
             places.push(found.place.clone());
         } else if let Some(name) = reference.of("env") {
             places.extend(secrets_of_variable(scope, name, first, seen));

@@ -773,7 +773,7 @@ fn step_values<'a>(step: &Step<'a>, of_script: bool) -> Vec<(String, Value<'a>)>
     }
     if of_script {
         for found in step.references().iter().filter(|found| found.within == "run") {
-            if found.reference.of("secrets").is_some_and(|name| name != "github_token") {
+            if found.reference.is_stored_secret() {
                 let (place, name) = (found.place.clone(), written_name(&found.place));
                 values.push((String::new(), Value::Secret { place, name, outer: None }));
             }
@@ -864,7 +864,7 @@ fn of_reference<'a>(
     if let [Some("steps"), _, Some("outputs"), Some(KEY)] = names[..] {
         return vec![Value::Login];
     }
-    if reference.of("github") == Some("token") || reference.of("secrets") == Some("github_token") {
+    if reference.is_job_token() {
         return vec![Value::Token];
     }
     if reference.of("secrets").is_some() {
@@ -1071,8 +1071,8 @@ fn called<'a>(project: &Project<'a>, it: ProjectJob<'_, 'a>, options: &Options<'
     for (name, value) in secrets.entries() {
         for reference in all_references(file, value, "") {
             let secret = written_name(&reference.place);
-            let is_secret = reference.reference.of("secrets").is_some_and(|name| name != "github_token");
-            if is_secret && (is_key_name(&secret) || name.text().is_some_and(is_key_name)) {
+            if reference.reference.is_stored_secret() && (is_key_name(&secret) || name.text().is_some_and(is_key_name))
+            {
                 line.get_or_insert(reference.place.line());
                 found.secrets.push(secret);
             }

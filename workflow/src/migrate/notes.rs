@@ -11,12 +11,7 @@ use super::analysis::{KeyUse, Source};
 use super::{JobPlan, Note, Options, Plan, Planned};
 
 /// Notes about the edits of a job.
-pub(super) fn of_job(
-    workflow: &Workflow<'_>,
-    job: &Job<'_>,
-    planned: &Planned<'_>,
-    options: &Options<'_>,
-) -> Vec<Note> {
+pub(super) fn of_job(workflow: &Workflow<'_>, job: &Job<'_>, planned: &Planned<'_>) -> Vec<Note> {
     let mut notes = Vec::new();
     let line = |node: &Node| workflow.file.document.line_of(node.at().start);
     // A build between two pushes.
@@ -56,7 +51,6 @@ pub(super) fn of_job(
             notes.push(Note { line: line(event), code: "login-on-pull-request", message });
         }
     }
-    let _ = options;
     notes
 }
 
@@ -71,12 +65,8 @@ pub(super) fn check_permissions(workflow: &Workflow<'_>, job: &Job<'_>, had_bloc
     };
     let mut notes: Vec<_> = crate::permissions::unknown_uses(job).iter().map(note).collect();
     for env in [job.node.get("env"), workflow.file.document.root.get("env")].into_iter().flatten() {
-        let is_token = |found: &Found<'_>| {
-            found.reference.of("github") == Some("token") || found.reference.of("secrets") == Some("github_token")
-        };
-        notes.extend(
-            all_references(workflow.file, env, "env").iter().filter(|it| is_token(it)).map(|it| note(&it.place)),
-        );
+        let found = all_references(workflow.file, env, "env");
+        notes.extend(found.iter().filter(|it| it.reference.is_job_token()).map(|it| note(&it.place)));
     }
     notes
 }
@@ -137,17 +127,14 @@ pub(super) fn of_file(
             }
         }
     }
-    if let Some(event) = workflow.event("workflow_call").filter(|_| is_login) {
-        let calls = |job: &Job<'_>| matches!(job.uses(), Some((_, Uses::Local(path))) if path == workflow.file.path);
-        if !project.workflows.iter().flat_map(|it| &it.jobs).any(calls) {
-            let message =
-                "no workflow of the repository calls this one: each caller's job must grant `id-token: write`";
-            notes.push(Note {
-                line: document.line_of(event.at().start),
-                code: "caller-permissions",
-                message: message.to_owned(),
-            });
-        }
+    let is_called_here = || project.workflows.iter().flat_map(|it| &it.jobs).any(|job| job.calls(&workflow.file.path));
+    if let Some(event) = workflow.event("workflow_call").filter(|_| is_login && !is_called_here()) {
+        notes.push(Note {
+            line: document.line_of(event.at().start),
+            code: "caller-permissions",
+            message: "no workflow of the repository calls this one: each caller's job must grant `id-token: write`"
+                .to_owned(),
+        });
     }
     notes
 }
@@ -202,7 +189,7 @@ fn passed_names(project: &Project<'_>, workflow: &Workflow<'_>, name: &str) -> V
     let mut names = if workflow.is_only_called() { Vec::new() } else { vec![name.to_owned()] };
     for caller in project.workflows.iter() {
         for job in &caller.jobs {
-            if !matches!(job.uses(), Some((_, Uses::Local(path))) if path == workflow.file.path) {
+            if !job.calls(&workflow.file.path) {
                 continue;
             }
             let Some(secrets) = job.node.get("secrets") else { continue };
