@@ -80,6 +80,14 @@ impl Tree {
         }
     }
 
+    /// The job of this number.
+    pub(crate) fn job(&mut self, nth: usize) -> Option<&mut Tree> {
+        match self.get("jobs")? {
+            Tree::Mapping(jobs) => jobs.get_mut(nth).map(|(_, job)| job),
+            _ => None,
+        }
+    }
+
     /// Gives a mapping this entry, in place of another one of this key.
     pub(crate) fn set(&mut self, key: &str, value: Tree) {
         match (self.get(key), &value) {

@@ -1,14 +1,13 @@
 //! Mistakes in workflows that log in, and notes about such workflows: one function for each code. A finding is certain:
 //! values that are not known have none.
 
-use std::cell::OnceCell;
-
+use crate::key::{self, Part};
 use crate::login::{
     Delivery, KEY, Login, Project, ProjectJob, Scope, Use, User, can_request_id_token, is_nuget_org, reads_steps,
 };
 use crate::migrate::pushes_without_login;
 use crate::model::{Action, File, Found, Job, Level, Place, Step, Uses, all_references};
-use crate::push::{Push, is_target_nuget_org, secrets_in, secrets_in_word, secrets_of_variable, source_names};
+use crate::push::{Push, Sources, Target, named_sources};
 use crate::script::Command;
 use crate::yaml::Node;
 
@@ -633,14 +632,14 @@ fn needed_keys<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>, is_key: 
 
 /// A push to nuget.org by a secret, in a workflow that logs in.
 fn stored_key<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>) {
-    let names = source_names(&job.steps);
+    let names = named_sources(&job.steps);
     for step in &job.steps {
         let scope = Scope { step, action: None };
         stored_keys_of(report, scope, &names);
         match step.uses() {
             Some((_, Uses::Local(path))) => {
                 let Some(action) = report.project.action(&path) else { continue };
-                let names = names.iter().cloned().chain(source_names(&action.steps)).collect::<Vec<_>>();
+                let names = names.iter().cloned().chain(named_sources(&action.steps)).collect::<Vec<_>>();
                 for inner in &action.steps {
                     stored_keys_of(report, Scope { step: inner, action: Some((action, step)) }, &names);
                 }
@@ -652,23 +651,34 @@ fn stored_key<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>) {
 }
 
 fn stored_keys_of<'a>(report: &mut Report<'_, 'a>, scope: Scope<'_, 'a>, names: &[(String, String)]) {
-    let (step, names_one_feed) = (scope.step, OnceCell::new());
-    for command in &step.script().commands {
-        let Some(push) = Push::of(command) else { continue };
-        if !is_target_nuget_org(scope, &push, names, &names_one_feed) {
-            continue;
-        }
-        let places = match &push.key {
-            Some(word) => secrets_in_word(scope, word, 0),
-            None => secrets_of_variable(scope, "NUGET_API_KEY", 0, &mut Vec::new()),
-        };
-        for place in places {
-            stored_key_finding(report, step, place);
+    let sources = Sources::new(scope, names);
+    for push in scope.step.script().commands.iter().filter_map(Push::of) {
+        if sources.target(&push) == Target::NugetOrg {
+            let parts = match &push.key {
+                Some(word) => key::of_word(scope, word),
+                None => key::of_variable(scope, "NUGET_API_KEY").unwrap_or_default(),
+            };
+            stored_key_finding(report, scope.step, &parts);
         }
     }
 }
 
-fn stored_key_finding<'a>(report: &mut Report<'_, 'a>, step: &Step<'a>, place: Place<'a>) {
+/// Reports the secrets that a key is made of, if it is not that of a login with a secret as its substitute.
+fn stored_key_finding<'a>(report: &mut Report<'_, 'a>, step: &Step<'a>, parts: &[Part<'a>]) {
+    let is_of_step = |part: &Part<'_>| match part {
+        Part::Login => true,
+        Part::Elsewhere(place) => place.text().starts_with("steps"),
+        _ => false,
+    };
+    if parts.iter().any(is_of_step) {
+        return;
+    }
+    for secret in parts.iter().filter_map(Part::secret) {
+        stored_secret(report, step, secret.place.clone());
+    }
+}
+
+fn stored_secret<'a>(report: &mut Report<'_, 'a>, step: &Step<'a>, place: Place<'a>) {
     let message = format!("the push to nuget.org uses a stored key, `{}`, in place of the login's", place.text());
     let logins = report.job.map_or(&[][..], |job| job.logins());
     let variable = report.job.and_then(|it| outer_variable(it, &place));
@@ -738,9 +748,7 @@ fn stored_key_input<'a>(report: &mut Report<'_, 'a>, step: &Step<'a>) {
     }
     for (name, value) in inputs {
         if name.text().is_some_and(|name| name.to_lowercase().contains("key")) {
-            for place in secrets_in(Scope { step, action: None }, value) {
-                stored_key_finding(report, step, place);
-            }
+            stored_key_finding(report, step, &key::of_input(Scope { step, action: None }, value));
         }
     }
 }

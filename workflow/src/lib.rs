@@ -7,6 +7,7 @@ pub mod diff;
 mod edits;
 pub mod expression;
 pub mod findings;
+mod key;
 pub mod login;
 pub mod migrate;
 pub mod model;

@@ -8,12 +8,13 @@ mod change;
 mod notes;
 
 use crate::edits::{Edit, Edits};
+use crate::key::Secret;
 use crate::login::{Project, ProjectJob};
 use crate::model::{EnvLevel, File, Job, Place, Uses, Workflow};
 use crate::permissions::Block;
 use crate::yaml::Node;
 
-use analysis::{KeyUse, Source};
+use analysis::KeyUse;
 use change::{Change, Conditions};
 
 /// What the user decides.
@@ -141,8 +142,12 @@ impl Planned<'_> {
     }
 }
 
-/// An entry of an outer `env:` that goes, and the job that has it.
-type Removable<'a> = (EnvLevel, Option<&'a str>, &'a (Node, Node));
+/// An entry of an outer `env:` that goes, and the number of the job that has it. A list of them is in the order of the file.
+type Removable<'a> = (Option<usize>, &'a (Node, Node));
+
+fn nth_removable(list: &[Removable<'_>], entry: &(Node, Node)) -> Result<usize, usize> {
+    list.binary_search_by_key(&entry.0.at().start, |(_, it)| it.0.at().start)
+}
 
 struct Planner<'p, 'o, 'a> {
     project: &'p Project<'a>,
@@ -246,8 +251,8 @@ impl<'a> Planner<'_, '_, 'a> {
             }
             jobs.push(result);
         }
-        for (level, job, entry) in removable {
-            change.remove_variable(level, job, entry);
+        for (job, entry) in removable {
+            change.remove_variable(job, entry);
         }
         let edits = change.edits.0.clone();
         let edited = if edits.is_empty() { Ok(None) } else { change.verified().map(Some) };
@@ -283,18 +288,18 @@ impl<'a> Planner<'_, '_, 'a> {
         let id = change::free_id(job);
         change.login(job, &planned.uses, &planned.conditions, &id, self.options);
         for it in &planned.uses {
-            match &it.source {
-                Source::InPlace { place, .. } => {
+            match &it.secret {
+                Some(Secret { place, outer: None, .. }) => {
                     change.replace_key(place, &id);
                     result.expressions.push(place.line());
                 }
-                Source::Outer { entry, place, .. } => {
+                Some(Secret { place, outer: Some((_, entry)), .. }) => {
                     change.add_variable(job, it.step, &entry.0, Some((&entry.1, place)), &id);
-                    if removable.iter().any(|(_, _, it)| it.0.at() == entry.0.at()) {
+                    if nth_removable(removable, entry).is_ok() {
                         result.expressions.push(place.line());
                     }
                 }
-                Source::Missing => change.add_named_variable(job, it.step, "NUGET_API_KEY", &id),
+                None => change.add_named_variable(job, it.step, "NUGET_API_KEY", &id),
             }
         }
         crate::edits::sort(&mut result.expressions, |a, b| a < b);
@@ -313,10 +318,11 @@ impl<'a> Planner<'_, '_, 'a> {
         let mut removable: Vec<Removable<'a>> = Vec::new();
         for (job, planned) in workflow.jobs.iter().zip(&self.workflows[nth]).filter(|(_, it)| it.is_edited()) {
             for (level, entry) in planned.uses.iter().filter_map(KeyUse::outer) {
-                let is_known = removable.iter().any(|(_, _, it)| it.0.at() == entry.0.at());
-                let of_job = (level == EnvLevel::Job).then_some(job.id);
-                if !is_known && !self.is_needed(nth, of_job, entry) {
-                    removable.push((level, of_job, entry));
+                let of_job = (level == EnvLevel::Job).then_some(job.nth);
+                if let Err(at) = nth_removable(&removable, entry)
+                    && !self.is_needed(nth, of_job, entry)
+                {
+                    removable.insert(at, (of_job, entry));
                 }
             }
         }
@@ -324,15 +330,17 @@ impl<'a> Planner<'_, '_, 'a> {
     }
 
     /// Whether a step that does not get a variable of its own reads this one.
-    fn is_needed(&self, nth: usize, of_job: Option<&str>, entry: &'a (Node, Node)) -> bool {
+    fn is_needed(&self, nth: usize, of_job: Option<usize>, entry: &'a (Node, Node)) -> bool {
         let workflow = &self.project.workflows[nth];
         let name = entry.0.text().unwrap_or_default();
         let is_covered = |planned: &Planned<'a>, step: usize| {
-            planned.uses.iter().any(|it| it.step == step && it.outer().is_some_and(|(_, it)| it.0.at() == entry.0.at()))
+            let first = planned.uses.partition_point(|it| it.step < step);
+            let mut of_step = planned.uses[first..].iter().take_while(|it| it.step == step);
+            of_step.any(|it| it.outer().is_some_and(|(_, it)| it.0.at() == entry.0.at()))
         };
         let mut jobs = workflow.jobs.iter().zip(&self.workflows[nth]);
         jobs.any(|(job, planned)| {
-            if of_job.is_some_and(|id| id != job.id) {
+            if of_job.is_some_and(|nth| nth != job.nth) {
                 return false;
             }
             let is_shadowed =

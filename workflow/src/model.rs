@@ -76,6 +76,8 @@ struct Graph {
 
 #[derive(Debug)]
 pub struct Job<'a> {
+    /// Its number among the workflow's.
+    pub nth: usize,
     pub id: &'a str,
     pub node: &'a Node,
     /// The block in force: the job's, else the workflow's.
@@ -106,7 +108,7 @@ pub struct Step<'a> {
 }
 
 /// Where an `env:` block is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 pub enum EnvLevel {
     Step,
     Job,
@@ -146,10 +148,11 @@ impl<'a> Workflow<'a> {
     pub fn read(file: &'a File) -> Workflow<'a> {
         let root = &file.document.root;
         let permissions = root.get("permissions");
-        let job = |(key, node): &'a (Node, Node)| {
+        let job = |(nth, (key, node)): (usize, &'a (Node, Node))| {
             let id = key.text()?;
             let context = StepContext { file, env: [node.get("env"), root.get("env")], shells: [node, root], node };
             Some(Job {
+                nth,
                 id,
                 node,
                 permissions: node.get("permissions").or(permissions),
@@ -157,7 +160,7 @@ impl<'a> Workflow<'a> {
                 needed: OnceCell::new(),
             })
         };
-        let jobs = root.get("jobs").map_or(&[][..], Node::entries).iter().filter_map(job).collect();
+        let jobs = root.get("jobs").map_or(&[][..], Node::entries).iter().enumerate().filter_map(job).collect();
         let on = root.entry("on");
         Workflow { file, on, events: on.map(|(_, on)| events(on)).unwrap_or_default(), jobs, graph: OnceCell::new() }
     }
@@ -398,14 +401,18 @@ impl<'a> Step<'a> {
         self.node.get("with")?.entry_ignoring_case(name)
     }
 
-    /// The entry that gives a variable to it, and how far out that is.
-    pub fn definition(&self, name: &str) -> Option<(EnvLevel, &'a (Node, Node))> {
+    /// The entry that gives a variable to it, and how far out that is; with `inside`, by the blocks around that one, whose
+    /// variables its values can read.
+    pub fn definition(&self, name: &str, inside: Option<EnvLevel>) -> Option<(EnvLevel, &'a (Node, Node))> {
         let envs = [
             (EnvLevel::Step, self.node.get("env")),
             (EnvLevel::Job, self.outer[0]),
             (EnvLevel::Workflow, self.outer[1]),
         ];
-        envs.into_iter().find_map(|(level, env)| Some((level, env?.entry_ignoring_case(name)?)))
+        let around = envs.into_iter().filter(|(level, _)| inside.is_none_or(|inside| *level > inside));
+        around
+            .filter_map(|(level, env)| Some((level, env?)))
+            .find_map(|(level, env)| Some((level, env.entry_ignoring_case(name)?)))
     }
 
     pub fn shell(&self) -> Shell {
@@ -414,15 +421,7 @@ impl<'a> Step<'a> {
 
     /// The value of a variable that the file gives to it.
     pub fn variable(&self, name: &str) -> Option<&'a Node> {
-        self.variable_from(name, 0).map(|(_, value)| value)
-    }
-
-    /// The value of a variable, and the number of the block that it is in: 0 for the step's own, then the job's and the
-    /// workflow's. Blocks before `first` are left out: values of a block see the variables of the blocks around it only.
-    pub fn variable_from(&self, name: &str, first: usize) -> Option<(usize, &'a Node)> {
-        let envs = [self.node.get("env"), self.outer[0], self.outer[1]];
-        let in_block = |(nth, env): (usize, Option<&'a Node>)| Some((nth, &env?.entry_ignoring_case(name)?.1));
-        envs.into_iter().enumerate().skip(first).find_map(in_block)
+        self.definition(name, None).map(|(_, entry)| &entry.1)
     }
 
     pub fn script(&self) -> &Script {

@@ -148,19 +148,25 @@ fn of_step(step: &Step<'_>) -> Vec<(&'static str, &'static str)> {
         }
         Some(_) => {}
         None => {
+            let feeds = [GITHUB_CONTAINERS, GITHUB_PACKAGES].map(|feed| names(step, feed));
             let commands = step.script().commands.iter().filter(|command| !command.only_prints());
-            commands.for_each(|command| needs.extend(of_command(step, command)));
+            commands.for_each(|command| needs.extend(of_command(step, command, feeds)));
         }
     }
     needs
 }
 
-fn of_command(step: &Step<'_>, command: &Command) -> Vec<(&'static str, &'static str)> {
-    let names_feed = |feed: &str| {
-        let variables = step.node.get("env").map_or(&[][..], Node::entries).iter();
-        variables.filter_map(|(_, value)| value.text()).any(|value| value.contains(feed)) || step.text().contains(feed)
-    };
-    let needs: Needs = match (command.program().as_str(), command.argument(1), command.argument(2)) {
+const GITHUB_CONTAINERS: &str = "ghcr.io";
+const GITHUB_PACKAGES: &str = "nuget.pkg.github.com";
+
+/// Whether a step names a feed, also in the value of a variable that is an alias.
+fn names(step: &Step<'_>, feed: &str) -> bool {
+    let variables = step.node.get("env").map_or(&[][..], Node::entries).iter();
+    step.text().contains(feed) || variables.filter_map(|(_, value)| value.text()).any(|value| value.contains(feed))
+}
+
+fn of_command(step: &Step<'_>, command: &Command, [containers, packages]: [bool; 2]) -> Needs {
+    match (command.program().as_str(), command.argument(1), command.argument(2)) {
         ("gh", "release", "view" | "list" | "download") => &[("contents", "read")],
         ("gh", "release", _) => CONTENTS_WRITE,
         ("gh", "issue", _) => &[("issues", "write")],
@@ -170,27 +176,23 @@ fn of_command(step: &Step<'_>, command: &Command) -> Vec<(&'static str, &'static
         ("gh", "attestation", _) => &[("attestations", "read")],
         ("git", "push", _) => CONTENTS_WRITE,
         ("git", ..) if command.has(&["push"]).is_some() => CONTENTS_WRITE,
-        ("docker", ..) if names_feed("ghcr.io") => PACKAGES_WRITE,
+        ("docker", ..) if containers => PACKAGES_WRITE,
         ("npx" | "semantic-release" | "pnpx" | "bunx" | "yarn", ..)
             if command.words.iter().any(|word| word.text.split('@').next() == Some("semantic-release")) =>
         {
             RELEASE_TOOL
         }
         ("npx", ..) if command.has(&["release-please"]).is_some() => RELEASE_TOOL,
-        _ if pushes_to_github(step, command) => PACKAGES_WRITE,
-        ("dotnet" | "nuget", "nuget" | "sources" | "restore", _) if names_feed("nuget.pkg.github.com") => {
-            &[("packages", "read")]
-        }
+        _ if pushes_to_github(step, command, packages) => PACKAGES_WRITE,
+        ("dotnet" | "nuget", "nuget" | "sources" | "restore", _) if packages => &[("packages", "read")],
         _ => &[],
-    };
-    needs.to_vec()
+    }
 }
 
 /// Whether it is a push that can go to GitHub Packages: by its source, or by a variable in a step that names it.
-fn pushes_to_github(step: &Step<'_>, command: &Command) -> bool {
-    const FEED: &str = "nuget.pkg.github.com";
+fn pushes_to_github(step: &Step<'_>, command: &Command, names_packages: bool) -> bool {
     let Some(source) = Push::of(command).and_then(|push| push.source) else { return false };
-    if source.text.contains(FEED) {
+    if source.text.contains(GITHUB_PACKAGES) {
         return true;
     }
     let named = crate::script::variable(&source.text).and_then(|name| {
@@ -198,10 +200,10 @@ fn pushes_to_github(step: &Step<'_>, command: &Command) -> bool {
         assigned.or_else(|| step.variable(name)?.text().map(str::to_owned))
     });
     match named {
-        Some(value) if !value.contains("${{") => value.contains(FEED),
+        Some(value) if !value.contains("${{") => value.contains(GITHUB_PACKAGES),
         _ => {
             !crate::login::is_nuget_org(&source.text)
-                && (source.text.to_lowercase().contains("github") || step.text().contains(FEED))
+                && (names_packages || source.text.to_lowercase().contains("github"))
         }
     }
 }

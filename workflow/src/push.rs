@@ -2,8 +2,8 @@
 
 use std::cell::OnceCell;
 
-use crate::login::{Scope, is_nuget_org, reads_steps};
-use crate::model::{Found, Place, Step, all_references};
+use crate::login::{Scope, is_nuget_org};
+use crate::model::Step;
 use crate::script::{Command, Word, variable};
 use crate::yaml::Node;
 
@@ -86,47 +86,101 @@ fn positional_key(words: &[Word]) -> Option<Word> {
     None
 }
 
-/// The sources that commands add under a name: name and URL.
-pub(crate) fn source_names(steps: &[Step<'_>]) -> Vec<(String, String)> {
-    let commands = steps.iter().flat_map(|step| &step.script().commands);
-    let added = commands.filter_map(|command| {
-        let argument = |nth| command.argument(nth).to_lowercase();
-        let (url, name) =
-            match (command.program().as_str(), argument(1).as_str(), argument(2).as_str(), argument(3).as_str()) {
-                ("dotnet", "nuget", "add", "source") => {
-                    (command.argument(4).to_owned(), command.option(&["--name", "-n"])?)
-                }
-                ("nuget", "sources", "add", _) => (command.option(&["-source"])?.text, command.option(&["-name"])?),
-                _ => return None,
-            };
-        Some((name.text, url))
-    });
-    added.collect()
+/// Where a push goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    NugetOrg,
+    Other,
+    Unknown,
 }
 
-pub(crate) fn is_target_nuget_org(
-    scope: Scope<'_, '_>,
-    push: &Push,
-    names: &[(String, String)],
-    names_one_feed: &OnceCell<bool>,
-) -> bool {
-    let Some(source) = &push.source else { return false };
-    match value_of_word(scope, &source.text, push.at, 0) {
-        Some(text) => {
-            let url = names.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(&text)).map(|(_, url)| url);
-            is_nuget_org(url.unwrap_or(&text))
+/// Feeds that a source's name gives away.
+const OTHER_FEEDS: [&str; 12] = [
+    "github",
+    "azure",
+    "devops",
+    "myget",
+    "gitlab",
+    "artifactory",
+    "nexus",
+    "proget",
+    "cloudsmith",
+    "feedz",
+    "local",
+    "gpr",
+];
+
+/// The sources that commands of these steps add under a name: the name, and the URL as far as the file tells it.
+pub(crate) fn named_sources(steps: &[Step<'_>]) -> Vec<(String, String)> {
+    let mut sources = Vec::new();
+    for step in steps {
+        let scope = Scope { step, action: None };
+        for command in &step.script().commands {
+            let argument = |nth| command.argument(nth).to_lowercase();
+            let is = |words: &[&str]| words.iter().enumerate().all(|(nth, word)| argument(nth + 1) == *word);
+            let (url, name) = match command.program().as_str() {
+                "dotnet" if is(&["nuget", "add", "source"]) => {
+                    (command.words.get(4).cloned(), command.option(&["--name", "-n"]))
+                }
+                "nuget" if is(&["sources", "add"]) => (command.option(&["-source"]), command.option(&["-name"])),
+                _ => continue,
+            };
+            if let (Some(url), Some(name)) = (url, name) {
+                let known = value_of_word(scope, &url.text, usize::MAX, 0);
+                sources.push((name.text, known.unwrap_or(url.text)));
+            }
         }
-        // A variable that the script gets in a way that is not followed; but the script names one feed only.
-        None => variable(&source.text).is_some() && *names_one_feed.get_or_init(|| names_nuget_org_only(scope.step)),
+    }
+    sources
+}
+
+/// The sources that a step can push to.
+pub(crate) struct Sources<'s, 'a> {
+    scope: Scope<'s, 'a>,
+    named: &'s [(String, String)],
+    names_only_nuget_org: OnceCell<bool>,
+}
+
+impl<'s, 'a> Sources<'s, 'a> {
+    pub(crate) fn new(scope: Scope<'s, 'a>, named: &'s [(String, String)]) -> Sources<'s, 'a> {
+        Sources { scope, named, names_only_nuget_org: OnceCell::new() }
+    }
+
+    pub(crate) fn target(&self, push: &Push) -> Target {
+        let by_feed = || {
+            let is_known = *self.names_only_nuget_org.get_or_init(|| names_only_nuget_org(self.scope.step));
+            if is_known { Target::NugetOrg } else { Target::Unknown }
+        };
+        let Some(source) = &push.source else { return by_feed() };
+        let Some(text) = value_of_word(self.scope, &source.text, push.at, 0) else {
+            // A variable that is not followed; but the step can name one feed only.
+            return if variable(&source.text).is_some() { by_feed() } else { Target::Unknown };
+        };
+        let url = self.named.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(&text)).map(|(_, url)| url);
+        let text = url.unwrap_or(&text);
+        match () {
+            () if is_nuget_org(text) => Target::NugetOrg,
+            () if text.contains(['$', '%']) || text.is_empty() => Target::Unknown,
+            () if text.contains(['/', '\\', ':']) => Target::Other,
+            () if OTHER_FEEDS.iter().any(|feed| is_named(text, feed)) => Target::Other,
+            () => Target::Unknown,
+        }
     }
 }
 
-/// Whether all addresses in a script are of nuget.org.
-pub(crate) fn names_nuget_org_only(step: &Step<'_>) -> bool {
+/// Whether the only feeds in a step are nuget.org's.
+fn names_only_nuget_org(step: &Step<'_>) -> bool {
+    let script = step.script();
     let run = step.run().and_then(Node::text).unwrap_or_default();
-    let urls = run.match_indices("https://").map(|(at, _)| &run[at..]);
-    let mut feeds = urls.map(|rest| rest.split(['"', '\'', ' ', '\n', ')', ';']).next().unwrap_or_default()).peekable();
-    feeds.peek().is_some() && feeds.all(is_nuget_org)
+    let of_run = run.match_indices("http").filter(|(at, _)| !script.is_comment(*at)).map(|(at, _)| &run[at..]);
+    let env = step.node.get("env").map_or(&[][..], Node::entries).iter().filter_map(|(_, value)| value.text());
+    let of_env = env.flat_map(|text| text.match_indices("http").map(|(at, _)| &text[at..]));
+    let urls = of_run.chain(of_env).filter(|rest| rest.starts_with("https://") || rest.starts_with("http://"));
+    let url =
+        |rest: &'_ str| rest.split(['"', '\'', ' ', '\n', ')', ';', '`', ',']).next().unwrap_or_default().to_owned();
+    let is_feed = |url: &String| ["nuget", "/v3/", "index.json", "/api/v2", "pkgs."].iter().any(|it| is_named(url, it));
+    let mut feeds = urls.map(url).filter(is_feed).peekable();
+    feeds.peek().is_some() && feeds.all(|feed| is_nuget_org(&feed))
 }
 
 /// The value of a word, where the file tells it.
@@ -151,90 +205,4 @@ pub(crate) fn value_of_word(scope: Scope<'_, '_>, text: &str, before: usize, dep
         _ => return None,
     };
     if value.contains("${{") { None } else { Some(value.trim().to_owned()) }
-}
-
-/// The secrets that a word of a script is made of.
-pub(crate) fn secrets_in_word<'a>(scope: Scope<'_, 'a>, word: &Word, depth: usize) -> Vec<Place<'a>> {
-    let step = scope.step;
-    if depth > 4 {
-        return Vec::new();
-    }
-    if let Some(name) = variable(&word.text) {
-        if let Some(assigned) = step.script().assigned(name, word.at.start) {
-            return secrets_in_word(scope, assigned, depth + 1);
-        }
-        return secrets_of_variable(scope, name, 0, &mut Vec::new());
-    }
-    // References of a script are in their order.
-    let (references, at) = (step.references(), step.place_in_script(word.at.clone()).at);
-    let start = references.iter().position(|found| found.within == "run").unwrap_or(references.len());
-    let script = &references[start..];
-    let first = script.partition_point(|found| found.within == "run" && found.place.at.start < at.start);
-    let found: Vec<_> =
-        script[first..].iter().take_while(|it| it.within == "run" && it.place.at.start < at.end).collect();
-    stored_secrets(scope, &found, 0, &mut Vec::new())
-}
-
-/// The longest value that is searched for secrets, in bytes, and the most values of a search.
-const LONGEST_VALUE: usize = 1_000;
-const MOST_VALUES: usize = 10;
-
-/// The secrets that an input of an action is made of.
-pub(crate) fn secrets_in<'a>(scope: Scope<'_, 'a>, value: &'a Node) -> Vec<Place<'a>> {
-    secrets_of_value(scope, value, 0, &mut Vec::new())
-}
-
-/// The secrets that a variable is made of, by the blocks of variables from `first` on.
-pub(crate) fn secrets_of_variable<'a>(
-    scope: Scope<'_, 'a>,
-    name: &str,
-    first: usize,
-    seen: &mut Vec<*const Node>,
-) -> Vec<Place<'a>> {
-    match scope.step.variable_from(name, first) {
-        // A variable sees those of the blocks around its own.
-        Some((block, value)) => secrets_of_value(scope, value, block + 1, seen),
-        None => Vec::new(),
-    }
-}
-
-fn secrets_of_value<'a>(
-    scope: Scope<'_, 'a>,
-    value: &'a Node,
-    first: usize,
-    seen: &mut Vec<*const Node>,
-) -> Vec<Place<'a>> {
-    let is_long = value.text().is_none_or(|text| text.len() > LONGEST_VALUE);
-    if is_long || seen.len() >= MOST_VALUES || seen.contains(&std::ptr::from_ref(value)) {
-        return Vec::new();
-    }
-    seen.push(value);
-    let references = all_references(scope.step.file, value, "");
-    stored_secrets(scope, &references.iter().collect::<Vec<_>>(), first, seen)
-}
-
-pub(crate) fn stored_secrets<'a>(
-    scope: Scope<'_, 'a>,
-    found: &[&Found<'a>],
-    first: usize,
-    seen: &mut Vec<*const Node>,
-) -> Vec<Place<'a>> {
-    // The key of a login with a secret as its substitute.
-    if found.iter().any(|it| reads_steps(&it.reference)) {
-        return Vec::new();
-    }
-    let mut places = Vec::new();
-    for found in found {
-        let reference = &found.reference;
-        if reference.is_stored_secret() {
-            places.push(found.place.clone());
-        } else if let Some(name) = reference.of("env") {
-            places.extend(secrets_of_variable(scope, name, first, seen));
-        } else if let Some((_, outer)) = scope.action
-            && let Some(value) = reference.of("inputs").and_then(|name| outer.input(name)).map(|(_, value)| value)
-        {
-            places.extend(secrets_of_value(Scope { step: outer, action: None }, value, 0, seen));
-        }
-    }
-    places
 }

@@ -1,10 +1,11 @@
 //! What a job does with a stored key: where the key comes from, and where the push goes.
 
 use crate::expression::{condition_references, only_reference};
-use crate::login::{KEY, Project, ProjectJob, Scope, is_nuget_org};
+use crate::key::{self, Part, Secret, Variable, written_name};
+use crate::login::{Project, ProjectJob, Scope, is_nuget_org};
 use crate::model::{Action, EnvLevel, File, Job, Level, Place, Step, Uses, all_references, is_off};
-use crate::push::{Push, is_named, value_of_word};
-use crate::script::{Command, Shell, Word, variable};
+use crate::push::{Push, Sources, Target, is_named, named_sources};
+use crate::script::{Command, Shell};
 use crate::yaml::Node;
 
 use super::{ByHand, Options};
@@ -14,33 +15,14 @@ use super::{ByHand, Options};
 pub(super) struct KeyUse<'a> {
     /// Its number in the job.
     pub(super) step: usize,
-    pub(super) source: Source<'a>,
-}
-
-/// Where the key is written. The place is that of `secrets.X`.
-#[derive(Debug, Clone)]
-pub(super) enum Source<'a> {
-    /// In the step itself.
-    InPlace { place: Place<'a>, name: String },
-    /// In a variable of the job or of the workflow.
-    Outer { level: EnvLevel, entry: &'a (Node, Node), place: Place<'a>, name: String },
-    /// Nowhere: the push has no key.
-    Missing,
+    /// None if the push has no key.
+    pub(super) secret: Option<Secret<'a>>,
 }
 
 impl<'a> KeyUse<'a> {
-    pub(super) fn outer(&self) -> Option<(EnvLevel, &'a (Node, Node))> {
-        match &self.source {
-            Source::Outer { level, entry, .. } => Some((*level, entry)),
-            _ => None,
-        }
-    }
-
-    pub(super) fn name(&self) -> Option<&str> {
-        match &self.source {
-            Source::InPlace { name, .. } | Source::Outer { name, .. } => Some(name),
-            Source::Missing => None,
-        }
+    /// The variable of the job or of the workflow with the secret.
+    pub(super) fn outer(&self) -> Option<Variable<'a>> {
+        self.secret.as_ref()?.outer
     }
 }
 
@@ -59,53 +41,16 @@ impl Analysis<'_> {
     /// The names of the secrets, as they are written.
     pub(super) fn secrets(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
-        let of_uses = self.uses.iter().filter_map(|it| it.name().map(str::to_owned));
-        for name in of_uses.chain(self.secrets.iter().cloned()) {
-            if !names.contains(&name) {
-                names.push(name);
+        let of_uses = self.uses.iter().filter_map(|it| Some(&it.secret.as_ref()?.name));
+        for name in of_uses.chain(&self.secrets) {
+            if !names.contains(name) {
+                names.push(name.clone());
             }
         }
         crate::edits::sort(&mut names, |a, b| a < b);
         names
     }
 }
-
-/// What a value is made of.
-#[derive(Debug, Clone)]
-enum Value<'a> {
-    Secret {
-        place: Place<'a>,
-        name: String,
-        outer: Option<(EnvLevel, &'a (Node, Node))>,
-    },
-    Login,
-    Token,
-    /// A vault's output, an input, or a value that is written out.
-    Elsewhere(Place<'a>),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Target {
-    NugetOrg,
-    Other,
-    Unknown,
-}
-
-/// Feeds that a source's name gives away.
-const OTHER_FEEDS: [&str; 12] = [
-    "github",
-    "azure",
-    "devops",
-    "myget",
-    "gitlab",
-    "artifactory",
-    "nexus",
-    "proget",
-    "cloudsmith",
-    "feedz",
-    "local",
-    "gpr",
-];
 
 /// Commands that publish to something else than a NuGet feed of packages, or only configure one.
 const OTHER_PUBLISHERS: [&str; 6] =
@@ -121,7 +66,7 @@ pub(super) fn analyse<'a>(project: &Project<'a>, it: ProjectJob<'_, 'a>, options
         called(project, it, options, &mut found);
         return found;
     }
-    let names = source_names(&job.steps);
+    let names = named_sources(&job.steps);
     let mut reader = Reader { it, options, names, found, nth: 0 };
     for (nth, step) in job.steps.iter().enumerate().filter(|(_, step)| !is_off(step.node)) {
         reader.nth = nth;
@@ -141,23 +86,8 @@ pub(super) fn analyse<'a>(project: &Project<'a>, it: ProjectJob<'_, 'a>, options
         reader.outer_scripts();
         found = reader.found;
     }
-    for (step, _) in keyless(it) {
-        found.uses.push(KeyUse { step, source: Source::Missing });
-    }
-    let uses = std::mem::take(&mut found.uses);
-    for it in uses {
-        let is_new = |other: &KeyUse<'a>| match (&it.source, &other.source) {
-            (Source::InPlace { place: a, .. }, Source::InPlace { place: b, .. }) => a.at != b.at,
-            (Source::Outer { entry: a, .. }, Source::Outer { entry: b, .. }) => {
-                it.step != other.step || a.0.at() != b.0.at()
-            }
-            (Source::Missing, Source::Missing) => it.step != other.step,
-            _ => true,
-        };
-        if found.uses.iter().all(is_new) {
-            found.uses.push(it);
-        }
-    }
+    found.uses.extend(keyless(it).into_iter().map(|(step, _)| KeyUse { step, secret: None }));
+    found.uses = without_repetitions(std::mem::take(&mut found.uses));
     if !found.uses.is_empty() || !found.by_hand.is_empty() {
         conditional(it, &mut found);
         forbidden(it, &mut found);
@@ -165,14 +95,28 @@ pub(super) fn analyse<'a>(project: &Project<'a>, it: ProjectJob<'_, 'a>, options
     found
 }
 
+/// Each secret once, in the order of the steps: a variable around the steps once for each of them.
+fn without_repetitions(mut uses: Vec<KeyUse<'_>>) -> Vec<KeyUse<'_>> {
+    let place = |it: &KeyUse<'_>| it.secret.as_ref().map_or(0, |secret| secret.place.at.start);
+    // What two steps share by an anchor has one place.
+    let key = |it: &KeyUse<'_>| match &it.secret {
+        Some(Secret { outer: None, .. }) => (place(it), 0),
+        _ => (place(it), it.step + 1),
+    };
+    uses.sort_by_key(key);
+    uses.dedup_by_key(|it| key(it));
+    uses.sort_by_key(|it| (it.step, place(it)));
+    uses
+}
+
 /// `forbidden-event`.
 fn forbidden<'a>(it: ProjectJob<'_, 'a>, found: &mut Analysis<'a>) {
     let events = &it.workflow.events;
     let Some(first) = found.uses.first() else { return };
     if events.len() == 1 && events[0].0 == "pull_request_target" {
-        let line = match &first.source {
-            Source::InPlace { place, .. } | Source::Outer { place, .. } => place.line(),
-            Source::Missing => it.workflow.file.document.line_of(it.job.steps[first.step].node.at().start),
+        let line = match &first.secret {
+            Some(secret) => secret.place.line(),
+            None => it.workflow.file.document.line_of(it.job.steps[first.step].node.at().start),
         };
         found.by_hand.push(ByHand {
             line,
@@ -192,21 +136,21 @@ pub(super) fn keyless<'a>(it: ProjectJob<'_, 'a>) -> Vec<(usize, Place<'a>)> {
     if is_off(job.node) || !it.logins().is_empty() || job.level("id-token") != Some(Level::Write) {
         return found;
     }
-    let names = source_names(&job.steps);
+    let names = named_sources(&job.steps);
     for (nth, step) in job.steps.iter().enumerate() {
         if can_provide_key(step) {
             return found;
         }
-        let scope = Scope { step, action: None };
+        let sources = Sources::new(Scope { step, action: None }, &names);
         for command in step.script().commands.iter().filter(|_| !is_off(step.node)) {
             let Some(push) = Push::of(command).filter(|push| push.key.is_none() && !push.stores_key) else { continue };
-            let has_variable = step.definition("NUGET_API_KEY").is_some()
+            let has_variable = step.variable("NUGET_API_KEY").is_some()
                 || step.script().assigned("NUGET_API_KEY", usize::MAX).is_some()
                 || step.script().assigned("env:NUGET_API_KEY", usize::MAX).is_some();
             // Options in a variable can have a key.
             let is_open =
                 command.words.iter().skip(2).any(|word| word.text.starts_with(['@', '$']) && is_options(&word.text));
-            if !has_variable && !is_open && target(scope, &push, &names) == Target::NugetOrg {
+            if !has_variable && !is_open && sources.target(&push) == Target::NugetOrg {
                 let last =
                     command.words.iter().rfind(|word| is_named(&word.text, "push")).map_or(push.at, |it| it.at.end);
                 found.push((nth, step.place_in_script(push.at..last.max(push.at + 1))));
@@ -239,50 +183,6 @@ fn can_provide_key(step: &Step<'_>) -> bool {
     writes || provides
 }
 
-/// The sources that commands add under a name, with their URLs as far as the file tells them.
-fn source_names(steps: &[Step<'_>]) -> Vec<(String, String)> {
-    let mut names = Vec::new();
-    for step in steps {
-        for (name, url) in crate::push::source_names(std::slice::from_ref(step)) {
-            let url = value_of_word(Scope { step, action: None }, &url, usize::MAX, 0).unwrap_or(url);
-            names.push((name, url));
-        }
-    }
-    names
-}
-
-fn target(scope: Scope<'_, '_>, push: &Push, names: &[(String, String)]) -> Target {
-    let by_feed = || if names_only_nuget_org(scope.step) { Target::NugetOrg } else { Target::Unknown };
-    let Some(source) = &push.source else { return by_feed() };
-    let Some(text) = value_of_word(scope, &source.text, push.at, 0) else {
-        return if variable(&source.text).is_some() { by_feed() } else { Target::Unknown };
-    };
-    let url = names.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(&text)).map(|(_, url)| url);
-    let text = url.unwrap_or(&text);
-    match () {
-        () if is_nuget_org(text) => Target::NugetOrg,
-        () if text.contains(['$', '%']) || text.is_empty() => Target::Unknown,
-        () if text.contains(['/', '\\', ':']) => Target::Other,
-        () if OTHER_FEEDS.iter().any(|feed| is_named(text, feed)) => Target::Other,
-        () => Target::Unknown,
-    }
-}
-
-/// Whether the only feeds in a step are nuget.org's.
-fn names_only_nuget_org(step: &Step<'_>) -> bool {
-    let script = step.script();
-    let run = step.run().and_then(Node::text).unwrap_or_default();
-    let of_run = run.match_indices("http").filter(|(at, _)| !script.is_comment(*at)).map(|(at, _)| &run[at..]);
-    let env = step.node.get("env").map_or(&[][..], Node::entries).iter().filter_map(|(_, value)| value.text());
-    let of_env = env.flat_map(|text| text.match_indices("http").map(|(at, _)| &text[at..]));
-    let urls = of_run.chain(of_env).filter(|rest| rest.starts_with("https://") || rest.starts_with("http://"));
-    let url =
-        |rest: &'_ str| rest.split(['"', '\'', ' ', '\n', ')', ';', '`', ',']).next().unwrap_or_default().to_owned();
-    let is_feed = |url: &String| ["nuget", "/v3/", "index.json", "/api/v2", "pkgs."].iter().any(|it| is_named(url, it));
-    let feeds: Vec<String> = urls.map(url).filter(is_feed).collect();
-    !feeds.is_empty() && feeds.iter().all(|feed| is_nuget_org(feed))
-}
-
 /// Whether a name is that of a key for a feed.
 fn is_key_name(name: &str) -> bool {
     let name = name.to_lowercase();
@@ -296,16 +196,6 @@ fn is_key_name(name: &str) -> bool {
 /// Whether a text suggests that something is published.
 fn suggests_publishing(text: &str) -> bool {
     ["publish", "push", "deploy", "release", "nuget", "pack"].iter().any(|part| is_named(text, part))
-}
-
-/// The name of a secret as it is written.
-fn written_name(place: &Place<'_>) -> String {
-    let text = place.text();
-    let name = match text.rsplit_once('[') {
-        Some((_, index)) => index.trim_end_matches(']').trim().trim_matches('\''),
-        None => text.rsplit('.').next().unwrap_or_default(),
-    };
-    name.trim().to_owned()
 }
 
 struct Reader<'p, 'o, 'a> {
@@ -346,83 +236,79 @@ impl<'a> Reader<'_, '_, 'a> {
         ))
     }
 
-    /// The secrets among the values, as uses of this step.
-    fn use_all(&mut self, values: &[Value<'a>]) {
-        for value in values {
-            if let Value::Secret { place, name, outer } = value {
-                let (place, name) = (place.clone(), name.clone());
-                let source = match outer {
-                    Some((level, entry)) => Source::Outer { level: *level, entry, place, name },
-                    None => Source::InPlace { place, name },
-                };
-                self.found.uses.push(KeyUse { step: self.nth, source });
-            }
-        }
+    /// Notes the secrets that this step uses.
+    fn use_all(&mut self, secrets: Vec<Secret<'a>>) {
+        let step = self.nth;
+        self.found.uses.extend(secrets.into_iter().map(|secret| KeyUse { step, secret: Some(secret) }));
     }
 
     /// Notes the secrets of what is done by hand.
-    fn keep(&mut self, values: &[Value<'a>]) {
-        for value in values {
-            if let Value::Secret { name, outer, .. } = value {
-                self.found.secrets.push(name.clone());
-                self.found.hidden.extend(outer.iter().map(|(_, entry)| entry.0.at().start));
-            }
+    fn keep(&mut self, secrets: &[Secret<'a>]) {
+        for secret in secrets {
+            self.found.secrets.push(secret.name.clone());
+            self.found.hidden.extend(secret.outer.map(|(_, entry)| entry.0.at().start));
         }
     }
 
     /// A step, or one of a local action; `step` is that of the job.
     fn script(&mut self, scope: Scope<'_, 'a>, step: &Step<'a>) {
         let inner = scope.step;
+        let names = std::mem::take(&mut self.names);
+        let sources = Sources::new(scope, &names);
         let mut secrets_for: Vec<(Target, usize)> = Vec::new();
         let mut has_push = false;
         for command in &inner.script().commands {
             let Some(push) = Push::of(command) else {
                 if OTHER_PUBLISHERS.contains(&command.program().as_str()) {
-                    let values = command.words.iter().skip(1).flat_map(|word| of_word(scope, word, 0));
-                    secrets_for.extend(values.filter_map(|it| secret_at(&it)).map(|at| (Target::Other, at)));
+                    let parts = command.words.iter().skip(1).flat_map(|word| key::of_word(scope, word));
+                    secrets_for
+                        .extend(key::secrets(parts.collect()).iter().map(|it| (Target::Other, it.place.at.start)));
                 }
                 continue;
             };
             has_push = true;
             let keys = [&push.key, &push.symbol_key];
-            let mut values: Vec<_> = keys.into_iter().flatten().flat_map(|word| of_word(scope, word, 0)).collect();
+            let mut parts: Vec<_> = keys.into_iter().flatten().flat_map(|word| key::of_word(scope, word)).collect();
             if push.key.is_none() {
-                values.extend(of_variable(scope, "NUGET_API_KEY", usize::MAX, 0).unwrap_or_default());
+                parts.extend(key::of_variable(scope, "NUGET_API_KEY").unwrap_or_default());
             }
-            if values.iter().any(|value| matches!(value, Value::Login)) {
+            if parts.iter().any(|part| matches!(part, Part::Login)) {
                 continue;
             }
-            let target = target(scope, &push, &self.names);
-            secrets_for.extend(values.iter().filter_map(secret_at).map(|at| (target, at)));
-            let has_secret = values.iter().any(|value| matches!(value, Value::Secret { .. }));
+            let target = sources.target(&push);
+            let elsewhere = parts.iter().find_map(|part| match part {
+                Part::Elsewhere(place) => Some(place.clone()),
+                _ => None,
+            });
+            let secrets = key::secrets(parts);
+            secrets_for.extend(secrets.iter().map(|secret| (target, secret.place.at.start)));
+            let has_secret = !secrets.is_empty();
             match target {
                 Target::Other => {}
                 _ if push.stores_key => {
-                    if has_secret && (target == Target::NugetOrg || push.source.is_none()) {
-                        self.key_in_config(step, &values);
+                    if target == Target::NugetOrg || push.source.is_none() {
+                        self.key_in_config(step, &secrets);
                     }
                 }
                 Target::NugetOrg => {
                     self.found.pushes += usize::from(has_secret);
                     if has_secret {
-                        self.use_all(&values);
-                    } else if let Some(Value::Elsewhere(place)) =
-                        values.iter().find(|it| matches!(it, Value::Elsewhere(_)))
-                    {
-                        let line = self.line(place, step);
-                        let message = format!("the key of the push to nuget.org is not a secret: `{}`", shown(place));
+                        self.use_all(secrets);
+                    } else if let Some(place) = elsewhere {
+                        let line = self.line(&place, step);
+                        let message = format!("the key of the push to nuget.org is not a secret: `{}`", shown(&place));
                         let fix = "log in directly before the push, and replace the key by the login's output";
                         self.by_hand(line, "key-from-elsewhere", message, fix, self.login_yaml());
                     }
                 }
                 Target::Unknown if !has_secret => {}
-                Target::Unknown if self.options.assume_nuget_org => self.use_all(&values),
+                Target::Unknown if self.options.assume_nuget_org => self.use_all(secrets),
                 Target::Unknown => {
                     let why = match &push.source {
                         None => "the push has no source".to_owned(),
                         Some(source) => format!("the file does not define the source `{}`", source.text.trim()),
                     };
-                    self.unknown_target(step, &values, &why, &["nuget.config", "NuGet.config", "NuGet.Config"]);
+                    self.unknown_target(step, &secrets, &why, &["nuget.config", "NuGet.config", "NuGet.Config"]);
                 }
             }
         }
@@ -442,35 +328,29 @@ impl<'a> Reader<'_, '_, 'a> {
             );
         }
         if is_named(inner.run().and_then(Node::text).unwrap_or_default(), "<apikeys>") {
-            let values: Vec<_> = step_values(inner, true).into_iter().map(|(_, value)| value).collect();
-            if !values.is_empty() {
-                self.key_in_config(step, &values);
-            }
+            let secrets: Vec<_> = step_secrets(inner, true).into_iter().map(|(_, secret)| secret).collect();
+            self.key_in_config(step, &secrets);
         }
         if !has_push {
             self.tool(scope, step);
         }
+        self.names = names;
     }
 
-    fn key_in_config(&mut self, step: &Step<'a>, values: &[Value<'a>]) {
-        let Some(Value::Secret { place, .. }) = values.iter().find(|it| matches!(it, Value::Secret { .. })) else {
-            return;
-        };
-        let line = self.line(place, step);
-        self.keep(values);
+    fn key_in_config(&mut self, step: &Step<'a>, secrets: &[Secret<'a>]) {
+        let Some(first) = secrets.first() else { return };
+        let line = self.line(&first.place, step);
+        self.keep(secrets);
         let message = "the key is stored in a nuget.config, and the push reads it there";
         let fix = "log in directly before the push, give the login's output to the push, and remove the command that stores the key";
         self.by_hand(line, "key-in-config", message, fix, self.login_yaml());
     }
 
     /// `files`: those of the repository that can name the target.
-    fn unknown_target(&mut self, step: &Step<'a>, values: &[Value<'a>], why: &str, files: &[&str]) {
-        self.keep(values);
-        let secret = values.iter().find_map(|value| match value {
-            Value::Secret { place, outer: None, .. } => Some(self.line(place, step)),
-            _ => None,
-        });
-        let line = secret.unwrap_or_else(|| match step.run() {
+    fn unknown_target(&mut self, step: &Step<'a>, secrets: &[Secret<'a>], why: &str, files: &[&str]) {
+        self.keep(secrets);
+        let own = secrets.iter().find(|secret| secret.outer.is_none());
+        let line = own.map(|secret| self.line(&secret.place, step)).unwrap_or_else(|| match step.run() {
             Some(run) => step.file.document.line_of(run.at().start),
             None => Place::of(step.file, step.node).line(),
         });
@@ -496,7 +376,7 @@ impl<'a> Reader<'_, '_, 'a> {
             return;
         }
         let tools: Vec<&Command> = commands.iter().filter(|command| can_push(command)).collect();
-        let mut values = Vec::new();
+        let mut secrets = Vec::new();
         let text = inner.run().and_then(Node::text).unwrap_or_default();
         let is_relevant = |variable: &str, secret: &str| {
             is_key_name(variable) || is_key_name(secret) || {
@@ -507,43 +387,29 @@ impl<'a> Reader<'_, '_, 'a> {
         };
         let is_other_shell = inner.shell() == Shell::Other && inner.run().is_some();
         if !tools.is_empty() || is_other_shell {
-            values.extend(step_values(inner, false).into_iter().filter(
-                |(variable, value)| matches!(value, Value::Secret { name, .. } if is_relevant(variable, name)),
-            ));
+            secrets.extend(step_secrets(inner, false).into_iter().filter(|(name, it)| is_relevant(name, &it.name)));
         }
         // What a command gets in its arguments.
-        for command in commands.iter().filter(|command| takes_key(command)) {
-            for word in &command.words {
-                let in_word = of_part(scope, word);
-                let variable = word.text.clone();
-                values.extend(
-                    in_word
-                        .into_iter()
-                        .filter(|value| matches!(value, Value::Secret { name, .. } if is_relevant("", name)))
-                        .map(|it| (variable.clone(), it)),
-                );
-            }
+        for word in commands.iter().filter(|command| takes_key(command)).flat_map(|command| &command.words) {
+            let in_word = key::secrets(key::within_word(scope, word)).into_iter();
+            secrets.extend(in_word.filter(|it| is_relevant("", &it.name)).map(|it| ("", it)));
         }
         if is_other_shell {
-            values.extend(
-                step_values(inner, true)
-                    .into_iter()
-                    .filter(|(_, value)| matches!(value, Value::Secret { name, .. } if is_relevant("", name))),
-            );
+            secrets.extend(step_secrets(inner, true).into_iter().filter(|(_, it)| is_relevant("", &it.name)));
         }
-        let values: Vec<_> = values.into_iter().map(|(_, value)| value).collect();
-        if values.is_empty() {
+        let secrets: Vec<_> = secrets.into_iter().map(|(_, secret)| secret).collect();
+        if secrets.is_empty() {
             return;
         }
         let runs = tools.first().map_or("a script", |command| command.words[0].text.as_str());
-        self.tool_target(step, &values, &format!("`{}` gets the key", shown_text(runs)), &files_of(text));
+        self.tool_target(step, secrets, &format!("`{}` gets the key", shown_text(runs)), &files_of(text));
     }
 
-    fn tool_target(&mut self, step: &Step<'a>, values: &[Value<'a>], why: &str, files: &[String]) {
+    fn tool_target(&mut self, step: &Step<'a>, secrets: Vec<Secret<'a>>, why: &str, files: &[String]) {
         if self.options.assume_nuget_org {
-            self.use_all(values);
+            self.use_all(secrets);
         } else {
-            self.unknown_target(step, values, why, &files.iter().map(String::as_str).collect::<Vec<_>>());
+            self.unknown_target(step, &secrets, why, &files.iter().map(String::as_str).collect::<Vec<_>>());
         }
     }
 
@@ -563,22 +429,20 @@ impl<'a> Reader<'_, '_, 'a> {
             if !is_publishing(step.text()) && !is_publishing(job.id) {
                 continue;
             }
-            let mut values = Vec::new();
+            let mut secrets = Vec::new();
             let blocks = [(EnvLevel::Job, job.node.get("env")), (EnvLevel::Workflow, root.get("env"))];
             for (level, entry) in blocks
                 .iter()
                 .flat_map(|(level, env)| env.map_or(&[][..], Node::entries).iter().map(move |it| (*level, it)))
             {
-                let of_entry = of_value(Scope { step, action: None }, step.file, &entry.1, Some((level, entry)), 0);
+                let of_entry = key::secrets(key::of_entry(step, (level, entry)));
                 let name = entry.0.text().unwrap_or_default();
-                values.extend(of_entry.into_iter().filter(|value| {
-                    matches!(value, Value::Secret { name: secret, .. } if is_key_name(name) || is_key_name(secret))
-                }));
+                secrets.extend(of_entry.into_iter().filter(|it| is_key_name(name) || is_key_name(&it.name)));
             }
-            if !values.is_empty() {
+            if !secrets.is_empty() {
                 self.nth = nth;
                 let text = step.run().and_then(Node::text).unwrap_or_default();
-                self.tool_target(step, &values, "a script or a build tool gets the key", &files_of(text));
+                self.tool_target(step, secrets, "a script or a build tool gets the key", &files_of(text));
             }
         }
     }
@@ -597,36 +461,29 @@ impl<'a> Reader<'_, '_, 'a> {
             |name: &str| ["source", "feed", "server", "url", "registry"].iter().any(|part| is_named(name, part));
         let names_other = texts().any(|(name, text)| is_source(name) && text.contains("://") && !is_nuget_org(text));
         let is_nuget = is_named(&action, "nuget") || names_nuget_org;
-        let mut values = Vec::new();
+        let mut secrets = Vec::new();
         for (name, value) in inputs.iter().filter_map(|(name, value)| Some((name.text()?, value))) {
-            for found in of_value(Scope { step, action: None }, step.file, value, None, 0) {
-                let Value::Secret { name: secret, .. } = &found else { continue };
-                let is_key = ["key", "token", "secret"].iter().any(|part| is_named(name, part));
-                if is_key_name(name) || is_key_name(secret) || is_nuget && is_key {
-                    values.push(found);
-                }
-            }
+            let is_key = ["key", "token", "secret"].iter().any(|part| is_named(name, part));
+            let found = key::secrets(key::of_input(Scope { step, action: None }, value)).into_iter();
+            secrets.extend(found.filter(|it| is_key_name(name) || is_key_name(&it.name) || is_nuget && is_key));
         }
-        let of_env = step_values(step, false).into_iter();
-        values.extend(of_env.filter_map(|(variable, value)| match &value {
-            Value::Secret { name, .. } if is_key_name(&variable) || is_key_name(name) => Some(value),
-            _ => None,
-        }));
-        if values.is_empty() || names_other && !names_nuget_org {
+        let of_env = step_secrets(step, false).into_iter();
+        secrets.extend(of_env.filter(|(name, it)| is_key_name(name) || is_key_name(&it.name)).map(|(_, it)| it));
+        if secrets.is_empty() || names_other && !names_nuget_org {
             return;
         }
         if names_nuget_org {
             self.found.pushes += 1;
-            self.use_all(&values);
+            self.use_all(secrets);
         } else {
             let why = format!("the action `{}` gets the key", shown_text(&action));
-            self.tool_target(step, &values, &why, &[]);
+            self.tool_target(step, secrets, &why, &[]);
         }
     }
 
     fn local_action(&mut self, step: &Step<'a>, action: &Action<'a>) {
         let names = std::mem::take(&mut self.names);
-        self.names = names.iter().cloned().chain(source_names(&action.steps)).collect();
+        self.names = names.iter().cloned().chain(named_sources(&action.steps)).collect();
         for inner in &action.steps {
             if inner.run().is_some() {
                 self.script(Scope { step: inner, action: Some((action, step)) }, step);
@@ -644,15 +501,14 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         let inputs = inner.node.get("with").map_or(&[][..], Node::entries);
         let scope = Scope { step: inner, action: Some((action, step)) };
-        let values: Vec<_> = inputs.iter().flat_map(|(_, value)| of_value(scope, inner.file, value, None, 0)).collect();
-        let values: Vec<_> = values.into_iter().filter(|value| matches!(value, Value::Secret { .. })).collect();
-        if values.is_empty() {
+        let secrets: Vec<_> = inputs.iter().flat_map(|(_, value)| key::secrets(key::of_input(scope, value))).collect();
+        if secrets.is_empty() {
             return;
         }
         if inputs.iter().filter_map(|(_, value)| value.text()).any(|text| is_nuget_org(text.trim())) {
-            self.use_all(&values);
+            self.use_all(secrets);
         } else {
-            self.tool_target(step, &values, &format!("the action `{}` gets the key", shown_text(name)), &[]);
+            self.tool_target(step, secrets, &format!("the action `{}` gets the key", shown_text(name)), &[]);
         }
     }
 }
@@ -665,13 +521,6 @@ fn shown(place: &Place<'_>) -> String {
 fn shown_text(text: &str) -> String {
     let line = text.split(['\n', '\r']).next().unwrap_or_default();
     line.chars().take(60).collect()
-}
-
-fn secret_at(value: &Value<'_>) -> Option<usize> {
-    match value {
-        Value::Secret { place, .. } => Some(place.at.start),
-        _ => None,
-    }
 }
 
 /// The files that a script runs, and those that its tools read.
@@ -764,131 +613,25 @@ fn takes_key(command: &Command) -> bool {
 }
 
 /// The secrets in the variables of a step, or in its script, with the names of the variables.
-fn step_values<'a>(step: &Step<'a>, of_script: bool) -> Vec<(String, Value<'a>)> {
-    let mut values = Vec::new();
-    for (name, value) in step.node.get("env").map_or(&[][..], Node::entries) {
-        let name = name.text().unwrap_or_default();
-        let found = of_value(Scope { step, action: None }, step.file, value, None, 0);
-        values.extend(found.into_iter().map(|it| (name.to_owned(), it)));
+fn step_secrets<'a>(step: &Step<'a>, of_script: bool) -> Vec<(&'a str, Secret<'a>)> {
+    let mut secrets = Vec::new();
+    for entry in step.node.get("env").map_or(&[][..], Node::entries) {
+        let found = key::secrets(key::of_entry(step, (EnvLevel::Step, entry)));
+        secrets.extend(found.into_iter().map(|it| (entry.0.text().unwrap_or_default(), it)));
     }
     if of_script {
         for found in step.references().iter().filter(|found| found.within == "run") {
-            if found.reference.is_stored_secret() {
-                let (place, name) = (found.place.clone(), written_name(&found.place));
-                values.push((String::new(), Value::Secret { place, name, outer: None }));
-            }
+            let parts = key::of_reference(step, &found.reference, &found.place);
+            secrets.extend(
+                parts
+                    .iter()
+                    .filter_map(Part::secret)
+                    .filter(|it| it.place.at == found.place.at)
+                    .map(|it| ("", it.clone())),
+            );
         }
     }
-    values.retain(|(_, value)| matches!(value, Value::Secret { .. }));
-    values
-}
-
-/// What a word of a script is made of.
-fn of_word<'a>(scope: Scope<'_, 'a>, word: &Word, depth: usize) -> Vec<Value<'a>> {
-    let step = scope.step;
-    let place = || step.place_in_script(word.at.clone());
-    if depth > 4 {
-        return vec![Value::Elsewhere(place())];
-    }
-    let text = word.text.trim();
-    let text =
-        text.strip_prefix("$(").and_then(|it| it.strip_suffix(')')).filter(|it| it.starts_with('$')).unwrap_or(text);
-    if let Some(name) = variable(text) {
-        return of_variable(scope, name, word.at.start, depth).unwrap_or_else(|| vec![Value::Elsewhere(place())]);
-    }
-    let values = of_part(scope, word);
-    if values.is_empty() && !text.is_empty() { vec![Value::Elsewhere(place())] } else { values }
-}
-
-/// The values of the expressions in a word.
-fn of_part<'a>(scope: Scope<'_, 'a>, word: &Word) -> Vec<Value<'a>> {
-    let step = scope.step;
-    if !word.text.contains("${{") {
-        let names =
-            word.text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '$' | '{' | '}' | '%' | ':'));
-        return names
-            .filter_map(variable)
-            .filter_map(|name| of_variable(scope, name, word.at.start, 0))
-            .flatten()
-            .collect();
-    }
-    let at = step.place_in_script(word.at.clone()).at;
-    let in_word = step
-        .references()
-        .iter()
-        .filter(|it| it.within == "run" && at.start <= it.place.at.start && it.place.at.start < at.end);
-    in_word.flat_map(|found| of_reference(scope, &found.reference, &found.place, None, 0)).collect()
-}
-
-/// The value of a variable; none if it is not known.
-fn of_variable<'a>(scope: Scope<'_, 'a>, name: &str, before: usize, depth: usize) -> Option<Vec<Value<'a>>> {
-    if depth > 4 {
-        return None;
-    }
-    let step = scope.step;
-    if let Some(word) = step.script().assigned(name, before) {
-        return Some(of_word(scope, word, depth + 1));
-    }
-    let defined = step.definition(name).map(|it| (step, it));
-    let (step, (level, entry)) = defined.or_else(|| {
-        let (_, outer) = scope.action?;
-        Some((outer, outer.definition(name)?))
-    })?;
-    let outer = (level != EnvLevel::Step).then_some((level, entry));
-    Some(of_value(scope, step.file, &entry.1, outer, depth + 1))
-}
-
-/// What a value of the file is made of.
-fn of_value<'a>(
-    scope: Scope<'_, 'a>,
-    file: &'a File,
-    node: &'a Node,
-    outer: Option<(EnvLevel, &'a (Node, Node))>,
-    depth: usize,
-) -> Vec<Value<'a>> {
-    let references = all_references(file, node, "");
-    if references.is_empty() && node.text().is_some_and(|text| !text.trim().is_empty()) {
-        return vec![Value::Elsewhere(Place::of(file, node))];
-    }
-    references.iter().flat_map(|it| of_reference(scope, &it.reference, &it.place, outer, depth)).collect()
-}
-
-fn of_reference<'a>(
-    scope: Scope<'_, 'a>,
-    reference: &crate::expression::Reference,
-    place: &Place<'a>,
-    outer: Option<(EnvLevel, &'a (Node, Node))>,
-    depth: usize,
-) -> Vec<Value<'a>> {
-    let names = reference.names();
-    if let [Some("steps"), _, Some("outputs"), Some(KEY)] = names[..] {
-        return vec![Value::Login];
-    }
-    if reference.is_job_token() {
-        return vec![Value::Token];
-    }
-    if reference.of("secrets").is_some() {
-        return vec![Value::Secret { place: place.clone(), name: written_name(place), outer }];
-    }
-    if let Some(name) = reference.of("env").filter(|_| depth < 4) {
-        let defined = scope.step.definition(name).map(|it| (scope.step, it));
-        let defined = defined.or_else(|| scope.action.and_then(|(_, outer)| Some((outer, outer.definition(name)?))));
-        if let Some((step, (level, entry))) = defined {
-            let outer = (level != EnvLevel::Step).then_some((level, entry));
-            return of_value(scope, step.file, &entry.1, outer, depth + 1);
-        }
-    }
-    if let Some((_, outer_step)) = scope.action
-        && let Some(name) = reference.of("inputs")
-        && let Some((_, value)) = outer_step.input(name)
-    {
-        return of_value(Scope { step: outer_step, action: None }, outer_step.file, value, None, depth + 1);
-    }
-    match names.first() {
-        // Parts of a condition.
-        Some(Some("github" | "matrix" | "runner" | "job" | "strategy")) => Vec::new(),
-        _ => vec![Value::Elsewhere(place.clone())],
-    }
+    secrets
 }
 
 /// Where a script reads a variable of the environment: places in its text.
@@ -920,7 +663,7 @@ fn variable_uses(step: &Step<'_>, name: &str) -> Vec<usize> {
 
 /// Whether a step reads a variable by its name, from around it.
 pub(super) fn reads_variable(step: &Step<'_>, name: &str) -> bool {
-    let is_own = step.definition(name).is_some_and(|(level, _)| level == EnvLevel::Step);
+    let is_own = step.definition(name, None).is_some_and(|(level, _)| level == EnvLevel::Step);
     !is_own
         && (!variable_uses(step, name).is_empty()
             || step
@@ -958,36 +701,22 @@ fn conditional<'a>(it: ProjectJob<'_, 'a>, found: &mut Analysis<'a>) {
             }
         }
         for step in &job.steps {
-            let scope = Scope { step, action: None };
-            let is_key = |values: Vec<Value<'a>>| {
-                values
-                    .iter()
-                    .any(|value| matches!(value, Value::Secret { name, .. } if secrets.contains(&name.to_lowercase())))
+            let is_key = |parts: Vec<Part<'a>>| {
+                parts.iter().filter_map(Part::secret).any(|it| secrets.contains(&it.name.to_lowercase()))
             };
             for it in step.references() {
-                let values = || of_reference(scope, &it.reference, &it.place, None, 0);
-                match it.within {
-                    "if" if is_own && is_key(values()) => lines.push(it.place.line()),
-                    "env"
-                        if it.reference.of("secrets").is_some()
-                            && is_comparison(step, &it.place)
-                            && is_key(values()) =>
-                    {
-                        lines.push(it.place.line());
-                    }
-                    _ => {}
+                let asks = match it.within {
+                    "if" => is_own,
+                    "env" => it.reference.of("secrets").is_some() && is_comparison(step, &it.place),
+                    _ => false,
+                };
+                if asks && is_key(key::of_reference(step, &it.reference, &it.place)) {
+                    lines.push(it.place.line());
                 }
             }
-            lines.extend(tests(
-                step,
-                &|name: &str| {
-                    step.definition(name).is_some_and(|(level, entry)| {
-                        let outer = (level != EnvLevel::Step).then_some((level, entry));
-                        is_key(of_value(scope, step.file, &entry.1, outer, 0))
-                    })
-                },
-                &secrets,
-            ));
+            let is_key_variable =
+                |name: &str| step.definition(name, None).is_some_and(|entry| is_key(key::of_entry(step, entry)));
+            lines.extend(tests(step, &is_key_variable, &secrets));
         }
     }
     for line in lines {
@@ -1008,6 +737,9 @@ fn is_comparison(step: &Step<'_>, place: &Place<'_>) -> bool {
     rest.starts_with("!=") || rest.starts_with("==")
 }
 
+/// How far before a variable an `if` is searched for in its line, in bytes.
+const LONGEST_TEST: usize = 500;
+
 /// The lines in which a script tests whether a key is set.
 fn tests(step: &Step<'_>, is_key: &dyn Fn(&str) -> bool, secrets: &[String]) -> Vec<usize> {
     let text = step.run().and_then(Node::text).unwrap_or_default();
@@ -1018,7 +750,7 @@ fn tests(step: &Step<'_>, is_key: &dyn Fn(&str) -> bool, secrets: &[String]) -> 
     // Names that the script has, of outer variables.
     for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.len() > 2).take(20_000)
     {
-        if !names.contains(&word) && step.definition(word).is_some() {
+        if !names.contains(&word) && step.variable(word).is_some() {
             names.push(word);
         }
     }
@@ -1033,15 +765,20 @@ fn tests(step: &Step<'_>, is_key: &dyn Fn(&str) -> bool, secrets: &[String]) -> 
             }
         }
     }
+    if places.is_empty() {
+        return Vec::new();
+    }
+    let mut in_brackets = vec![false; text.len()];
+    let is_bracket = |command: &&Command| matches!(command.program().as_str(), "[" | "[[" | "test");
+    for word in step.script().commands.iter().filter(is_bracket).flat_map(|command| &command.words) {
+        in_brackets[word.at.clone()].fill(true);
+    }
     let is_test = |at: &usize| {
-        let in_brackets = step.script().commands.iter().any(|command| {
-            matches!(command.program().as_str(), "[" | "[[" | "test")
-                && command.words.iter().any(|word| word.at.start <= *at && *at < word.at.end)
-        });
-        let line = text[..*at].rsplit('\n').next().unwrap_or_default().to_lowercase();
+        let near = (at.saturating_sub(LONGEST_TEST)..=*at).find_map(|from| text.get(from..*at));
+        let line = near.unwrap_or_default().rsplit('\n').next().unwrap_or_default().to_lowercase();
         let is_if = line.split(|c: char| !c.is_alphanumeric()).any(|word| matches!(word, "if" | "elseif" | "unless"));
         let asks = is_if && step.shell() != Shell::Posix || line.contains("isnullor");
-        in_brackets || asks && !line.contains("push")
+        in_brackets[*at] || asks && !line.contains("push")
     };
     let lines = places.into_iter().filter(is_test).map(|at| step.place_in_script(at..at + 1).line());
     lines.collect()

@@ -2,7 +2,7 @@
 
 use crate::edits::{Edit, Edits, Tree};
 use crate::expression::condition_references;
-use crate::model::{EnvLevel, File, Job, Place, Step};
+use crate::model::{File, Job, Place, Step};
 use crate::permissions::{Block, raise};
 use crate::yaml::{Document, Node};
 
@@ -18,10 +18,8 @@ pub(super) struct Change<'a> {
     /// Parts of scalars that are replaced.
     replaced: Vec<Edit>,
     expected: Vec<Expected>,
-    /// The steps that got a variable: the job, the step and the name.
-    added: Vec<(String, usize, String)>,
-    /// The steps that got a block `env:`.
-    blocks: Vec<(String, usize)>,
+    /// The names of the variables that the last step got: the numbers of its job and its own, and the names.
+    added: (usize, usize, Vec<String>),
     /// Login steps are inserted last, since they move the others.
     logins: Vec<Expected>,
 }
@@ -39,6 +37,9 @@ pub(super) struct Scalar {
     value: String,
     written: String,
 }
+
+/// The most conditions that one login can have.
+const MOST_CONDITIONS: usize = 20;
 
 /// The conditions of the steps that use a key, for the login; or why there is none.
 pub(super) fn conditions(job: &Job<'_>, uses: &[KeyUse<'_>]) -> Result<Conditions, ByHand> {
@@ -81,9 +82,19 @@ pub(super) fn conditions(job: &Job<'_>, uses: &[KeyUse<'_>]) -> Result<Condition
             true => Scalar { value: text.to_owned(), written: written.to_owned() },
             false => Scalar { written: quoted(&value), value },
         };
-        if !all.iter().any(|it| bare(&it.value) == bare(&scalar.value)) {
-            all.push(scalar);
+        if all.iter().any(|it| bare(&it.value) == bare(&scalar.value)) {
+            continue;
         }
+        if all.len() == MOST_CONDITIONS {
+            return Err(ByHand {
+                line: file.document.line_of(node.at().start),
+                code: "conditional-on-key",
+                message: "the pushes have too many different conditions for one login".to_owned(),
+                fix: "give them one condition, and run `nuget-login migrate` again".to_owned(),
+                yaml: None,
+            });
+        }
+        all.push(scalar);
     }
     let condition = match &all[..] {
         _ if !is_conditional => None,
@@ -168,8 +179,7 @@ impl<'a> Change<'a> {
             edits: Edits::default(),
             replaced: Vec::new(),
             expected: Vec::new(),
-            added: Vec::new(),
-            blocks: Vec::new(),
+            added: (0, 0, Vec::new()),
             logins: Vec::new(),
         }
     }
@@ -252,10 +262,9 @@ impl<'a> Change<'a> {
             false => (place.at.clone(), key(id)),
         };
         self.edits.replace(at.clone(), new.clone());
-        let edit = Edit { at, text: new };
-        if !self.replaced.contains(&edit) {
-            let nth = self.replaced.partition_point(|it| it.at.start < edit.at.start);
-            self.replaced.insert(nth, edit);
+        let nth = self.replaced.partition_point(|it| it.at.start < at.start);
+        if self.replaced.get(nth).is_none_or(|it| it.at != at) {
+            self.replaced.insert(nth, Edit { at, text: new });
         }
     }
 
@@ -287,11 +296,9 @@ impl<'a> Change<'a> {
         let mut tree: Vec<(Tree, Tree)> =
             fields.iter().map(|(key, value, _)| (Tree::scalar(key), Tree::scalar(value))).collect();
         tree.push((Tree::scalar("with"), Tree::mapping(&[("user", Tree::scalar(options.user))])));
-        let (job_id, tree) = (job.id.to_owned(), Tree::Mapping(tree));
+        let (of_job, tree) = (job.nth, Tree::Mapping(tree));
         self.logins.push(Box::new(move |root| {
-            if let Some(Tree::Sequence(steps)) =
-                root.get("jobs").and_then(|jobs| jobs.get(&job_id)).and_then(|job| job.get("steps"))
-            {
+            if let Some(Tree::Sequence(steps)) = root.job(of_job).and_then(|job| job.get("steps")) {
                 steps.insert(nth.min(steps.len()), tree.clone());
             }
         }));
@@ -371,9 +378,9 @@ impl<'a> Change<'a> {
     }
 
     fn expect_in_job(&mut self, job: &Job<'a>, key: &'static str, value: Tree) {
-        let id = job.id.to_owned();
+        let nth = job.nth;
         self.expected.push(Box::new(move |root| {
-            if let Some(job) = root.get("jobs").and_then(|jobs| jobs.get(&id)) {
+            if let Some(job) = root.job(nth) {
                 job.set(key, value.clone());
             }
         }));
@@ -478,14 +485,17 @@ impl<'a> Change<'a> {
     }
 
     fn variable(&mut self, job: &Job<'a>, nth: usize, name: &str, value: &str) {
-        let added = (job.id.to_owned(), nth, name.to_owned());
-        if self.added.contains(&added) {
+        if (self.added.0, self.added.1) != (job.nth, nth) {
+            self.added = (job.nth, nth, Vec::new());
+        }
+        if self.added.2.iter().any(|it| it == name) {
             return;
         }
-        self.added.push(added);
-        let (id, new_name, new_value) = (job.id.to_owned(), name.to_owned(), value.to_owned());
+        let is_new = self.added.2.is_empty();
+        self.added.2.push(name.to_owned());
+        let (of_job, new_name, new_value) = (job.nth, name.to_owned(), value.to_owned());
         self.expected.push(Box::new(move |root| {
-            let steps = root.get("jobs").and_then(|jobs| jobs.get(&id)).and_then(|job| job.get("steps"));
+            let steps = root.job(of_job).and_then(|job| job.get("steps"));
             let Some(Tree::Sequence(steps)) = steps else { return };
             let Some(step) = steps.get_mut(nth) else { return };
             if !matches!(step.get("env"), Some(Tree::Mapping(_))) {
@@ -497,8 +507,6 @@ impl<'a> Change<'a> {
         }));
         let step: &Step<'a> = &job.steps[nth];
         let deeper = " ".repeat(self.unit());
-        let block = (job.id.to_owned(), nth);
-        let is_new = !self.blocks.contains(&block);
         match step.node.entry("env") {
             Some((_, env)) if env.is_alias() => self.impossible(),
             Some((key, env)) if env.entries().is_empty() => {
@@ -562,14 +570,14 @@ impl<'a> Change<'a> {
                 }
             }
         }
-        self.blocks.push(block);
     }
 
-    /// Removes an entry of the `env:` of a job or of the workflow, and the block if nothing is left in it.
-    pub(super) fn remove_variable(&mut self, level: EnvLevel, job: Option<&str>, entry: &'a (Node, Node)) {
+    /// Removes an entry of the `env:` of a job (by its number) or of the workflow, and the block if nothing is left in it.
+    /// In the order of the file.
+    pub(super) fn remove_variable(&mut self, job: Option<usize>, entry: &'a (Node, Node)) {
         let root = &self.document().root;
         let owner = match job {
-            Some(id) => root.get("jobs").and_then(|jobs| jobs.get(id)),
+            Some(nth) => root.get("jobs").and_then(|jobs| jobs.entries().get(nth)).map(|(_, job)| job),
             None => Some(root),
         };
         let Some((key, env)) = owner.and_then(|owner| owner.entry("env")) else { return self.impossible() };
@@ -577,10 +585,10 @@ impl<'a> Change<'a> {
         else {
             return self.impossible();
         };
-        let (id, name) = (job.map(str::to_owned), entry.0.text().unwrap_or_default().to_owned());
+        let name = entry.0.text().unwrap_or_default().to_owned();
         self.expected.push(Box::new(move |root| {
-            let owner = match &id {
-                Some(id) => root.get("jobs").and_then(|jobs| jobs.get(id)),
+            let owner = match job {
+                Some(nth) => root.job(nth),
                 None => Some(root),
             };
             let Some(owner) = owner else { return };
@@ -591,7 +599,6 @@ impl<'a> Change<'a> {
                 }
             }
         }));
-        debug_assert!(level != EnvLevel::Step);
         if self.is_flow(env) {
             let all = env.entries();
             let at = match (all.get(nth + 1), nth.checked_sub(1)) {
@@ -614,7 +621,7 @@ impl<'a> Change<'a> {
             let next = self.edits.0.partition_point(|edit| edit.at.start <= start);
             self.edits.0[..next].iter().rev().take(3).any(|edit| edit.text.is_empty() && start < edit.at.end)
         };
-        if env.entries().iter().all(is_gone) {
+        if nth + 1 == env.entries().len() && env.entries().iter().all(is_gone) {
             self.remove_lines(key.at().start, key.at().end);
         }
     }

@@ -7,7 +7,6 @@ use crate::model::{Found, Job, Place, Step, Uses, Workflow, all_references};
 use crate::push::Push;
 use crate::yaml::Node;
 
-use super::analysis::{KeyUse, Source};
 use super::{JobPlan, Note, Options, Plan, Planned};
 
 /// Notes about the edits of a job.
@@ -15,9 +14,8 @@ pub(super) fn of_job(workflow: &Workflow<'_>, job: &Job<'_>, planned: &Planned<'
     let mut notes = Vec::new();
     let line = |node: &Node| workflow.file.document.line_of(node.at().start);
     // A build between two pushes.
-    let steps: Vec<usize> = planned.uses.iter().map(|it| it.step).collect();
-    if let (Some(first), Some(last)) = (steps.iter().min(), steps.iter().max()) {
-        for step in job.steps.iter().take(*last).skip(first + 1) {
+    if let [first, .., last] = &planned.uses[..] {
+        for step in job.steps.iter().take(last.step).skip(first.step + 1) {
             let Some(command) = step.script().commands.iter().find(|command| is_build(command)) else { continue };
             let message = "this runs between two pushes, and the API key is valid for about one hour".to_owned();
             notes.push(Note {
@@ -28,13 +26,13 @@ pub(super) fn of_job(workflow: &Workflow<'_>, job: &Job<'_>, planned: &Planned<'
             break;
         }
     }
-    for KeyUse { step, source } in &planned.uses {
-        let step = &job.steps[*step];
+    for uses in planned.uses.chunk_by(|a, b| a.step == b.step) {
+        let step = &job.steps[uses[0].step];
         let is_implicit = |step: &Step<'_>| {
             let mut pushes = step.script().commands.iter().filter_map(Push::of);
             pushes.any(|push| push.key.is_none() && !push.stores_key)
         };
-        if matches!(source, Source::Missing) || is_implicit(step) {
+        if uses.iter().any(|it| it.secret.is_none()) || is_implicit(step) {
             let message =
                 "the push reads the key from NUGET_API_KEY: NuGet 7.6 (.NET SDK 10.0.300) or later does".to_owned();
             notes.push(Note { line: step.run().map_or_else(|| line(step.node), line), code: "nuget-version", message });
