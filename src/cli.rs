@@ -224,15 +224,15 @@ pub struct MigrateOptions {
     pub write: bool,
 
     /// nuget.org profile name for the logins [default: ${{ vars.NUGET_USER }}]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = one_line)]
     pub user: Option<String>,
 
     /// Add this environment to the publishing jobs that have none
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = one_line)]
     pub environment: Option<String>,
 
     /// Action that logs in [default: this one, at this version's tag]
-    #[arg(long, value_name = "ACTION@REF")]
+    #[arg(long, value_name = "ACTION@REF", value_parser = action)]
     pub uses: Option<String>,
 
     /// Only replace `uses: NuGet/login@…` by this action
@@ -248,6 +248,25 @@ pub struct MigrateOptions {
     /// `json` prints one object.
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, verbatim_doc_comment)]
     pub format: Option<MigrateFormat>,
+}
+
+/// A value that a workflow file can have.
+fn one_line(value: &str) -> Result<String, &'static str> {
+    let is_wrong = value.trim().is_empty() || value.chars().any(char::is_control);
+    if is_wrong { Err("not a name") } else { Ok(value.to_owned()) }
+}
+
+/// An action with its version; a comment can follow.
+fn action(value: &str) -> Result<String, &'static str> {
+    let (action, comment) = value.split_once(" #").unwrap_or((value, ""));
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '@' | '+');
+    let is_action = action.trim_end().split_once('@').is_some_and(|(path, reference)| {
+        path.split('/').count() >= 2 && path.split('/').all(|part| !part.is_empty()) && !reference.is_empty()
+    });
+    if is_action && action.trim_end().chars().all(is_safe) && !comment.chars().any(char::is_control) {
+        return Ok(value.to_owned());
+    }
+    Err("not an action with its version, such as org/nuget-login@v1")
 }
 
 /// How `migrate` prints its plan.

@@ -46,7 +46,6 @@ pub(crate) fn run(options: &MigrateOptions, log: &Log<'_>, answers: &mut dyn Wri
     files.refused.retain(|refused| is_asked(&refused.path));
     let own = format!("{}@v{}", repository_name(), env!("CARGO_PKG_VERSION"));
     let uses = options.uses.clone().unwrap_or(own);
-    validate(&uses, options)?;
     let read = |path: &str| read_hint(&root, path);
     let settings = Options {
         user: options.user.as_deref().unwrap_or(USER),
@@ -105,27 +104,6 @@ pub(crate) fn texts(text: &str) -> Vec<String> {
 /// `owner/name` of this project.
 fn repository_name() -> &'static str {
     env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://github.com/")
-}
-
-fn validate(uses: &str, options: &MigrateOptions) -> Result<(), Error> {
-    let (action, comment) = uses.split_once(" #").map_or((uses, ""), |(action, comment)| (action.trim_end(), comment));
-    let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '@' | '+');
-    let is_action = action.split_once('@').is_some_and(|(path, reference)| {
-        path.split('/').count() >= 2 && path.split('/').all(|part| !part.is_empty()) && !reference.is_empty()
-    });
-    if !is_action || !action.chars().all(is_safe) || comment.chars().any(char::is_control) {
-        return Err(Error::NothingToMigrate(text!(
-            "{} is not an action with a version, such as org/nuget-login@v1",
-            uses
-        )));
-    }
-    for (flag, value) in [("--user", &options.user), ("--environment", &options.environment)] {
-        let is_wrong = |value: &String| value.trim().is_empty() || value.chars().any(char::is_control);
-        if let Some(value) = value.as_ref().filter(|value| is_wrong(value)) {
-            return Err(Error::NothingToMigrate(text!("{} is not a value for `{}`", value, flag)));
-        }
-    }
-    Ok(())
 }
 
 /// A file of the repository that can name the target of a push.

@@ -77,14 +77,9 @@ pub(crate) fn explain(error: &Error, context: &Context) -> Explanation {
             fact,
             &[fix!("check that .github/workflows is a folder, and check its permissions")],
         ),
-        Error::NothingToMigrate(_) => Explanation::new(
-            "Nothing to migrate",
-            fact,
-            &[
-                fix!("run `nuget-login migrate` in a git repository"),
-                fix!("or check the arguments: `nuget-login migrate --help`"),
-            ],
-        ),
+        Error::NothingToMigrate(_) => {
+            Explanation::new("Nothing to migrate", fact, &[fix!("run `nuget-login migrate` in a git repository")])
+        }
         Error::NotWritten { .. } => Explanation::new(
             "Workflow not written",
             fact,

@@ -211,7 +211,7 @@ const BACKGROUND: &[(&str, &str)] = &[
     ("Nothing to check", "Without arguments, `check` reads .github/workflows of the repository of the current folder."),
     ("Unreadable path", "`check` reads the files whose paths are its arguments."),
     ("Unreadable workflow folder", "`check` and `policy` read .github/workflows of the repository."),
-    ("Nothing to migrate", "`migrate` needs a git repository, and an action with a version in `--uses`."),
+    ("Nothing to migrate", "`migrate` needs a git repository."),
     ("Workflow not written", "`migrate --write` writes a new file beside each workflow, and renames it."),
     ("Host not supported", "nuget.org has trust policies for github.com and gitlab.com only."),
     ("Job not known", "Neither an ID token nor the runner's variables name the repository."),

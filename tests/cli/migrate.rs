@@ -264,12 +264,15 @@ fn wrong_usage_exits_with_2() {
         &["--none"],
         &["x.yml"],
     ] {
-        assert_eq!(migrate(folder.path(), arguments).status.code(), Some(2), "{arguments:?}");
+        let ran = migrate(folder.path(), arguments);
+        assert_eq!(ran.status.code(), Some(2), "{arguments:?}");
+        let error = text(&ran.stderr);
+        assert!(error.contains(arguments[0]) && error.contains("  fix: "), "{error}");
     }
 }
 
 #[test]
-fn a_file_of_1_mib_takes_less_than_a_second() {
+fn a_file_of_1_mib_is_migrated_in_a_second_when_the_machine_is_idle() {
     let job = |nth: usize| {
         format!(
             "  job{nth}:\n    runs-on: ubuntu-latest\n    env:\n      NUGET_KEY: ${{{{ secrets.NUGET_KEY }}}}\n    steps:\n      - uses: actions/checkout@v4\n      - run: |\n          dotnet pack\n          dotnet nuget push a.nupkg -k $NUGET_KEY -s https://api.nuget.org/v3/index.json\n"
@@ -285,6 +288,7 @@ fn a_file_of_1_mib_takes_less_than_a_second() {
     let began = Instant::now();
     let ran = migrate(folder.path(), &["--write"]);
     assert_eq!(ran.status.code(), Some(0));
-    // Not optimized, and beside other tests.
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    // Beside other tests; a development build is not optimized.
+    let limit = if std::env::var_os("NUGET_LOGIN").is_some() { 3 } else { 20 };
+    assert!(began.elapsed() < Duration::from_secs(limit), "{:?}", began.elapsed());
 }
