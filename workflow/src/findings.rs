@@ -6,7 +6,7 @@ use crate::login::{
     Delivery, KEY, Login, Project, ProjectJob, Scope, Use, User, can_request_id_token, is_nuget_org, reads_steps,
 };
 use crate::migrate::pushes_without_login;
-use crate::model::{Action, File, Found, Job, Level, Place, Step, Uses, all_references};
+use crate::model::{Action, File, Found, Job, Level, Place, Step, Uses, all_references, is_off};
 use crate::push::{Push, Sources, Target, named_sources};
 use crate::script::Command;
 use crate::yaml::Node;
@@ -633,7 +633,7 @@ fn needed_keys<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>, is_key: 
 /// A push to nuget.org by a secret, in a workflow that logs in.
 fn stored_key<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>) {
     let names = named_sources(&job.steps);
-    for step in &job.steps {
+    for step in job.steps.iter().filter(|step| !is_off(step.node) && !is_off(job.node)) {
         let scope = Scope { step, action: None };
         stored_keys_of(report, scope, &names);
         match step.uses() {

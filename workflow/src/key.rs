@@ -3,7 +3,7 @@
 use crate::expression::Reference;
 use crate::login::{KEY, Scope};
 use crate::model::{EnvLevel, File, Place, Step, all_references};
-use crate::script::{Word, variable};
+use crate::script::{Word, variable, with_default};
 use crate::yaml::Node;
 
 /// A secret in a value.
@@ -116,6 +116,12 @@ impl Search {
         let text = inner.unwrap_or(text);
         if let Some(name) = variable(text) {
             return self.variable(scope, name, word.at.start).unwrap_or_else(elsewhere);
+        }
+        if let Some((name, default)) = with_default(text) {
+            let default = Word { text: default.to_owned(), at: word.at.clone() };
+            let mut parts = self.variable(scope, name, word.at.start).unwrap_or_else(elsewhere);
+            parts.extend(if default.text.is_empty() { Vec::new() } else { self.word(scope, &default) });
+            return parts;
         }
         let parts = self.within_word(scope, word);
         if parts.is_empty() && !text.is_empty() { elsewhere() } else { parts }

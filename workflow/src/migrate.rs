@@ -345,7 +345,10 @@ impl<'a> Planner<'_, '_, 'a> {
             }
             let is_shadowed =
                 of_job.is_none() && job.node.get("env").is_some_and(|env| env.entry_ignoring_case(name).is_some());
-            let reads = |nth: usize| analysis::reads_variable(&job.steps[nth], name);
+            let reads = |nth: usize| {
+                let step = &job.steps[nth];
+                analysis::reads_variable(step, name) || analysis::can_need_variable(step)
+            };
             let is_open = |nth: usize| !(planned.is_edited() && is_covered(planned, nth)) && reads(nth);
             let hidden = !planned.is_edited() && planned.needed.contains(&entry.0.at().start);
             !is_shadowed

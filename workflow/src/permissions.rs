@@ -2,7 +2,7 @@
 //! of permissions has, which takes away everything else.
 
 use crate::model::{Found, Job, Place, Step, Uses};
-use crate::push::Push;
+use crate::push::{Push, named_sources};
 use crate::script::Command;
 use crate::yaml::Node;
 
@@ -111,8 +111,9 @@ pub(crate) fn raise(block: &mut Block, name: &str, level: &str) {
 /// What the steps of a job need.
 pub(crate) fn of_steps(job: &Job<'_>) -> Block {
     let mut block = Block::new();
+    let sources = named_sources(&job.steps);
     for step in &job.steps {
-        for (name, level) in of_step(step) {
+        for (name, level) in of_step(step, &sources) {
             raise(&mut block, name, level);
         }
     }
@@ -120,7 +121,7 @@ pub(crate) fn of_steps(job: &Job<'_>) -> Block {
     block
 }
 
-fn of_step(step: &Step<'_>) -> Vec<(&'static str, &'static str)> {
+fn of_step(step: &Step<'_>, sources: &[(String, String)]) -> Vec<(&'static str, &'static str)> {
     let mut needs = Vec::new();
     let text = || step.text();
     match step.uses() {
@@ -150,7 +151,7 @@ fn of_step(step: &Step<'_>) -> Vec<(&'static str, &'static str)> {
         None => {
             let feeds = [GITHUB_CONTAINERS, GITHUB_PACKAGES].map(|feed| names(step, feed));
             let commands = step.script().commands.iter().filter(|command| !command.only_prints());
-            commands.for_each(|command| needs.extend(of_command(step, command, feeds)));
+            commands.for_each(|command| needs.extend(of_command(step, command, feeds, sources)));
         }
     }
     needs
@@ -165,7 +166,12 @@ fn names(step: &Step<'_>, feed: &str) -> bool {
     step.text().contains(feed) || variables.filter_map(|(_, value)| value.text()).any(|value| value.contains(feed))
 }
 
-fn of_command(step: &Step<'_>, command: &Command, [containers, packages]: [bool; 2]) -> Needs {
+fn of_command(
+    step: &Step<'_>,
+    command: &Command,
+    [containers, packages]: [bool; 2],
+    sources: &[(String, String)],
+) -> Needs {
     match (command.program().as_str(), command.argument(1), command.argument(2)) {
         ("gh", "release", "view" | "list" | "download") => &[("contents", "read")],
         ("gh", "release", _) => CONTENTS_WRITE,
@@ -183,15 +189,19 @@ fn of_command(step: &Step<'_>, command: &Command, [containers, packages]: [bool;
             RELEASE_TOOL
         }
         ("npx", ..) if command.has(&["release-please"]).is_some() => RELEASE_TOOL,
-        _ if pushes_to_github(step, command, packages) => PACKAGES_WRITE,
+        ("curl", ..) if packages => PACKAGES_WRITE,
+        _ if pushes_to_github(step, command, packages, sources) => PACKAGES_WRITE,
         ("dotnet" | "nuget", "nuget" | "sources" | "restore", _) if packages => &[("packages", "read")],
         _ => &[],
     }
 }
 
 /// Whether it is a push that can go to GitHub Packages: by its source, or by a variable in a step that names it.
-fn pushes_to_github(step: &Step<'_>, command: &Command, names_packages: bool) -> bool {
+fn pushes_to_github(step: &Step<'_>, command: &Command, names_packages: bool, sources: &[(String, String)]) -> bool {
     let Some(source) = Push::of(command).and_then(|push| push.source) else { return false };
+    if let Some((_, url)) = sources.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(&source.text)) {
+        return url.contains(GITHUB_PACKAGES);
+    }
     if source.text.contains(GITHUB_PACKAGES) {
         return true;
     }
@@ -211,6 +221,23 @@ fn pushes_to_github(step: &Step<'_>, command: &Command, names_packages: bool) ->
 /// The places where steps that are not in the table get the job's token.
 pub(crate) fn unknown_uses<'a>(job: &Job<'a>) -> Vec<Place<'a>> {
     let gives_token = |found: &&Found<'a>| found.within != "if" && found.reference.is_job_token();
-    let unknown = job.steps.iter().filter(|step| of_step(step).is_empty());
-    unknown.filter_map(|step| step.references().iter().find(gives_token).map(|found| found.place.clone())).collect()
+    let place = |step: &Step<'a>| {
+        if let Some(script) = step.input("script").filter(|_| is_github_script(step)) {
+            return has_unknown_calls(script.1.text()?).then(|| Place::of(step.file, &script.0));
+        }
+        let found = step.references().iter().find(gives_token)?;
+        of_step(step, &[]).is_empty().then(|| found.place.clone())
+    };
+    job.steps.iter().filter_map(place).collect()
+}
+
+fn is_github_script(step: &Step<'_>) -> bool {
+    let is_it = |owner: &str, name: &str| owner.eq_ignore_ascii_case("actions") && name == "github-script";
+    matches!(step.uses(), Some((_, Uses::Remote { owner, name, .. })) if is_it(owner, name))
+}
+
+/// Whether a script, which has the job's token, calls something that is not in the table.
+fn has_unknown_calls(script: &str) -> bool {
+    let is_open = ["github.request", "github.graphql", "require(", "import("].iter().any(|call| script.contains(call));
+    is_open || script.contains("github.rest.") && !CALLS.iter().any(|(call, _)| script.contains(call))
 }

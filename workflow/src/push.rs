@@ -11,14 +11,18 @@ use crate::yaml::Node;
 pub(crate) struct Push {
     pub(crate) key: Option<Word>,
     pub(crate) symbol_key: Option<Word>,
+    /// Where symbols go, if it is named.
+    pub(crate) symbol_source: Option<Word>,
     pub(crate) source: Option<Word>,
     pub(crate) at: usize,
     /// Whether it stores the key, and does not push.
     pub(crate) stores_key: bool,
 }
 
-/// Options of `nuget push` without a value.
-const SWITCHES: [&str; 7] = [
+/// Options of the commands of NuGet without a value.
+const SWITCHES: [&str; 9] = [
+    "--store-password-in-clear-text",
+    "--allow-insecure-connections",
     "-skipduplicate",
     "-noninteractive",
     "-nosymbols",
@@ -45,11 +49,12 @@ impl Push {
         if stores_key {
             key = command.words.get(2).cloned();
         } else if key.is_none() && !command.argument(1).eq_ignore_ascii_case("nuget") {
-            key = positional_key(&command.words[2..]);
+            key = positional(&command.words[2..], 1).cloned();
         }
         let source = command.option(&["--source", "-s", "-source", "-src"]);
         let symbol_key = command.option(&["--symbol-api-key", "-sk", "-symbolapikey"]);
-        Some(Push { key, symbol_key, source, at: command.words[0].at.start, stores_key })
+        let symbol_source = command.option(&["--symbol-source", "-ss", "-symbolsource"]);
+        Some(Push { key, symbol_key, symbol_source, source, at: command.words[0].at.start, stores_key })
     }
 }
 
@@ -68,22 +73,17 @@ pub(crate) fn is_named(name: &str, part: &str) -> bool {
     name.to_lowercase().contains(part)
 }
 
-/// The key as the second word without an option.
-fn positional_key(words: &[Word]) -> Option<Word> {
-    let (mut nth, mut seen) = (0, 0);
-    while let Some(word) = words.get(nth) {
-        if word.text.starts_with('-') {
-            let is_switch = SWITCHES.contains(&word.text.to_lowercase().as_str()) || word.text.contains('=');
-            nth += usize::from(!is_switch);
-        } else {
-            seen += 1;
-            if seen == 2 {
-                return Some(word.clone());
-            }
-        }
-        nth += 1;
-    }
-    None
+/// A word by its number among those that are neither options nor values of options.
+fn positional(words: &[Word], nth: usize) -> Option<&Word> {
+    let mut is_value = false;
+    let is_positional = |word: &&Word| {
+        let was_value = std::mem::take(&mut is_value);
+        let is_option = word.text.starts_with('-') && !was_value;
+        let is_switch = || SWITCHES.contains(&word.text.to_lowercase().as_str()) || word.text.contains('=');
+        is_value = is_option && !is_switch();
+        !is_option && !was_value
+    };
+    words.iter().filter(is_positional).nth(nth)
 }
 
 /// Where a push goes.
@@ -95,7 +95,7 @@ pub(crate) enum Target {
 }
 
 /// Feeds that a source's name gives away.
-const OTHER_FEEDS: [&str; 12] = [
+pub(crate) const OTHER_FEEDS: [&str; 12] = [
     "github",
     "azure",
     "devops",
@@ -120,7 +120,7 @@ pub(crate) fn named_sources(steps: &[Step<'_>]) -> Vec<(String, String)> {
             let is = |words: &[&str]| words.iter().enumerate().all(|(nth, word)| argument(nth + 1) == *word);
             let (url, name) = match command.program().as_str() {
                 "dotnet" if is(&["nuget", "add", "source"]) => {
-                    (command.words.get(4).cloned(), command.option(&["--name", "-n"]))
+                    (positional(&command.words[4..], 0).cloned(), command.option(&["--name", "-n"]))
                 }
                 "nuget" if is(&["sources", "add"]) => (command.option(&["-source"]), command.option(&["-name"])),
                 _ => continue,
@@ -138,23 +138,34 @@ pub(crate) fn named_sources(steps: &[Step<'_>]) -> Vec<(String, String)> {
 pub(crate) struct Sources<'s, 'a> {
     scope: Scope<'s, 'a>,
     named: &'s [(String, String)],
-    names_only_nuget_org: OnceCell<bool>,
+    feeds: OnceCell<Target>,
 }
 
 impl<'s, 'a> Sources<'s, 'a> {
     pub(crate) fn new(scope: Scope<'s, 'a>, named: &'s [(String, String)]) -> Sources<'s, 'a> {
-        Sources { scope, named, names_only_nuget_org: OnceCell::new() }
+        Sources { scope, named, feeds: OnceCell::new() }
     }
 
     pub(crate) fn target(&self, push: &Push) -> Target {
-        let by_feed = || {
-            let is_known = *self.names_only_nuget_org.get_or_init(|| names_only_nuget_org(self.scope.step));
-            if is_known { Target::NugetOrg } else { Target::Unknown }
-        };
-        let Some(source) = &push.source else { return by_feed() };
-        let Some(text) = value_of_word(self.scope, &source.text, push.at, 0) else {
+        match &push.source {
+            Some(source) => self.target_of(source),
+            None => self.of_feeds(),
+        }
+    }
+
+    /// Whether the key for symbols is one for nuget.org, if the push goes there.
+    pub(crate) fn are_symbols_for_nuget_org(&self, push: &Push) -> bool {
+        push.symbol_source.as_ref().is_none_or(|source| self.target_of(source) == Target::NugetOrg)
+    }
+
+    fn of_feeds(&self) -> Target {
+        *self.feeds.get_or_init(|| of_feeds(self.scope.step))
+    }
+
+    fn target_of(&self, source: &Word) -> Target {
+        let Some(text) = value_of_word(self.scope, &source.text, source.at.start, 0) else {
             // A variable that is not followed; but the step can name one feed only.
-            return if variable(&source.text).is_some() { by_feed() } else { Target::Unknown };
+            return if source.text.starts_with('$') { self.of_feeds() } else { Target::Unknown };
         };
         let url = self.named.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(&text)).map(|(_, url)| url);
         let text = url.unwrap_or(&text);
@@ -168,19 +179,31 @@ impl<'s, 'a> Sources<'s, 'a> {
     }
 }
 
-/// Whether the only feeds in a step are nuget.org's.
-fn names_only_nuget_org(step: &Step<'_>) -> bool {
+/// What all feeds in a step are, by their URLs.
+pub(crate) fn of_feeds(step: &Step<'_>) -> Target {
     let script = step.script();
     let run = step.run().and_then(Node::text).unwrap_or_default();
     let of_run = run.match_indices("http").filter(|(at, _)| !script.is_comment(*at)).map(|(at, _)| &run[at..]);
     let env = step.node.get("env").map_or(&[][..], Node::entries).iter().filter_map(|(_, value)| value.text());
     let of_env = env.flat_map(|text| text.match_indices("http").map(|(at, _)| &text[at..]));
-    let urls = of_run.chain(of_env).filter(|rest| rest.starts_with("https://") || rest.starts_with("http://"));
+    of_urls(of_run.chain(of_env))
+}
+
+/// What all feeds among these URLs are; each with the text behind it.
+pub(crate) fn of_urls<'t>(texts: impl Iterator<Item = &'t str>) -> Target {
+    let urls = texts.filter(|rest| rest.starts_with("https://") || rest.starts_with("http://"));
     let url =
         |rest: &'_ str| rest.split(['"', '\'', ' ', '\n', ')', ';', '`', ',']).next().unwrap_or_default().to_owned();
     let is_feed = |url: &String| ["nuget", "/v3/", "index.json", "/api/v2", "pkgs."].iter().any(|it| is_named(url, it));
-    let mut feeds = urls.map(url).filter(is_feed).peekable();
-    feeds.peek().is_some() && feeds.all(|feed| is_nuget_org(&feed))
+    let (mut nuget_org, mut other) = (false, false);
+    for url in urls.map(url).filter(is_feed) {
+        *(if is_nuget_org(&url) { &mut nuget_org } else { &mut other }) = true;
+    }
+    match (nuget_org, other) {
+        (true, false) => Target::NugetOrg,
+        (false, true) => Target::Other,
+        _ => Target::Unknown,
+    }
 }
 
 /// The value of a word, where the file tells it.

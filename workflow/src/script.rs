@@ -78,6 +78,13 @@ impl Script {
         &self.comments
     }
 
+    /// The words of what it runs, and the values of its variables.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let commands = self.commands.iter().filter(|command| !command.only_prints());
+        let words = commands.flat_map(|command| &command.words);
+        words.chain(self.assignments.iter().map(|it| &it.value)).map(|word| word.text.as_str())
+    }
+
     /// Whether a byte is in a comment.
     pub fn is_comment(&self, at: usize) -> bool {
         let next = self.comments.partition_point(|comment| comment.start <= at);
@@ -126,6 +133,18 @@ impl Command {
     /// Whether it prints its arguments, so that they are not a command's.
     pub fn only_prints(&self) -> bool {
         matches!(self.program().as_str(), "echo" | "printf" | "write-host" | "write-output" | "write-verbose" | "cat")
+    }
+}
+
+/// A variable with what takes its place where it is not set: `${X:-default}`, `${X:?message}` (which has no value).
+pub fn with_default(word: &str) -> Option<(&str, &str)> {
+    let inner = word.strip_prefix("${")?.strip_suffix('}')?;
+    let end = inner.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|end| *end > 0)?;
+    let (name, rest) = inner.split_at(end);
+    let rest = rest.strip_prefix(':').unwrap_or(rest);
+    match rest.strip_prefix(['-', '=']) {
+        Some(default) => Some((name, default)),
+        None => rest.starts_with('?').then_some((name, "")),
     }
 }
 

@@ -277,6 +277,8 @@ impl<'a> Builder<'a> {
     fn add(&mut self, event: Event<'_>, start: usize, end: usize) -> Result<(), &'static str> {
         match event {
             Event::Scalar(text, style, anchor, _) => {
+                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let start = if anchor > 0 && !is_block { self.behind_properties(start, end) } else { start };
                 let content =
                     Content { at: start..end, value: Value::Scalar { text: text.into_owned(), style }, depth: 0 };
                 self.complete(content, anchor, 1);
@@ -312,6 +314,15 @@ impl<'a> Builder<'a> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Where the text of a scalar begins, which the parser places at its anchor.
+    fn behind_properties(&self, start: usize, end: usize) -> usize {
+        let mut rest = &self.text[start - self.begin..end - self.begin];
+        while rest.starts_with(['&', '!']) {
+            rest = rest.trim_start_matches(|c: char| !c.is_whitespace()).trim_start();
+        }
+        end - rest.len()
     }
 
     /// Whether the collection that begins here has an end of its own.

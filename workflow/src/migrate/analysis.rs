@@ -4,8 +4,8 @@ use crate::expression::{condition_references, only_reference};
 use crate::key::{self, Part, Secret, Variable, written_name};
 use crate::login::{Project, ProjectJob, Scope, is_nuget_org};
 use crate::model::{Action, EnvLevel, File, Job, Level, Place, Step, Uses, all_references, is_off};
-use crate::push::{Push, Sources, Target, is_named, named_sources};
-use crate::script::{Command, Shell};
+use crate::push::{OTHER_FEEDS, Push, Sources, Target, is_named, named_sources, of_feeds, of_urls};
+use crate::script::{Command, Shell, Word};
 use crate::yaml::Node;
 
 use super::{ByHand, Options};
@@ -188,9 +188,40 @@ fn is_key_name(name: &str) -> bool {
     let name = name.to_lowercase();
     let has = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
     name.contains("nuget")
-        && !has(&["github", "gpr", "azure", "myget", "choco", "psgallery", "cert", "sign"])
-        && (has(&["key", "token", "api", "secret", "auth"])
+        && !has(&["choco", "psgallery", "cert", "sign"])
+        && !has(&OTHER_FEEDS)
+        && (has(&["key", "token", "secret", "auth"])
             || !has(&["user", "source", "url", "feed", "owner", "mail", "name", "version", "config", "pass"]))
+}
+
+/// Whether a step runs a script or a build tool that can push, and no push that is seen.
+fn runs_tool(step: &Step<'_>) -> bool {
+    let commands = &step.script().commands;
+    let is_other = |it: &Command| OTHER_PUBLISHERS.contains(&it.program().as_str()) || Push::of(it).is_some();
+    step.uses().is_none() && commands.iter().any(can_push) && !commands.iter().any(is_other)
+}
+
+fn is_publishing(text: &str) -> bool {
+    ["publish", "push", "deploy", "release"].iter().any(|part| is_named(text, part))
+}
+
+/// Whether a step can need a variable without naming it: it runs a script or a target of a build tool that publishes.
+pub(super) fn can_need_variable(step: &Step<'_>) -> bool {
+    let is_script = |command: &&Command| {
+        let is_file = |word: &Word| {
+            word.text.starts_with("./") || word.text.starts_with(".\\") || has_script_extension(&word.text)
+        };
+        command.words.iter().take(2).any(is_file)
+            || matches!(command.program().as_str(), "make" | "nuke" | "just" | "dotnet")
+    };
+    let publishes = |command: &Command| command.words.iter().any(|word| is_publishing(&word.text));
+    let mut scripts = step.script().commands.iter().filter(is_script);
+    step.uses().is_none() && !is_off(step.node) && scripts.any(|command| can_push(command) && publishes(command))
+}
+
+/// Whether a text has a command that pushes in it, such as one for another shell.
+fn mentions_push(text: &str) -> bool {
+    ["nuget push", "nuget.exe push"].iter().any(|it| is_named(text, it))
 }
 
 /// Whether a text suggests that something is published.
@@ -267,7 +298,8 @@ impl<'a> Reader<'_, '_, 'a> {
                 continue;
             };
             has_push = true;
-            let keys = [&push.key, &push.symbol_key];
+            let symbol_key = push.symbol_key.as_ref().filter(|_| sources.are_symbols_for_nuget_org(&push));
+            let keys = [push.key.as_ref(), symbol_key];
             let mut parts: Vec<_> = keys.into_iter().flatten().flat_map(|word| key::of_word(scope, word)).collect();
             if push.key.is_none() {
                 parts.extend(key::of_variable(scope, "NUGET_API_KEY").unwrap_or_default());
@@ -286,7 +318,8 @@ impl<'a> Reader<'_, '_, 'a> {
             match target {
                 Target::Other => {}
                 _ if push.stores_key => {
-                    if target == Target::NugetOrg || push.source.is_none() {
+                    // A push that names its key does not read it there.
+                    if (target == Target::NugetOrg || push.source.is_none()) && self.pushes_without_key() {
                         self.key_in_config(step, &secrets);
                     }
                 }
@@ -301,14 +334,20 @@ impl<'a> Reader<'_, '_, 'a> {
                         self.by_hand(line, "key-from-elsewhere", message, fix, self.login_yaml());
                     }
                 }
-                Target::Unknown if !has_secret => {}
+                Target::Unknown if !has_secret => {
+                    // A secret whose name is computed.
+                    if let Some(place) = elsewhere.filter(|place| place.text().starts_with("secrets")) {
+                        let line = self.line(&place, step);
+                        self.unknown_target(step, &[], Some(line), "the name of its secret is computed", &[]);
+                    }
+                }
                 Target::Unknown if self.options.assume_nuget_org => self.use_all(secrets),
                 Target::Unknown => {
                     let why = match &push.source {
                         None => "the push has no source".to_owned(),
                         Some(source) => format!("the file does not define the source `{}`", source.text.trim()),
                     };
-                    self.unknown_target(step, &secrets, &why, &["nuget.config", "NuGet.config", "NuGet.Config"]);
+                    self.unknown_target(step, &secrets, None, &why, &["nuget.config", "NuGet.config", "NuGet.Config"]);
                 }
             }
         }
@@ -337,6 +376,12 @@ impl<'a> Reader<'_, '_, 'a> {
         self.names = names;
     }
 
+    /// Whether a step pushes without naming a key.
+    fn pushes_without_key(&self) -> bool {
+        let commands = self.it.job.steps.iter().flat_map(|step| &step.script().commands);
+        commands.filter_map(Push::of).any(|push| push.key.is_none() && !push.stores_key)
+    }
+
     fn key_in_config(&mut self, step: &Step<'a>, secrets: &[Secret<'a>]) {
         let Some(first) = secrets.first() else { return };
         let line = self.line(&first.place, step);
@@ -347,10 +392,18 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 
     /// `files`: those of the repository that can name the target.
-    fn unknown_target(&mut self, step: &Step<'a>, secrets: &[Secret<'a>], why: &str, files: &[&str]) {
+    fn unknown_target(
+        &mut self,
+        step: &Step<'a>,
+        secrets: &[Secret<'a>],
+        line: Option<usize>,
+        why: &str,
+        files: &[&str],
+    ) {
         self.keep(secrets);
         let own = secrets.iter().find(|secret| secret.outer.is_none());
-        let line = own.map(|secret| self.line(&secret.place, step)).unwrap_or_else(|| match step.run() {
+        let line = line.or_else(|| own.map(|secret| self.line(&secret.place, step)));
+        let line = line.unwrap_or_else(|| match step.run() {
             Some(run) => step.file.document.line_of(run.at().start),
             None => Place::of(step.file, step.node).line(),
         });
@@ -378,8 +431,9 @@ impl<'a> Reader<'_, '_, 'a> {
         let tools: Vec<&Command> = commands.iter().filter(|command| can_push(command)).collect();
         let mut secrets = Vec::new();
         let text = inner.run().and_then(Node::text).unwrap_or_default();
+        let pushes = inner.script().texts().any(mentions_push);
         let is_relevant = |variable: &str, secret: &str| {
-            is_key_name(variable) || is_key_name(secret) || {
+            pushes || is_key_name(variable) || is_key_name(secret) || {
                 let is_key = |name: &str| ["api_key", "apikey", "api-key"].iter().any(|it| is_named(name, it));
                 let suggests = ["nuget", "nupkg"].iter().any(|it| is_named(inner.text(), it));
                 (is_key(variable) || is_key(secret)) && suggests
@@ -397,19 +451,27 @@ impl<'a> Reader<'_, '_, 'a> {
         if is_other_shell {
             secrets.extend(step_secrets(inner, true).into_iter().filter(|(_, it)| is_relevant("", &it.name)));
         }
-        let secrets: Vec<_> = secrets.into_iter().map(|(_, secret)| secret).collect();
-        if secrets.is_empty() {
+        // What names only another feed.
+        if secrets.is_empty() || of_feeds(inner) == Target::Other {
             return;
         }
         let runs = tools.first().map_or("a script", |command| command.words[0].text.as_str());
         self.tool_target(step, secrets, &format!("`{}` gets the key", shown_text(runs)), &files_of(text));
     }
 
-    fn tool_target(&mut self, step: &Step<'a>, secrets: Vec<Secret<'a>>, why: &str, files: &[String]) {
-        if self.options.assume_nuget_org {
+    /// `secrets`, each with the variable that has it.
+    fn tool_target(&mut self, step: &Step<'a>, secrets: Vec<(&str, Secret<'a>)>, why: &str, files: &[String]) {
+        // A tool can have the keys of several feeds.
+        let is_for_nuget = |(name, secret): &(&str, Secret<'a>)| is_key_name(name) || is_key_name(&secret.name);
+        let named = secrets.iter().any(is_for_nuget);
+        let secrets = secrets.into_iter().filter(|it| !named || is_for_nuget(it)).map(|(_, secret)| secret);
+        let secrets: Vec<_> = secrets.collect();
+        let Some(first) = secrets.first() else { return };
+        let is_one = secrets.iter().all(|secret| secret.name.eq_ignore_ascii_case(&first.name));
+        if self.options.assume_nuget_org && is_one {
             self.use_all(secrets);
         } else {
-            self.unknown_target(step, &secrets, why, &files.iter().map(String::as_str).collect::<Vec<_>>());
+            self.unknown_target(step, &secrets, None, why, &files.iter().map(String::as_str).collect::<Vec<_>>());
         }
     }
 
@@ -418,15 +480,7 @@ impl<'a> Reader<'_, '_, 'a> {
         let root = &self.it.workflow.file.document.root;
         let job = self.it.job;
         for (nth, step) in job.steps.iter().enumerate().filter(|(_, step)| !is_off(step.node)) {
-            let commands = &step.script().commands;
-            let runs_tool = commands.iter().any(can_push)
-                && !commands.iter().any(|it| OTHER_PUBLISHERS.contains(&it.program().as_str()));
-            if step.uses().is_some() || !runs_tool || commands.iter().any(|it| Push::of(it).is_some()) {
-                continue;
-            }
-            let is_publishing =
-                |text: &str| ["publish", "push", "deploy", "release"].iter().any(|part| is_named(text, part));
-            if !is_publishing(step.text()) && !is_publishing(job.id) {
+            if !runs_tool(step) || !is_publishing(step.text()) && !is_publishing(job.id) {
                 continue;
             }
             let mut secrets = Vec::new();
@@ -437,9 +491,11 @@ impl<'a> Reader<'_, '_, 'a> {
             {
                 let of_entry = key::secrets(key::of_entry(step, (level, entry)));
                 let name = entry.0.text().unwrap_or_default();
-                secrets.extend(of_entry.into_iter().filter(|it| is_key_name(name) || is_key_name(&it.name)));
+                secrets.extend(
+                    of_entry.into_iter().filter(|it| is_key_name(name) || is_key_name(&it.name)).map(|it| (name, it)),
+                );
             }
-            if !secrets.is_empty() {
+            if of_feeds(step) != Target::Other {
                 self.nth = nth;
                 let text = step.run().and_then(Node::text).unwrap_or_default();
                 self.tool_target(step, secrets, "a script or a build tool gets the key", &files_of(text));
@@ -450,13 +506,23 @@ impl<'a> Reader<'_, '_, 'a> {
     /// An action of another repository, or one that is not here.
     fn foreign_action(&mut self, step: &Step<'a>, action: &str) {
         let action = action.to_lowercase();
+        let text = step.text();
+        if action == "nuget/setup-nuget" {
+            let scope = Scope { step, action: None };
+            let key = step.input("nuget-api-key").map(|(_, value)| key::secrets(key::of_input(scope, value)));
+            return self.key_in_config(step, &key.filter(|_| self.pushes_without_key()).unwrap_or_default());
+        }
         let is_known = action.starts_with("actions/") || action.starts_with("docker/") || action.starts_with("github/");
-        if is_known || action == "nuget/setup-nuget" || action == "nuget/login" {
+        let runs_push = action == "actions/github-script" && is_named(text, "nuget") && is_named(text, "push");
+        if is_known && !runs_push || action == "nuget/login" {
             return;
         }
+        let pushes = mentions_push(text);
         let inputs = step.node.get("with").map_or(&[][..], Node::entries);
         let texts = || inputs.iter().filter_map(|(name, value)| Some((name.text()?, value.text()?.trim())));
-        let names_nuget_org = texts().any(|(_, text)| is_nuget_org(text));
+        let in_command = || text.match_indices("http").map(|(at, _)| &text[at..]);
+        let names_nuget_org =
+            texts().any(|(_, text)| is_nuget_org(text)) || pushes && of_urls(in_command()) == Target::NugetOrg;
         let is_source =
             |name: &str| ["source", "feed", "server", "url", "registry"].iter().any(|part| is_named(name, part));
         let names_other = texts().any(|(name, text)| is_source(name) && text.contains("://") && !is_nuget_org(text));
@@ -465,16 +531,18 @@ impl<'a> Reader<'_, '_, 'a> {
         for (name, value) in inputs.iter().filter_map(|(name, value)| Some((name.text()?, value))) {
             let is_key = ["key", "token", "secret"].iter().any(|part| is_named(name, part));
             let found = key::secrets(key::of_input(Scope { step, action: None }, value)).into_iter();
-            secrets.extend(found.filter(|it| is_key_name(name) || is_key_name(&it.name) || is_nuget && is_key));
+            let is_relevant =
+                |it: &Secret<'_>| is_key_name(name) || is_key_name(&it.name) || is_nuget && is_key || pushes;
+            secrets.extend(found.filter(is_relevant).map(|it| (name, it)));
         }
         let of_env = step_secrets(step, false).into_iter();
-        secrets.extend(of_env.filter(|(name, it)| is_key_name(name) || is_key_name(&it.name)).map(|(_, it)| it));
+        secrets.extend(of_env.filter(|(name, it)| is_key_name(name) || is_key_name(&it.name) || pushes));
         if secrets.is_empty() || names_other && !names_nuget_org {
             return;
         }
         if names_nuget_org {
             self.found.pushes += 1;
-            self.use_all(secrets);
+            self.use_all(secrets.into_iter().map(|(_, secret)| secret).collect());
         } else {
             let why = format!("the action `{}` gets the key", shown_text(&action));
             self.tool_target(step, secrets, &why, &[]);
@@ -501,12 +569,16 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         let inputs = inner.node.get("with").map_or(&[][..], Node::entries);
         let scope = Scope { step: inner, action: Some((action, step)) };
-        let secrets: Vec<_> = inputs.iter().flat_map(|(_, value)| key::secrets(key::of_input(scope, value))).collect();
+        let of_input = |(name, value): &'a (Node, Node)| {
+            let found = key::secrets(key::of_input(scope, value)).into_iter();
+            found.map(|secret| (name.text().unwrap_or_default(), secret))
+        };
+        let secrets: Vec<_> = inputs.iter().flat_map(of_input).collect();
         if secrets.is_empty() {
             return;
         }
         if inputs.iter().filter_map(|(_, value)| value.text()).any(|text| is_nuget_org(text.trim())) {
-            self.use_all(secrets);
+            self.use_all(secrets.into_iter().map(|(_, secret)| secret).collect());
         } else {
             self.tool_target(step, secrets, &format!("the action `{}` gets the key", shown_text(name)), &[]);
         }
@@ -523,6 +595,11 @@ fn shown_text(text: &str) -> String {
     line.chars().take(60).collect()
 }
 
+fn has_script_extension(path: &str) -> bool {
+    let extensions = [".sh", ".ps1", ".cmd", ".bat", ".cake", ".fsx", ".csx", ".py", ".proj", ".targets"];
+    extensions.iter().any(|extension| path.to_lowercase().ends_with(extension))
+}
+
 /// The files that a script runs, and those that its tools read.
 fn files_of(text: &str) -> Vec<String> {
     let mut files = Vec::new();
@@ -531,10 +608,7 @@ fn files_of(text: &str) -> Vec<String> {
     {
         let path = word.replace('\\', "/");
         let path = path.trim_start_matches("./");
-        let is_script = [".sh", ".ps1", ".cmd", ".bat", ".cake", ".fsx", ".csx", ".py", ".proj", ".targets"]
-            .iter()
-            .any(|end| path.to_lowercase().ends_with(end));
-        if is_script && !path.starts_with('/') && !path.contains("..") && !path.contains(':') {
+        if has_script_extension(path) && !path.starts_with('/') && !path.contains("..") && !path.contains(':') {
             files.push(path.to_owned());
         }
     }
@@ -589,8 +663,8 @@ fn can_push(command: &Command) -> bool {
         | "test" | "fi" | "done" | "esac" | "exit" | "get-childitem" | "write-host" | "set-location" | "new-item"
         | "copy-item" | "remove-item" | "echo" | "printf" | "write-output" | "for" | "while" | "case" | "foreach"
         | "throw" | "sleep" | "source" | "." | "read" | "true" | "false" | "apt-get" | "apt" | "brew" | "sudo"
-        | "()" | "shopt" | "local" | "return" | "break" | "continue" | "msbuild" | "docker" | "npm" | "-e" | "-eu"
-        | "-euo" | "-x" | "-ex" | "-o" | "pipefail" | "-" => false,
+        | "()" | "shopt" | "local" | "return" | "break" | "continue" | "msbuild" | "docker" | "npm" | "npx"
+        | "pnpm" | "yarn" | "-e" | "-eu" | "-euo" | "-x" | "-ex" | "-o" | "pipefail" | "-" => false,
         program => {
             !command.only_prints()
                 && !program.starts_with(['-', '$', '"', '(', ')', '{', '}', '[', '<', '>', '#', '=', '@'])
@@ -707,7 +781,7 @@ fn conditional<'a>(it: ProjectJob<'_, 'a>, found: &mut Analysis<'a>) {
             for it in step.references() {
                 let asks = match it.within {
                     "if" => is_own,
-                    "env" => it.reference.of("secrets").is_some() && is_comparison(step, &it.place),
+                    "env" | "run" => it.reference.of("secrets").is_some() && is_comparison(step, &it.place),
                     _ => false,
                 };
                 if asks && is_key(key::of_reference(step, &it.reference, &it.place)) {

@@ -312,14 +312,23 @@ impl<'a> Change<'a> {
         let Some(dash) = self.dash(step.at().start) else { return self.impossible() };
         let Some(indent) = self.indent(dash) else { return self.impossible() };
         let between = &self.text()[dash + 1..step.at().start];
+        // The dash can have a line of its own.
+        let is_alone = between.contains('\n') && between.trim().is_empty();
         let spaces = if !between.is_empty() && between.bytes().all(|byte| byte == b' ') { between } else { " " };
         let start = self.above_comments(dash, indent.len());
         let eol = self.eol(start);
-        let inner = format!("{indent} {spaces}");
+        let inner = match is_alone {
+            true => " ".repeat(self.column(step.at().start)),
+            false => format!("{indent} {spaces}"),
+        };
         let deeper = " ".repeat(self.unit());
         let mut lines = String::new();
         for (nth, (key, _, written)) in fields.iter().enumerate() {
-            let begin = if nth == 0 { format!("{indent}-{spaces}") } else { inner.clone() };
+            let begin = match nth {
+                0 if is_alone => format!("{indent}-{eol}{inner}"),
+                0 => format!("{indent}-{spaces}"),
+                _ => inner.clone(),
+            };
             lines.push_str(&format!("{begin}{key}: {written}{eol}"));
         }
         lines.push_str(&format!("{inner}with:{eol}{inner}{deeper}user: {}{eol}", quoted(options.user)));
@@ -407,13 +416,14 @@ impl<'a> Change<'a> {
             }
             Some(block) => entries(block),
         };
-        if block.iter().any(|(name, level)| name == "id-token" && level == "write") {
+        if job.permissions.is_some() && block.iter().any(|(name, level)| name == "id-token" && level == "write") {
             return (Permissions::Block(block), false);
         }
-        match job.permissions {
-            None => block.insert(0, ("id-token".to_owned(), "write".to_owned())),
-            Some(_) => raise(&mut block, "id-token", "write"),
+        if job.permissions.is_none() {
+            block.retain(|(name, _)| name != "id-token");
+            block.insert(0, ("id-token".to_owned(), "write".to_owned()));
         }
+        raise(&mut block, "id-token", "write");
         self.expect_in_job(job, "permissions", tree_of(&block));
         match own {
             None => self.job_entry(job, "permissions", Written::Block(&block)),
@@ -614,14 +624,21 @@ impl<'a> Change<'a> {
         if self.indent(entry.0.at().start).is_none() {
             return self.impossible();
         }
-        self.remove_lines(entry.0.at().start, entry.1.at().end.max(entry.0.at().end));
-        // With the entries that are removed already.
         let is_gone = |(key, _): &(Node, Node)| {
             let start = self.line_start(key.at().start);
             let next = self.edits.0.partition_point(|edit| edit.at.start <= start);
             self.edits.0[..next].iter().rev().take(3).any(|edit| edit.text.is_empty() && start < edit.at.end)
         };
-        if nth + 1 == env.entries().len() && env.entries().iter().all(is_gone) {
+        let end = entry.1.at().end.max(entry.0.at().end);
+        let is_last = nth + 1 == env.entries().len() && env.entries()[..nth].iter().all(is_gone);
+        if is_last && end == self.text().len() {
+            // All lines at once: the one before them becomes the last one.
+            let from = key.at().start;
+            self.edits.0.retain(|edit| edit.at.is_empty() || edit.at.start < from);
+            return self.remove_lines(from, end);
+        }
+        self.remove_lines(entry.0.at().start, end);
+        if is_last {
             self.remove_lines(key.at().start, key.at().end);
         }
     }
@@ -630,6 +647,9 @@ impl<'a> Change<'a> {
         let start = self.line_start(from);
         // A block of lines ends where the next line begins.
         let end = if to > from && self.line_start(to) == to { to } else { self.line_end(to) };
+        // A last line has no end, and the one before it has none then.
+        let is_open_end = end == self.text().len() && !self.text().ends_with('\n');
+        let start = if is_open_end { self.text()[..start].trim_end_matches(['\r', '\n']).len() } else { start };
         self.edits.replace(start..end, String::new());
     }
 
