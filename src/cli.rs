@@ -224,7 +224,7 @@ pub struct MigrateOptions {
     pub write: bool,
 
     /// nuget.org profile name for the logins [default: ${{ vars.NUGET_USER }}]
-    #[arg(long, value_name = "NAME", value_parser = one_line)]
+    #[arg(long, value_name = "NAME", value_parser = user)]
     pub user: Option<String>,
 
     /// Add this environment to the publishing jobs that have none
@@ -254,6 +254,11 @@ pub struct MigrateOptions {
 fn one_line(value: &str) -> Result<String, &'static str> {
     let is_wrong = value.trim().is_empty() || value.chars().any(char::is_control);
     if is_wrong { Err("not a name") } else { Ok(value.to_owned()) }
+}
+
+/// A profile name, or an expression.
+fn user(value: &str) -> Result<String, &'static str> {
+    if value.contains('@') { Err("an e-mail address, and not a profile name") } else { one_line(value) }
 }
 
 /// An action with its version; a comment can follow.

@@ -145,8 +145,10 @@ impl WorkflowFiles {
         };
         let lines = text.clone();
         match Document::parse(text) {
-            // The other files only have to be valid YAML: they are not kept in memory.
-            Ok(document) if can_log_in(&document.text) => self.files.push(File { path, document }),
+            // The other workflows only have to be valid YAML: they are not kept in memory. What an action needs can matter.
+            Ok(document) if can_log_in(&document.text) || !path.starts_with(WORKFLOWS) => {
+                self.files.push(File { path, document });
+            }
             Ok(_) => {}
             Err(error) => {
                 let line = lines.lines().nth(error.line - 1).unwrap_or_default();

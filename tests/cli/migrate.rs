@@ -178,6 +178,39 @@ fn a_caller_gets_its_block_also_if_another_called_job_requests_id_tokens() {
 }
 
 #[test]
+fn a_called_job_keeps_what_its_callers_allow() {
+    let caller = "on: push\npermissions:\n  actions: write\njobs:\n  publish:\n    uses: ./.github/workflows/called.yml\n    secrets: inherit\n";
+    let folder = repository(&[(WORKFLOW, caller), (".github/workflows/called.yml", CALLED)]);
+    assert_eq!(migrate(folder.path(), &["--write"]).status.code(), Some(0));
+    let block = "    permissions:\n      actions: write\n      id-token: write\n    uses:";
+    assert!(read(folder.path(), WORKFLOW).contains(block));
+    let called = read(folder.path(), ".github/workflows/called.yml");
+    assert!(called.contains("id: nuget-login") && !called.contains("permissions:"), "{called}");
+    assert_eq!(run(folder.path(), "check", &[]).status.code(), Some(0));
+}
+
+#[test]
+fn a_local_action_needs_what_its_steps_need() {
+    let workflow = "on: push\njobs:\n  publish:\n    steps:\n      - run: dotnet nuget push a -k ${{ secrets.K }} -s nuget.org\n      - uses: ./release\n";
+    let action =
+        "runs:\n  using: composite\n  steps:\n    - uses: softprops/action-gh-release@v2\n    - run: gh pr create\n      shell: sh\n";
+    let folder = repository(&[(WORKFLOW, workflow), ("release/action.yml", action)]);
+    let plan = planned(folder.path(), &[]);
+    let needs = json!({"id-token": "write", "contents": "write", "pull-requests": "write"});
+    assert_eq!(plan["files"][0]["jobs"][0]["permissions"], needs);
+}
+
+#[test]
+fn a_called_workflow_that_does_not_name_nuget_is_left_alone() {
+    let caller = "on: push\njobs:\n  a:\n    uses: ./.github/workflows/release.yml\n    secrets: inherit\n";
+    let called = "on: workflow_call\njobs:\n  a:\n    steps:\n      - run: cargo publish\n";
+    let folder = repository(&[(WORKFLOW, caller), (".github/workflows/release.yml", called)]);
+    assert_eq!(migrate(folder.path(), &[]).status.code(), Some(0));
+    let folder = repository(&[(WORKFLOW, caller)]);
+    assert_eq!(migrate(folder.path(), &[]).status.code(), Some(1), "nobody knows what it does");
+}
+
+#[test]
 fn a_called_workflow_without_a_caller_in_the_repository_has_a_note() {
     let folder = repository(&[(".github/workflows/called.yml", CALLED)]);
     let plan = planned(folder.path(), &[]);

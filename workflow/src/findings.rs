@@ -7,7 +7,7 @@ use crate::login::{
 };
 use crate::migrate::pushes_without_login;
 use crate::model::{Action, File, Found, Job, Level, Place, Step, Uses, all_references, is_off};
-use crate::push::{Push, Sources, Target, named_sources};
+use crate::push::{Push, Sources, Target, named_sources, pushes};
 use crate::script::Command;
 use crate::yaml::Node;
 
@@ -652,7 +652,7 @@ fn stored_key<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>) {
 
 fn stored_keys_of<'a>(report: &mut Report<'_, 'a>, scope: Scope<'_, 'a>, names: &[(String, String)]) {
     let sources = Sources::new(scope, names);
-    for push in scope.step.script().commands.iter().filter_map(Push::of) {
+    for push in pushes(scope.step.script()) {
         if sources.target(&push) == Target::NugetOrg {
             let parts = match &push.key {
                 Some(word) => key::of_word(scope, word),

@@ -238,10 +238,14 @@ impl<'a> Planner<'_, '_, 'a> {
             if is_edited || planned.calls_login {
                 let needs = match job.uses() {
                     Some(_) => self.needs_of_called(job, 0),
-                    None => crate::permissions::of_steps(job),
+                    None => crate::permissions::of_steps(self.project, job),
                 };
                 let had_block = job.permissions.is_some();
-                let (permissions, is_new) = change.permissions(job, needs);
+                let (permissions, is_new) = match self.inherited(workflow).filter(|_| !had_block) {
+                    // What its callers allow, which are edited.
+                    Some(block) => (Permissions::Block(block), false),
+                    None => change.permissions(job, needs),
+                };
                 let grants = result.by_hand.is_empty() || planned.calls_login;
                 result.edited = grants;
                 result.permissions = Some(permissions);
@@ -358,6 +362,23 @@ impl<'a> Planner<'_, '_, 'a> {
         })
     }
 
+    /// What a workflow that is only called has from its callers in the repository, with `id-token: write`; none if one of
+    /// them has no block.
+    fn inherited(&self, workflow: &Workflow<'a>) -> Option<Block> {
+        let jobs = self.project.workflows.iter().flat_map(|it| &it.jobs);
+        let mut callers = jobs.filter(|job| job.calls(&workflow.file.path)).peekable();
+        callers.peek().filter(|_| workflow.is_only_called())?;
+        let mut inherited = Block::new();
+        for caller in callers {
+            let block = caller.permissions.filter(|block| block.is_mapping())?;
+            change::entries(block)
+                .iter()
+                .for_each(|(name, level)| crate::permissions::raise(&mut inherited, name, level));
+        }
+        crate::permissions::raise(&mut inherited, "id-token", "write");
+        Some(inherited)
+    }
+
     /// What the jobs of the workflow that a job calls need.
     fn needs_of_called(&self, job: &Job<'a>, depth: usize) -> Block {
         let mut needs = Block::new();
@@ -367,7 +388,7 @@ impl<'a> Planner<'_, '_, 'a> {
             let block = match (job.permissions, job.uses()) {
                 (Some(block), _) => change::entries(block),
                 (None, Some(_)) if depth < 10 => self.needs_of_called(job, depth + 1),
-                (None, _) => crate::permissions::of_steps(job),
+                (None, _) => crate::permissions::of_steps(self.project, job),
             };
             block.iter().for_each(|(name, level)| crate::permissions::raise(&mut needs, name, level));
         }

@@ -1,6 +1,7 @@
 //! What the steps of a job need from `GITHUB_TOKEN`: a table of known actions and commands. It decides what a new block
 //! of permissions has, which takes away everything else.
 
+use crate::login::{DEEPEST, Project};
 use crate::model::{Found, Job, Place, Step, Uses};
 use crate::push::{Push, named_sources};
 use crate::script::Command;
@@ -108,17 +109,26 @@ pub(crate) fn raise(block: &mut Block, name: &str, level: &str) {
     }
 }
 
-/// What the steps of a job need.
-pub(crate) fn of_steps(job: &Job<'_>) -> Block {
+/// What the steps of a job need, with those of the local actions that they use.
+pub(crate) fn of_steps(project: &Project<'_>, job: &Job<'_>) -> Block {
     let mut block = Block::new();
-    let sources = named_sources(&job.steps);
-    for step in &job.steps {
-        for (name, level) in of_step(step, &sources) {
-            raise(&mut block, name, level);
-        }
-    }
+    add_steps(&mut block, project, &job.steps, 0);
     crate::edits::sort(&mut block, |a, b| a.0 == "contents" && b.0 != "contents");
     block
+}
+
+fn add_steps(block: &mut Block, project: &Project<'_>, steps: &[Step<'_>], depth: usize) {
+    let sources = named_sources(steps);
+    for step in steps {
+        for (name, level) in of_step(step, &sources) {
+            raise(block, name, level);
+        }
+        if let Some((_, Uses::Local(path))) = step.uses()
+            && let Some(action) = project.action(&path).filter(|_| depth < DEEPEST)
+        {
+            add_steps(block, project, &action.steps, depth + 1);
+        }
+    }
 }
 
 fn of_step(step: &Step<'_>, sources: &[(String, String)]) -> Vec<(&'static str, &'static str)> {
@@ -177,6 +187,7 @@ fn of_command(
         ("gh", "release", _) => CONTENTS_WRITE,
         ("gh", "issue", _) => &[("issues", "write")],
         ("gh", "pr", _) => &[("pull-requests", "write")],
+        ("gh", "workflow", "list" | "view") => &[("actions", "read")],
         ("gh", "workflow", _) => &[("actions", "write")],
         ("gh", "run", _) => &[("actions", "read")],
         ("gh", "attestation", _) => &[("attestations", "read")],

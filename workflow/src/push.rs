@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use crate::login::{Scope, is_nuget_org};
 use crate::model::Step;
-use crate::script::{Command, Word, variable};
+use crate::script::{Command, Script, Word, variable};
 use crate::yaml::Node;
 
 /// A command that gives a key and a source to NuGet.
@@ -15,6 +15,10 @@ pub(crate) struct Push {
     pub(crate) symbol_source: Option<Word>,
     pub(crate) source: Option<Word>,
     pub(crate) at: usize,
+    /// Where the name of the command ends.
+    pub(crate) end: usize,
+    /// Whether a variable can have more options of it.
+    pub(crate) is_open: bool,
     /// Whether it stores the key, and does not push.
     pub(crate) stores_key: bool,
 }
@@ -32,6 +36,32 @@ const SWITCHES: [&str; 9] = [
     "-allowinsecureconnections",
 ];
 
+/// The pushes of a script, with the options that they have in an array of their own.
+pub(crate) fn pushes(script: &Script) -> Vec<Push> {
+    let mut pushes: Vec<Push> = script.commands.iter().filter_map(Push::of).collect();
+    if pushes.iter().all(|push| push.key.is_some() || push.stores_key) {
+        return pushes;
+    }
+    let is_list = |command: &&Command| {
+        let is_appended = command.words[0].text.starts_with('$') && command.argument(1) == "+=";
+        (command.words[0].text.starts_with('-') || is_appended) && Push::of(command).is_none()
+    };
+    let lists: Vec<_> = script.commands.iter().filter(is_list).collect();
+    let only = |names: &[&str]| match &lists.iter().filter_map(|it| it.option_from(0, names)).collect::<Vec<_>>()[..] {
+        [one] => Some(one.clone()),
+        _ => None,
+    };
+    let (key, source) = (only(&KEY_OPTIONS), only(&SOURCE_OPTIONS));
+    for push in pushes.iter_mut().filter(|push| push.key.is_none() && !push.stores_key) {
+        push.key.clone_from(&key);
+        push.source = push.source.take().or_else(|| source.clone());
+    }
+    pushes
+}
+
+const KEY_OPTIONS: [&str; 3] = ["--api-key", "-k", "-apikey"];
+const SOURCE_OPTIONS: [&str; 4] = ["--source", "-s", "-source", "-src"];
+
 impl Push {
     /// The push that a command is, or that it runs, such as `retry 3 dotnet nuget push`.
     pub(crate) fn of(command: &Command) -> Option<Push> {
@@ -45,16 +75,19 @@ impl Push {
         }
         let command = Command { words: command.words[first..].to_vec() };
         let stores_key = command.argument(1).eq_ignore_ascii_case("setapikey");
-        let mut key = command.option(&["--api-key", "-k", "-apikey"]);
+        let mut key = command.option(&KEY_OPTIONS);
         if stores_key {
             key = command.words.get(2).cloned();
         } else if key.is_none() && !command.argument(1).eq_ignore_ascii_case("nuget") {
             key = positional(&command.words[2..], 1).cloned();
         }
-        let source = command.option(&["--source", "-s", "-source", "-src"]);
+        let source = command.option(&SOURCE_OPTIONS);
         let symbol_key = command.option(&["--symbol-api-key", "-sk", "-symbolapikey"]);
         let symbol_source = command.option(&["--symbol-source", "-ss", "-symbolsource"]);
-        Some(Push { key, symbol_key, symbol_source, source, at: command.words[0].at.start, stores_key })
+        let at = command.words[0].at.start;
+        let end = command.words.iter().rfind(|word| is_named(&word.text, "push")).map_or(at, |it| it.at.end);
+        let is_open = command.words.iter().skip(2).any(|word| has_options(&word.text));
+        Some(Push { key, symbol_key, symbol_source, source, at, end, is_open, stores_key })
     }
 }
 
@@ -66,6 +99,14 @@ fn is_push(words: &[Word]) -> bool {
         return argument(1).eq_ignore_ascii_case("nuget") && argument(2).eq_ignore_ascii_case("push");
     }
     (argument(1).eq_ignore_ascii_case("push") || argument(1).eq_ignore_ascii_case("setapikey")) && is_nuget()
+}
+
+/// Whether a word can stand for options.
+fn has_options(word: &str) -> bool {
+    let names = ["arg", "opt", "param", "[@]", "[*]", "key"];
+    word.starts_with('@')
+        || matches!(word, "$@" | "$*")
+        || word.starts_with('$') && names.iter().any(|part| is_named(word, part))
 }
 
 /// Whether a name contains another one, which is in lower case.

@@ -116,7 +116,12 @@ impl Command {
 
     /// The value of an option: the next word, or what follows `=`.
     pub fn option(&self, names: &[&str]) -> Option<Word> {
-        for (nth, word) in self.words.iter().enumerate().skip(1) {
+        self.option_from(1, names)
+    }
+
+    /// The same among the words from this one on.
+    pub fn option_from(&self, first: usize, names: &[&str]) -> Option<Word> {
+        for (nth, word) in self.words.iter().enumerate().skip(first) {
             for name in names {
                 if word.text.eq_ignore_ascii_case(name) {
                     return self.words.get(nth + 1).cloned();

@@ -278,7 +278,7 @@ impl<'a> Builder<'a> {
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                let start = if anchor > 0 && !is_block { self.behind_properties(start, end) } else { start };
+                let start = if !is_block { self.behind_properties(start, end) } else { start };
                 let content =
                     Content { at: start..end, value: Value::Scalar { text: text.into_owned(), style }, depth: 0 };
                 self.complete(content, anchor, 1);

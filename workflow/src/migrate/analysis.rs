@@ -1,10 +1,12 @@
 //! What a job does with a stored key: where the key comes from, and where the push goes.
 
+use std::cell::OnceCell;
+
 use crate::expression::{condition_references, only_reference};
 use crate::key::{self, Part, Secret, Variable, written_name};
 use crate::login::{Project, ProjectJob, Scope, is_nuget_org};
 use crate::model::{Action, EnvLevel, File, Job, Level, Place, Step, Uses, all_references, is_off};
-use crate::push::{OTHER_FEEDS, Push, Sources, Target, is_named, named_sources, of_feeds, of_urls};
+use crate::push::{OTHER_FEEDS, Push, Sources, Target, is_named, named_sources, of_feeds, of_urls, pushes};
 use crate::script::{Command, Shell, Word};
 use crate::yaml::Node;
 
@@ -67,7 +69,7 @@ pub(super) fn analyse<'a>(project: &Project<'a>, it: ProjectJob<'_, 'a>, options
         return found;
     }
     let names = named_sources(&job.steps);
-    let mut reader = Reader { it, options, names, found, nth: 0 };
+    let mut reader = Reader { it, options, names, found, nth: 0, has_push_without_key: OnceCell::new() };
     for (nth, step) in job.steps.iter().enumerate().filter(|(_, step)| !is_off(step.node)) {
         reader.nth = nth;
         match step.uses() {
@@ -79,10 +81,10 @@ pub(super) fn analyse<'a>(project: &Project<'a>, it: ProjectJob<'_, 'a>, options
             None => reader.script(Scope { step, action: None }, step),
         }
     }
-    found = reader.found;
+    found = std::mem::take(&mut reader.found);
     // A variable around all steps says less than a push in one of them.
     if found.uses.is_empty() && found.by_hand.is_empty() {
-        let mut reader = Reader { it, options, names: Vec::new(), found, nth: 0 };
+        reader.found = found;
         reader.outer_scripts();
         found = reader.found;
     }
@@ -142,26 +144,20 @@ pub(super) fn keyless<'a>(it: ProjectJob<'_, 'a>) -> Vec<(usize, Place<'a>)> {
             return found;
         }
         let sources = Sources::new(Scope { step, action: None }, &names);
-        for command in step.script().commands.iter().filter(|_| !is_off(step.node)) {
-            let Some(push) = Push::of(command).filter(|push| push.key.is_none() && !push.stores_key) else { continue };
-            let has_variable = step.variable("NUGET_API_KEY").is_some()
-                || step.script().assigned("NUGET_API_KEY", usize::MAX).is_some()
-                || step.script().assigned("env:NUGET_API_KEY", usize::MAX).is_some();
-            // Options in a variable can have a key.
-            let is_open =
-                command.words.iter().skip(2).any(|word| word.text.starts_with(['@', '$']) && is_options(&word.text));
-            if !has_variable && !is_open && sources.target(&push) == Target::NugetOrg {
-                let last =
-                    command.words.iter().rfind(|word| is_named(&word.text, "push")).map_or(push.at, |it| it.at.end);
-                found.push((nth, step.place_in_script(push.at..last.max(push.at + 1))));
+        let has_variable = step.variable("NUGET_API_KEY").is_some()
+            || step.script().assigned("NUGET_API_KEY", usize::MAX).is_some()
+            || step.script().assigned("env:NUGET_API_KEY", usize::MAX).is_some();
+        if has_variable || is_off(step.node) {
+            continue;
+        }
+        for push in pushes(step.script()) {
+            let has_key = push.key.is_some() || push.stores_key || push.is_open;
+            if !has_key && sources.target(&push) == Target::NugetOrg {
+                found.push((nth, step.place_in_script(push.at..push.end.max(push.at + 1))));
             }
         }
     }
     found
-}
-
-fn is_options(word: &str) -> bool {
-    word.starts_with('@') || ["arg", "opt", "param", "[@]", "[*]", "key"].iter().any(|part| is_named(word, part))
 }
 
 /// Whether a step can give a key to later ones in a way that is not followed.
@@ -205,18 +201,19 @@ fn is_publishing(text: &str) -> bool {
     ["publish", "push", "deploy", "release"].iter().any(|part| is_named(text, part))
 }
 
+/// The scripts and the targets of build tools that a step runs.
+fn scripts<'s>(step: &'s Step<'_>) -> impl Iterator<Item = &'s Command> {
+    let is_file =
+        |word: &Word| word.text.starts_with("./") || word.text.starts_with(".\\") || has_script_extension(&word.text);
+    let is_tool = |command: &Command| matches!(command.program().as_str(), "make" | "nuke" | "just" | "dotnet");
+    let is_script = move |command: &&Command| command.words.iter().take(2).any(is_file) || is_tool(command);
+    step.script().commands.iter().filter(is_script).filter(|command| can_push(command))
+}
+
 /// Whether a step can need a variable without naming it: it runs a script or a target of a build tool that publishes.
 pub(super) fn can_need_variable(step: &Step<'_>) -> bool {
-    let is_script = |command: &&Command| {
-        let is_file = |word: &Word| {
-            word.text.starts_with("./") || word.text.starts_with(".\\") || has_script_extension(&word.text)
-        };
-        command.words.iter().take(2).any(is_file)
-            || matches!(command.program().as_str(), "make" | "nuke" | "just" | "dotnet")
-    };
     let publishes = |command: &Command| command.words.iter().any(|word| is_publishing(&word.text));
-    let mut scripts = step.script().commands.iter().filter(is_script);
-    step.uses().is_none() && !is_off(step.node) && scripts.any(|command| can_push(command) && publishes(command))
+    step.uses().is_none() && !is_off(step.node) && scripts(step).any(publishes)
 }
 
 /// Whether a text has a command that pushes in it, such as one for another shell.
@@ -236,6 +233,7 @@ struct Reader<'p, 'o, 'a> {
     found: Analysis<'a>,
     /// The step of the job.
     nth: usize,
+    has_push_without_key: OnceCell<bool>,
 }
 
 impl<'a> Reader<'_, '_, 'a> {
@@ -286,100 +284,101 @@ impl<'a> Reader<'_, '_, 'a> {
         let inner = scope.step;
         let names = std::mem::take(&mut self.names);
         let sources = Sources::new(scope, &names);
-        let mut secrets_for: Vec<(Target, usize)> = Vec::new();
-        let mut has_push = false;
-        for command in &inner.script().commands {
-            let Some(push) = Push::of(command) else {
-                if OTHER_PUBLISHERS.contains(&command.program().as_str()) {
-                    let parts = command.words.iter().skip(1).flat_map(|word| key::of_word(scope, word));
-                    secrets_for
-                        .extend(key::secrets(parts.collect()).iter().map(|it| (Target::Other, it.place.at.start)));
-                }
-                continue;
-            };
-            has_push = true;
-            let symbol_key = push.symbol_key.as_ref().filter(|_| sources.are_symbols_for_nuget_org(&push));
-            let keys = [push.key.as_ref(), symbol_key];
-            let mut parts: Vec<_> = keys.into_iter().flatten().flat_map(|word| key::of_word(scope, word)).collect();
-            if push.key.is_none() {
-                parts.extend(key::of_variable(scope, "NUGET_API_KEY").unwrap_or_default());
-            }
-            if parts.iter().any(|part| matches!(part, Part::Login)) {
-                continue;
-            }
-            let target = sources.target(&push);
-            let elsewhere = parts.iter().find_map(|part| match part {
-                Part::Elsewhere(place) => Some(place.clone()),
-                _ => None,
-            });
-            let secrets = key::secrets(parts);
-            secrets_for.extend(secrets.iter().map(|secret| (target, secret.place.at.start)));
-            let has_secret = !secrets.is_empty();
-            match target {
-                Target::Other => {}
-                _ if push.stores_key => {
-                    // A push that names its key does not read it there.
-                    if (target == Target::NugetOrg || push.source.is_none()) && self.pushes_without_key() {
-                        self.key_in_config(step, &secrets);
-                    }
-                }
-                Target::NugetOrg => {
-                    self.found.pushes += usize::from(has_secret);
-                    if has_secret {
-                        self.use_all(secrets);
-                    } else if let Some(place) = elsewhere {
-                        let line = self.line(&place, step);
-                        let message = format!("the key of the push to nuget.org is not a secret: `{}`", shown(&place));
-                        let fix = "log in directly before the push, and replace the key by the login's output";
-                        self.by_hand(line, "key-from-elsewhere", message, fix, self.login_yaml());
-                    }
-                }
-                Target::Unknown if !has_secret => {
-                    // A secret whose name is computed.
-                    if let Some(place) = elsewhere.filter(|place| place.text().starts_with("secrets")) {
-                        let line = self.line(&place, step);
-                        self.unknown_target(step, &[], Some(line), "the name of its secret is computed", &[]);
-                    }
-                }
-                Target::Unknown if self.options.assume_nuget_org => self.use_all(secrets),
-                Target::Unknown => {
-                    let why = match &push.source {
-                        None => "the push has no source".to_owned(),
-                        Some(source) => format!("the file does not define the source `{}`", source.text.trim()),
-                    };
-                    self.unknown_target(step, &secrets, None, &why, &["nuget.config", "NuGet.config", "NuGet.Config"]);
-                }
+        // Where each secret goes.
+        let mut targets: Vec<(Target, usize)> = Vec::new();
+        let others = |command: &&Command| OTHER_PUBLISHERS.contains(&command.program().as_str());
+        for word in inner.script().commands.iter().filter(others).flat_map(|command| &command.words[1..]) {
+            targets.extend(key::secrets(key::of_word(scope, word)).iter().map(|it| (Target::Other, it.place.at.start)));
+        }
+        let pushes = pushes(inner.script());
+        let (mut is_read, mut is_open) = (false, false);
+        for push in &pushes {
+            let parts = key_of(scope, push, &sources);
+            is_read |= !parts.is_empty();
+            let target = sources.target(push);
+            is_open |= parts.is_empty() && !push.stores_key && target != Target::Other;
+            if !parts.iter().any(|part| matches!(part, Part::Login)) {
+                targets.extend(parts.iter().filter_map(Part::secret).map(|it| (target, it.place.at.start)));
+                self.push(step, push, target, parts);
             }
         }
-        let shared = secrets_for.iter().find(|(target, at)| {
-            *target == Target::NugetOrg && secrets_for.iter().any(|(other, it)| *other != Target::NugetOrg && it == at)
-        });
+        let is_other = |at: usize| targets.iter().any(|(target, it)| *target != Target::NugetOrg && *it == at);
+        let is_shared = targets.iter().any(|(target, _)| *target != Target::NugetOrg);
+        let shared = targets.iter().find(|(target, at)| is_shared && *target == Target::NugetOrg && is_other(*at));
         if let Some((_, at)) = shared {
             let line = inner.file.document.line_of(*at);
             let message = "one variable has the key for nuget.org and for another feed in one step";
             let fix = "give the push to nuget.org a variable of its own, and run `nuget-login migrate` again";
-            self.by_hand(
-                line,
-                "shared-variable",
-                message,
-                fix,
-                Some("env:\n  NUGET_ORG_KEY: ${{ secrets.NUGET_API_KEY }}".to_owned()),
-            );
+            let yaml = "env:\n  NUGET_ORG_KEY: ${{ secrets.NUGET_API_KEY }}".to_owned();
+            self.by_hand(line, "shared-variable", message, fix, Some(yaml));
         }
         if is_named(inner.run().and_then(Node::text).unwrap_or_default(), "<apikeys>") {
             let secrets: Vec<_> = step_secrets(inner, true).into_iter().map(|(_, secret)| secret).collect();
             self.key_in_config(step, &secrets);
         }
-        if !has_push {
+        if pushes.is_empty() {
             self.tool(scope, step);
+        } else if is_open && !is_read {
+            let mut secrets = step_secrets(inner, true);
+            secrets.retain(|(name, _)| name.is_empty() || !variable_uses(inner, name).is_empty());
+            self.tool_target(step, secrets, "the push gets its options in a way that is not followed", &[]);
         }
         self.names = names;
     }
 
+    /// A push whose key is made of these parts.
+    fn push(&mut self, step: &Step<'a>, push: &Push, target: Target, parts: Vec<Part<'a>>) {
+        let elsewhere = parts.iter().find_map(|part| match part {
+            Part::Elsewhere(place) => Some(place.clone()),
+            _ => None,
+        });
+        let secrets = key::secrets(parts);
+        match target {
+            Target::Other => {}
+            _ if push.stores_key => {
+                // A push that names its key does not read it there.
+                if (target == Target::NugetOrg || push.source.is_none()) && self.pushes_without_key() {
+                    self.key_in_config(step, &secrets);
+                }
+            }
+            Target::NugetOrg if !secrets.is_empty() => {
+                self.found.pushes += 1;
+                self.use_all(secrets);
+            }
+            Target::NugetOrg => {
+                let Some(place) = elsewhere else { return };
+                let line = self.line(&place, step);
+                // What is written out can be a key.
+                let is_shown = place.text().starts_with(['$', '%']) || place.text().contains("${{");
+                let shown = if is_shown { format!(": `{}`", shown(&place)) } else { String::new() };
+                let message = format!("the key of the push to nuget.org is not a secret{shown}");
+                let fix = "log in directly before the push, and replace the key by the login's output";
+                self.by_hand(line, "key-from-elsewhere", message, fix, self.login_yaml());
+            }
+            Target::Unknown if secrets.is_empty() => {
+                // A secret whose name is computed.
+                if let Some(place) = elsewhere.filter(|place| place.text().starts_with("secrets")) {
+                    let line = self.line(&place, step);
+                    self.unknown_target(step, &[], Some(line), "the name of its secret is computed", &[]);
+                }
+            }
+            Target::Unknown if self.options.assume_nuget_org => self.use_all(secrets),
+            Target::Unknown => {
+                let why = match &push.source {
+                    None => "the push has no source".to_owned(),
+                    Some(source) => format!("the file does not define the source `{}`", source.text.trim()),
+                };
+                self.unknown_target(step, &secrets, None, &why, &["nuget.config", "NuGet.config", "NuGet.Config"]);
+            }
+        }
+    }
+
     /// Whether a step pushes without naming a key.
     fn pushes_without_key(&self) -> bool {
-        let commands = self.it.job.steps.iter().flat_map(|step| &step.script().commands);
-        commands.filter_map(Push::of).any(|push| push.key.is_none() && !push.stores_key)
+        *self.has_push_without_key.get_or_init(|| {
+            let mut all = self.it.job.steps.iter().flat_map(|step| pushes(step.script()));
+            all.any(|push| push.key.is_none() && !push.stores_key)
+        })
     }
 
     fn key_in_config(&mut self, step: &Step<'a>, secrets: &[Secret<'a>]) {
@@ -431,7 +430,8 @@ impl<'a> Reader<'_, '_, 'a> {
         let tools: Vec<&Command> = commands.iter().filter(|command| can_push(command)).collect();
         let mut secrets = Vec::new();
         let text = inner.run().and_then(Node::text).unwrap_or_default();
-        let pushes = inner.script().texts().any(mentions_push);
+        let has_word = |it: &str| inner.script().texts().any(|text| text.eq_ignore_ascii_case(it));
+        let pushes = inner.script().texts().any(mentions_push) || has_word("nuget") && has_word("push");
         let is_relevant = |variable: &str, secret: &str| {
             pushes || is_key_name(variable) || is_key_name(secret) || {
                 let is_key = |name: &str| ["api_key", "apikey", "api-key"].iter().any(|it| is_named(name, it));
@@ -480,7 +480,10 @@ impl<'a> Reader<'_, '_, 'a> {
         let root = &self.it.workflow.file.document.root;
         let job = self.it.job;
         for (nth, step) in job.steps.iter().enumerate().filter(|(_, step)| !is_off(step.node)) {
-            if !runs_tool(step) || !is_publishing(step.text()) && !is_publishing(job.id) {
+            if !runs_tool(step)
+                || scripts(step).next().is_none()
+                || !is_publishing(step.text()) && !is_publishing(job.id)
+            {
                 continue;
             }
             let mut secrets = Vec::new();
@@ -585,6 +588,22 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 }
 
+/// What the key of a push is made of.
+fn key_of<'a>(scope: Scope<'_, 'a>, push: &Push, sources: &Sources<'_, 'a>) -> Vec<Part<'a>> {
+    let symbol_key = push.symbol_key.as_ref().filter(|_| sources.are_symbols_for_nuget_org(push));
+    let keys = [push.key.as_ref(), symbol_key].into_iter().flatten();
+    let mut parts: Vec<_> = keys.flat_map(|word| key::of_word(scope, word)).collect();
+    let variable = key::of_variable(scope, "NUGET_API_KEY").unwrap_or_default();
+    if push.key.is_none() {
+        parts.extend(variable);
+    } else if let Some(name) = parts.iter().find_map(|part| Some(part.secret()?.name.to_lowercase())) {
+        // The same secret in the step's own variable, which NuGet does not read beside a key.
+        let is_same = |it: &Secret<'_>| it.outer.is_none() && it.name.to_lowercase() == name;
+        parts.extend(variable.into_iter().filter(|part| part.secret().is_some_and(is_same)));
+    }
+    parts
+}
+
 fn shown(place: &Place<'_>) -> String {
     shown_text(place.text())
 }
@@ -677,7 +696,9 @@ fn takes_key(command: &Command) -> bool {
     let is_nuget = command.program() == "nuget" || command.program() == "dotnet" && command.argument(1) == "nuget";
     let is_test = matches!(command.program().as_str(), "[" | "[[" | "test" | "git" | "gh" | "if" | "export");
     let is_docker = command.program() == "docker" && !command.words.iter().any(|word| suggests_publishing(&word.text));
-    let is_value = command.words.len() == 1;
+    // `$x -eq ''`
+    let is_value =
+        command.words.len() == 1 || command.program().starts_with('$') && command.argument(1).starts_with('-');
     !is_nuget
         && !is_test
         && !is_docker
@@ -745,8 +766,7 @@ pub(super) fn reads_variable(step: &Step<'_>, name: &str) -> bool {
                 .iter()
                 .any(|it| it.reference.of("env").is_some_and(|it| it.eq_ignore_ascii_case(name)))
             || name.eq_ignore_ascii_case("NUGET_API_KEY") && {
-                let mut commands = step.script().commands.iter();
-                commands.any(|it| Push::of(it).is_some_and(|push| push.key.is_none()))
+                pushes(step.script()).iter().any(|push| push.key.is_none())
             })
 }
 
@@ -863,6 +883,8 @@ fn called<'a>(project: &Project<'a>, it: ProjectJob<'_, 'a>, options: &Options<'
     let Some((uses, called)) = it.job.uses() else { return };
     let path = match &called {
         Uses::Local(path) if project.workflows.iter().any(|workflow| workflow.file.path == *path) => return,
+        // What is here, and was not read, does not name NuGet.
+        Uses::Local(path) if (options.read)(path).is_some() => return,
         Uses::Local(path) => path.clone(),
         Uses::Remote { owner, name, path, .. } => format!("{owner}/{name}/{path}"),
     };
@@ -874,7 +896,7 @@ fn called<'a>(project: &Project<'a>, it: ProjectJob<'_, 'a>, options: &Options<'
     let mut line = None;
     if secrets.text().is_some_and(|text| text == "inherit") {
         let name = path.rsplit('/').next().unwrap_or_default();
-        let suggests = ["publish", "push", "deploy", "release"].iter().any(|part| is_named(name, part)) && !is_other;
+        let suggests = ["publish", "push", "release"].iter().any(|part| is_named(name, part)) && !is_other;
         if suggests || is_named(name, "nuget") {
             line = Some(file.document.line_of(secrets.at().start));
         }
@@ -891,7 +913,7 @@ fn called<'a>(project: &Project<'a>, it: ProjectJob<'_, 'a>, options: &Options<'
     }
     let Some(line) = line else { return };
     let where_it_is = match called {
-        Uses::Local(_) => format!("{path} is not in the repository or does not name NuGet"),
+        Uses::Local(_) => format!("{path} is not in the repository"),
         Uses::Remote { owner, name, .. } => format!("the called workflow is in another repository, {owner}/{name}"),
     };
     let _ = uses;

@@ -4,7 +4,7 @@ use crate::expression::references;
 use crate::findings::is_build;
 use crate::login::Project;
 use crate::model::{Found, Job, Place, Step, Uses, Workflow, all_references};
-use crate::push::Push;
+use crate::push::pushes;
 use crate::yaml::Node;
 
 use super::{JobPlan, Note, Options, Plan, Planned};
@@ -28,10 +28,8 @@ pub(super) fn of_job(workflow: &Workflow<'_>, job: &Job<'_>, planned: &Planned<'
     }
     for uses in planned.uses.chunk_by(|a, b| a.step == b.step) {
         let step = &job.steps[uses[0].step];
-        let is_implicit = |step: &Step<'_>| {
-            let mut pushes = step.script().commands.iter().filter_map(Push::of);
-            pushes.any(|push| push.key.is_none() && !push.stores_key)
-        };
+        let is_implicit =
+            |step: &Step<'_>| pushes(step.script()).iter().any(|push| push.key.is_none() && !push.stores_key);
         if uses.iter().any(|it| it.secret.is_none()) || is_implicit(step) {
             let message =
                 "the push reads the key from NUGET_API_KEY: NuGet 7.6 (.NET SDK 10.0.300) or later does".to_owned();
