@@ -1,9 +1,22 @@
-//! The documents: links lead somewhere, lines fit a screen, and examples are what the program takes.
+//! The documents: links lead somewhere, lines fit a screen, examples have no mistake, commands are what the programs
+//! take, and output is what they print.
+
+#[cfg(target_os = "linux")]
+mod act;
+mod blocks;
+mod commands;
+mod examples;
+mod output;
+mod script;
+#[cfg(target_os = "linux")]
+mod stand_ins;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use blocks::{blocks, documents, prose};
 
 /// Longest line, in characters; lines of code blocks, single links and single code spans are as long as what they show.
 const WIDTH: usize = 120;
@@ -12,23 +25,18 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The documents for people, with their text.
-fn documents() -> Vec<(PathBuf, String)> {
-    let mut files: Vec<PathBuf> =
-        ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"].iter().map(|name| root().join(name)).collect();
-    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    files.extend(docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
-    files.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+/// The sandbox's program: `cargo test` and `cargo build --workspace` build it beside the one that is tested.
+fn sandbox() -> PathBuf {
+    let name = format!("sandbox{}", std::env::consts::EXE_SUFFIX);
+    let path = Path::new(env!("CARGO_BIN_EXE_nuget-login")).with_file_name(name);
+    assert!(path.is_file(), "first: cargo build --workspace");
+    path
 }
 
-/// The lines outside code blocks.
-fn prose(text: &str) -> impl Iterator<Item = &str> {
-    let mut is_code = false;
-    text.lines().filter(move |line| {
-        let is_fence = line.trim_start().starts_with("```");
-        is_code ^= is_fence;
-        !is_code && !is_fence
-    })
+fn git(folder: &Path, arguments: &str) {
+    let mut command = Command::new("git");
+    command.current_dir(folder).env("GIT_CONFIG_GLOBAL", "").args(arguments.split(' '));
+    assert!(command.status().unwrap().success(), "git {arguments}");
 }
 
 /// The anchors of the headings, as GitHub makes them.
@@ -50,16 +58,24 @@ fn links(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_relative_link_leads_to_a_file_and_a_heading() {
+fn every_link_into_the_repository_leads_to_a_file_and_a_heading() {
     let mut seen = 0;
-    for (path, text) in documents() {
-        for link in links(&text).into_iter().filter(|link| !link.contains("://") && !link.starts_with("mailto:")) {
+    let repository = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/v1.0.0/");
+    for (document, text) in documents() {
+        let path = root().join(&document);
+        for link in links(&text) {
+            // From the README of a package, which is shown elsewhere.
+            let link =
+                link.strip_prefix(repository).map_or(link.clone(), |file| root().join(file).display().to_string());
+            if link.contains("://") || link.starts_with("mailto:") {
+                continue;
+            }
             let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
             let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
-            assert!(target.exists(), "{}: {link}", path.display());
+            assert!(target.exists(), "{document}: {link}");
             if !anchor.is_empty() {
                 let anchors = anchors(&fs::read_to_string(&target).unwrap());
-                assert!(anchors.contains(anchor), "{}: {link}", path.display());
+                assert!(anchors.contains(anchor), "{document}: {link}");
             }
             seen += 1;
         }
@@ -71,11 +87,11 @@ fn every_relative_link_leads_to_a_file_and_a_heading() {
 fn lines_fit_a_screen() {
     // Whatever the repository is renamed to.
     let repository = env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://github.com/");
-    for (path, text) in documents() {
+    for (document, text) in documents() {
         for line in prose(&text.replace(repository, "org/nuget-login")) {
             let is_link = line.starts_with('[') && line.split_whitespace().count() < 5;
             let is_code = line.starts_with('`') && line.matches('`').count() == 2;
-            assert!(line.chars().count() <= WIDTH || is_link || is_code, "{}: {line}", path.display());
+            assert!(line.chars().count() <= WIDTH || is_link || is_code, "{document}: {line}");
         }
     }
 }
@@ -88,24 +104,19 @@ fn the_readme_is_read_to_its_end() {
 }
 
 #[test]
-fn the_workflow_of_the_readme_has_no_mistake() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, block) = readme.split_once("```yaml\n# .github/workflows/release.yml\n").unwrap();
-    let (workflow, _) = block.split_once("\n```").unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("release.yml");
-    fs::write(&file, workflow).unwrap();
-    let checked = Command::new(env!("CARGO_BIN_EXE_nuget-login")).arg("check").arg(&file).output().unwrap();
-    let report = String::from_utf8(checked.stdout).unwrap();
-    assert!(checked.status.success() && report.contains("1 job logs in: 0 errors"), "{report}");
-    assert!(report.contains("  Environment:                production\n"), "{report}");
+fn every_block_has_a_language_that_a_test_reads() {
+    for block in blocks() {
+        // Pictures are drawn by GitHub. Every other language has its tests, which know each kind of block.
+        let known = ["console", "diff", "http", "json", "mermaid", "powershell", "sh", "text", "yaml"];
+        assert!(known.contains(&block.language.as_str()), "{}: {:?}", block.place(), block.language);
+    }
 }
 
 #[test]
 fn no_document_of_a_released_version_says_that_there_is_no_release() {
     let is_released = !env!("CARGO_PKG_VERSION").starts_with("0.");
-    for (path, text) in documents() {
+    for (document, text) in documents() {
         let is_said = ["There is no release yet", "Not released yet: "].iter().any(|it| text.contains(it));
-        assert!(!(is_released && is_said), "{}", path.display());
+        assert!(!(is_released && is_said), "{document}");
     }
 }
