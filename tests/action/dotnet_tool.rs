@@ -261,7 +261,11 @@ fn a_manifest_has_what_nuget_org_requires_and_shows() {
             let length = field(&document, name).len();
             assert!((1..limit).contains(&length), "{id}: {name} has {length} bytes");
         }
-        assert!(field(&document, "releaseNotes").starts_with("- "), "{}", field(&document, "releaseNotes"));
+        assert!(
+            field(&document, "releaseNotes").starts_with("### Added\n\n- "),
+            "{}",
+            field(&document, "releaseNotes")
+        );
         assert!(package.files[field(&document, "icon")].starts_with(b"\x89PNG\r\n\x1a\n"));
         let readme = package.text(field(&document, "readme"));
         assert!(readme.starts_with("# nuget-login") && !readme.contains(['{', '}']), "{readme}");
