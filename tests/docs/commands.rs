@@ -230,6 +230,18 @@ fn a_command_that_the_program_does_not_take_is_found() {
     }
 }
 
+#[test]
+fn every_option_of_migrate_is_on_its_page() {
+    let page = fs::read_to_string(root().join("docs/migrating.md")).unwrap();
+    let command = Arguments::command();
+    let options = command.find_subcommand("migrate").unwrap().get_opts().filter_map(|option| option.get_long());
+    let options: Vec<&str> = options.collect();
+    assert!(options.len() > 5, "{options:?}");
+    for option in options {
+        assert!(page.contains(&format!("`--{option}")), "{option}");
+    }
+}
+
 /// The targets of a release.
 fn targets() -> Vec<String> {
     let workflow = fs::read_to_string(root().join(".github/workflows/build.yml")).unwrap();
