@@ -49,11 +49,15 @@ fn block(document: &str, language: &str, contains: &str) -> Block {
 }
 
 /// Runs the script of a GitLab job, in which nuget.org is the sandbox.
-fn gitlab_job_pushes(script: &str) {
+fn gitlab_job_pushes(audience: &str, script: &str) {
     let sandbox = Sandbox::with(|_| {});
     let machine = Machine::new();
-    let mut environment = sandbox.gitlab_environment().to_vec();
-    environment.extend([("TOKEN_SERVICE", sandbox.token_service_url()), ("PUSH", sandbox.push_url())]);
+    let environment = [
+        ("GITLAB_CI", "true".to_owned()),
+        ("NUGET_ID_TOKEN", sandbox.gitlab_id_token(audience, |_| {})),
+        ("TOKEN_SERVICE", sandbox.token_service_url()),
+        ("PUSH", sandbox.push_url()),
+    ];
     let ran = machine.run(script, &environment);
     assert!(ran.status.success() && sandbox.has_package("my-sdk", "1.0.0"), "{script}: {ran:?}");
 }
@@ -61,14 +65,18 @@ fn gitlab_job_pushes(script: &str) {
 #[test]
 fn the_gitlab_jobs_push_a_package() {
     let job = block("docs/gitlab.md", "yaml", "# .gitlab-ci.yml");
-    gitlab_job_pushes(&scripts(&job.text).join("\n"));
+    let audience = |job: &Block| {
+        let (_, rest) = job.text.split_once("\n  id_tokens:\n    NUGET_ID_TOKEN:\n      aud: ").unwrap();
+        rest.lines().next().unwrap().to_owned()
+    };
+    gitlab_job_pushes(&audience(&job), &scripts(&job.text).join("\n"));
     let older = block("docs/gitlab.md", "yaml", "sha256sum --check");
     let script = scripts(&older.text).join("\n");
     let (before, rest) = script.split_once("<64 hexadecimal digits").unwrap();
     let (_, after) = rest.split_once('>').unwrap();
-    gitlab_job_pushes(&format!("{before}$(sha256sum nuget-login | cut -c 1-64){after}"));
+    gitlab_job_pushes(&audience(&job), &format!("{before}$(sha256sum nuget-login | cut -c 1-64){after}"));
     let readme = block("dotnet-tool/nuget-login.md", "yaml", "id_tokens:");
-    gitlab_job_pushes(&scripts(&readme.text).join("\n"));
+    gitlab_job_pushes(&audience(&readme), &scripts(&readme.text).join("\n"));
 }
 
 #[test]
