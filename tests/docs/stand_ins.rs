@@ -48,18 +48,25 @@ fn block(document: &str, language: &str, contains: &str) -> Block {
     blocks.find(|it| it.text.contains(contains)).unwrap_or_else(|| panic!("{document}: no {contains}"))
 }
 
-/// Runs the script of a GitLab job, in which nuget.org is the sandbox.
-fn gitlab_job_pushes(audience: &str, script: &str) {
-    let sandbox = Sandbox::with(|_| {});
+/// Runs a script that logs in and pushes, with the variables of a job. nuget.org is the sandbox.
+fn pushes(sandbox: &Sandbox, job: &[(&'static str, String)], script: &str) {
     let machine = Machine::new();
-    let environment = [
-        ("GITLAB_CI", "true".to_owned()),
-        ("NUGET_ID_TOKEN", sandbox.gitlab_id_token(audience, |_| {})),
-        ("TOKEN_SERVICE", sandbox.token_service_url()),
-        ("PUSH", sandbox.push_url()),
-    ];
-    let ran = machine.run(script, &environment);
+    let here = [("TOKEN_SERVICE", sandbox.token_service_url()), ("PUSH", sandbox.push_url())];
+    let ran = machine.run(script, &[job, &here].concat());
     assert!(ran.status.success() && sandbox.has_package("my-sdk", "1.0.0"), "{script}: {ran:?}");
+}
+
+fn pushes_in_gitlab(audience: &str, script: &str) {
+    let sandbox = Sandbox::with(|_| {});
+    let id_token = sandbox.gitlab_id_token(audience, |_| {});
+    pushes(&sandbox, &[("GITLAB_CI", "true".to_owned()), ("NUGET_ID_TOKEN", id_token)], script);
+}
+
+fn pushes_in_github(script: &str) {
+    let sandbox = Sandbox::with(|_| {});
+    // What an earlier step left.
+    let packed = format!("dotnet pack --output packages\n{script}");
+    pushes(&sandbox, &sandbox.step_environment(), &packed);
 }
 
 #[test]
@@ -69,19 +76,42 @@ fn the_gitlab_jobs_push_a_package() {
         let (_, rest) = job.text.split_once("\n  id_tokens:\n    NUGET_ID_TOKEN:\n      aud: ").unwrap();
         rest.lines().next().unwrap().to_owned()
     };
-    gitlab_job_pushes(&audience(&job), &scripts(&job.text).join("\n"));
+    pushes_in_gitlab(&audience(&job), &scripts(&job.text).join("\n"));
     let older = block("docs/gitlab.md", "yaml", "sha256sum --check");
     let script = scripts(&older.text).join("\n");
     let (before, rest) = script.split_once("<64 hexadecimal digits").unwrap();
     let (_, after) = rest.split_once('>').unwrap();
-    gitlab_job_pushes(&audience(&job), &format!("{before}$(sha256sum nuget-login | cut -c 1-64){after}"));
+    pushes_in_gitlab(&audience(&job), &format!("{before}$(sha256sum nuget-login | cut -c 1-64){after}"));
     let readme = block("dotnet-tool/nuget-login.md", "yaml", "id_tokens:");
-    gitlab_job_pushes(&audience(&readme), &scripts(&readme.text).join("\n"));
+    pushes_in_gitlab(&audience(&readme), &scripts(&readme.text).join("\n"));
+    let install = block("docs/install.md", "sh", "dnx --yes nuget-login@1.0.0 -- exec");
+    pushes_in_gitlab(&audience(&job), &format!("dotnet pack --output packages\n{}", install.text));
+}
+
+#[test]
+fn the_scripts_with_exec_push_a_package_in_github_actions() {
+    for document in ["docs/exec.md", "docs/troubleshooting-download.md"] {
+        let step = block(document, "yaml", "nuget-login exec");
+        pushes_in_github(&scripts(&step.text).concat());
+    }
+    pushes_in_github(&block("docs/install.md", "sh", "dotnet tool run").text);
+}
+
+#[test]
+fn the_push_in_the_sandbox_pushes_a_package() {
+    let blocks = blocks_in("console").into_iter().filter(|it| it.document == "docs/sandbox.md");
+    let commands: Vec<_> = blocks.flat_map(|block| block.console()).collect();
+    let (command, _) = commands.iter().find(|(command, _)| command.contains("dotnet nuget push")).unwrap();
+    let machine = Machine::new();
+    let prepared = "dotnet pack --output .\nmkdir -p target/debug\nln -s \"$NUGET_LOGIN\" target/debug/nuget-login\n";
+    let ran = machine.run(&format!("{prepared}{command}"), &[]);
+    let log = String::from_utf8(ran.stderr).unwrap();
+    assert!(ran.status.success() && log.contains("Logged in to 127.0.0.1:"), "{log}");
 }
 
 #[test]
 fn the_example_for_a_laptop_pushes_to_its_sandbox() {
-    let laptop = block("docs/install.md", "sh", "nuget-login-sandbox@1.0.0 -- run");
+    let laptop = block("docs/install.md", "sh", "-- run -- sh push.sh");
     let ran = Machine::new().run(&laptop.text, &[]);
     let log = String::from_utf8(ran.stderr).unwrap();
     assert!(ran.status.success() && log.contains("Logged in to 127.0.0.1:"), "{log}");
