@@ -5,10 +5,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::blocks::{Block, blocks_in};
-use crate::{git, root};
+use crate::{git, program_in, root};
 
 /// The kinds of YAML in the documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,9 +144,8 @@ fn inputs(text: &str) -> BTreeSet<String> {
 fn check(folder: &Path) -> (bool, String) {
     git(folder, "init --quiet");
     git(folder, "remote add origin git@github.com:contoso/contoso-sdk.git");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nuget-login"));
-    command.args(["check", "--notes", "--format=json"]).current_dir(folder).env_remove("GITHUB_ACTIONS");
-    let ran = command.output().unwrap();
+    let mut command = program_in(folder, env!("CARGO_BIN_EXE_nuget-login"));
+    let ran = command.args(["check", "--notes", "--format=json"]).output().unwrap();
     (ran.status.success(), String::from_utf8(ran.stdout).unwrap() + &String::from_utf8(ran.stderr).unwrap())
 }
 
@@ -221,11 +219,8 @@ fn the_workflow_of_the_readme_needs_the_policy_that_the_readme_describes() {
     write(folder.path(), &[(path.to_owned(), text.to_owned())]);
     git(folder.path(), "init --quiet");
     git(folder.path(), "remote add origin git@github.com:contoso/contoso-sdk.git");
-    let checked = Command::new(env!("CARGO_BIN_EXE_nuget-login"))
-        .args(["check", "--format=human"])
-        .current_dir(&folder)
-        .output()
-        .unwrap();
+    let mut command = program_in(folder.path(), env!("CARGO_BIN_EXE_nuget-login"));
+    let checked = command.args(["check", "--format=human"]).output().unwrap();
     let report = String::from_utf8(checked.stdout).unwrap();
     assert!(checked.status.success() && report.contains("1 job logs in: 0 errors"), "{report}");
     let readme = fs::read_to_string(root().join("README.md")).unwrap();

@@ -12,6 +12,7 @@ mod script;
 mod stand_ins;
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,9 +34,22 @@ fn sandbox() -> PathBuf {
     path
 }
 
+/// What git sets for its hooks, which would make every folder this repository.
+const GIT_VARIABLES: [&str; 4] = ["GIT_COMMON_DIR", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"];
+
+/// A program in a folder that has, or will have, a repository of its own.
+fn program_in(folder: &Path, program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for name in GIT_VARIABLES {
+        command.env_remove(name);
+    }
+    command.current_dir(folder).env_remove("GITHUB_ACTIONS").env_remove("GITLAB_CI");
+    command
+}
+
 fn git(folder: &Path, arguments: &str) {
-    let mut command = Command::new("git");
-    command.current_dir(folder).env("GIT_CONFIG_GLOBAL", "").args(arguments.split(' '));
+    let mut command = program_in(folder, "git");
+    command.env("GIT_CONFIG_GLOBAL", "").args(arguments.split(' '));
     assert!(command.status().unwrap().success(), "git {arguments}");
 }
 

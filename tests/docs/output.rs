@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::blocks::{Block, blocks_in};
 use crate::examples::readme_workflow;
-use crate::{git, root};
+use crate::{git, program_in, root};
 
 /// Documents whose `text` blocks are held by other tests, and these.
 const HELD_ELSEWHERE: &[(&str, &str)] = &[
@@ -56,9 +56,8 @@ fn repository(file: &str, text: &str) -> TempDir {
 
 /// Standard output of the program, as a step would not be.
 fn nuget_login(folder: &Path, arguments: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nuget-login"));
-    command.args(arguments).current_dir(folder).env_remove("GITHUB_ACTIONS").env_remove("GITLAB_CI");
-    String::from_utf8(command.output().unwrap().stdout).unwrap()
+    let ran = program_in(folder, env!("CARGO_BIN_EXE_nuget-login")).args(arguments).output().unwrap();
+    String::from_utf8(ran.stdout).unwrap()
 }
 
 /// What a command of a console block prints.
