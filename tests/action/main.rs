@@ -8,6 +8,8 @@ mod dotnet_tool;
 mod fetch;
 mod fetch_ps1;
 mod metadata;
+#[cfg(unix)]
+mod migrated_workflow;
 mod mirror;
 #[cfg(target_os = "linux")]
 mod release;

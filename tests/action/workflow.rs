@@ -37,35 +37,51 @@ fn run_workflow_in(
         folder.path().join("workflow.yml"),
     )
     .unwrap();
-    let git = ["init -q", "add .", "-c user.name=t -c user.email=t@example.com commit -qm checkout"];
-    for arguments in git {
-        assert!(Command::new("git").current_dir(folder).args(arguments.split(' ')).status().unwrap().success());
-    }
-    let home = tempfile::tempdir().unwrap();
-    let mut act = Command::new(std::env::var_os("ACT").expect("ACT is the path of nektos/act"));
-    let path = std::env::var_os("PATH").unwrap();
-    let path = tools.into_iter().map(Path::to_owned).chain(std::env::split_paths(&path));
-    act.current_dir(folder.path())
-        .env_clear()
-        .env("PATH", std::env::join_paths(path).unwrap())
-        .env("HOME", home.path())
-        .args(["push", "-W", "workflow.yml", "-P", "ubuntu-latest=-self-hosted"]);
-    for (name, value) in [
-        ("ACTIONS_ID_TOKEN_REQUEST_URL", sandbox.id_token_request_url()),
-        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", sandbox.request_token().to_owned()),
+    let variables = [
         ("TOKEN_SERVICE", sandbox.token_service_url()),
         ("PUSH", sandbox.push_url()),
         ("INSTALLED", installed.display().to_string()),
         ("MIRROR", mirror.url.clone()),
-    ] {
-        act.args(["--env", &format!("{name}={value}")]);
+    ];
+    let variables = variables.map(|(name, value)| format!("--env={name}={value}"));
+    commit(folder.path());
+    act(folder.path(), "workflow.yml", sandbox, tools, &variables)
+}
+
+/// Makes a folder a repository with one commit.
+pub(crate) fn commit(folder: &Path) {
+    let git = ["init -q", "add .", "-c user.name=t -c user.email=t@example.com commit -qm checkout"];
+    for arguments in git {
+        assert!(Command::new("git").current_dir(folder).args(arguments.split(' ')).status().unwrap().success());
     }
+}
+
+/// Runs a workflow of a repository, as its push would, in the sandbox's job. Returns success, and the log.
+pub(crate) fn act(
+    repository: &Path,
+    workflow: &str,
+    sandbox: &Sandbox,
+    tools: Option<&Path>,
+    options: &[String],
+) -> (bool, String) {
+    let home = tempfile::tempdir().unwrap();
+    let mut act = Command::new(std::env::var_os("ACT").expect("ACT is the path of nektos/act"));
+    let path = std::env::var_os("PATH").unwrap();
+    let path = tools.into_iter().map(Path::to_owned).chain(std::env::split_paths(&path));
+    act.current_dir(repository)
+        .env_clear()
+        .env("PATH", std::env::join_paths(path).unwrap())
+        .env("HOME", home.path())
+        .args(["push", "-W", workflow, "-P", "ubuntu-latest=-self-hosted"])
+        .arg(format!("--env=ACTIONS_ID_TOKEN_REQUEST_URL={}", sandbox.id_token_request_url()))
+        .arg(format!("--env=ACTIONS_ID_TOKEN_REQUEST_TOKEN={}", sandbox.request_token()))
+        .args(options);
     let ran = act.output().unwrap();
     let log = String::from_utf8_lossy(&ran.stdout) + String::from_utf8_lossy(&ran.stderr);
     (ran.status.success(), log.into_owned())
 }
 
-fn program() -> (std::path::PathBuf, Vec<u8>) {
+pub(crate) fn program() -> (std::path::PathBuf, Vec<u8>) {
     let path = std::env::var_os("NUGET_LOGIN").expect("NUGET_LOGIN is the path of a release build");
     let bytes = fs::read(&path).unwrap();
     (path.into(), bytes)
