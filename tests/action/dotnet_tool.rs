@@ -21,7 +21,7 @@ use crate::mirror::{Mirror, found, status};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The globs of the trust policy in docs/releasing.md.
-const GLOBS: [&str; 4] = ["nuget-login", "nuget-login.*", "nuget-login-sandbox", "nuget-login-sandbox.*"];
+pub(crate) const GLOBS: [&str; 4] = ["nuget-login", "nuget-login.*", "nuget-login-sandbox", "nuget-login-sandbox.*"];
 
 /// The targets of the sandbox as a tool.
 const SANDBOX_TARGETS: [&str; 3] = ["x86_64-unknown-linux-musl", "aarch64-apple-darwin", "x86_64-pc-windows-msvc"];

@@ -1,5 +1,5 @@
 //! The action: its metadata, the scripts that download the program and their documentation, the checks before a
-//! release, and a whole workflow under a workflow engine.
+//! release, and whole workflows under a workflow engine: of a user, and of a release.
 
 mod checkout;
 #[cfg(unix)]
@@ -7,10 +7,14 @@ mod dotnet_tool;
 #[cfg(unix)]
 mod fetch;
 mod fetch_ps1;
+#[cfg(target_os = "linux")]
+mod internet;
 mod metadata;
 #[cfg(unix)]
 mod migrated_workflow;
 mod mirror;
+#[cfg(target_os = "linux")]
+mod rehearsal;
 #[cfg(target_os = "linux")]
 mod release;
 mod troubleshooting;
