@@ -255,7 +255,9 @@ fn a_tag_with_two_drafts_or_in_another_repository_is_not_published() {
     let other = Repository::new();
     let cargo = fs::read_to_string(other.root().join("Cargo.toml")).unwrap();
     fs::write(other.root().join("Cargo.toml"), cargo.replace("org/nuget-login", "contoso/other")).unwrap();
-    other.refuses("the repository in Cargo.toml is https://github.com/contoso/other, not https://github.com/org/");
+    other.refuses(
+        "the repository in Cargo.toml is https://github.com/contoso/other, not https://github.com/org/nuget-login",
+    );
 }
 
 /// What `before-release` says about a repository in which the version is prepared, after a change.
