@@ -126,19 +126,14 @@ impl Rehearsal {
         fs::write(rehearsal.github("step-log"), STEP_LOG).unwrap();
         rehearsal.allow_pull_requests(true);
 
+        rehearsal.git("add -A");
+        rehearsal.git("commit -q -m before");
         let version = &rehearsal.version;
-        let old = format!("\nversion = \"{}\"\n", env!("CARGO_PKG_VERSION"));
-        rehearsal.edit("Cargo.toml", |text| text.replacen(&old, &format!("\nversion = \"{version}\"\n"), 1));
-        for folder in [rehearsal.checkout(), rehearsal.checkout().join("fuzz")] {
-            let mut update = Command::new("cargo");
-            update.args(["update", "--quiet", "--workspace", "--offline"]).current_dir(folder);
-            assert!(update.status().unwrap().success());
-        }
-        rehearsal.edit("dist/release.txt", |_| format!("version {version}\n"));
+        let mut set_version = Command::new(rehearsal.checkout().join(".github/scripts/set-version"));
+        assert!(set_version.arg(version).env("CARGO_NET_OFFLINE", "true").status().unwrap().success());
         let heading = format!("# Changelog\n\n## {version} – not released yet\n");
         rehearsal.edit("CHANGELOG.md", |text| text.replacen("# Changelog\n", &heading, 1));
-        rehearsal.git("add -A");
-        rehearsal.git("commit -q -m P");
+        rehearsal.git("commit -q -a -m P");
         rehearsal.git(&format!("init -q --bare -b main {}", rehearsal.github("origin.git").display()));
         rehearsal.git(&format!("remote add origin {}", rehearsal.github("origin.git").display()));
         rehearsal.git("push -q origin main");
