@@ -129,8 +129,8 @@ fn every_block_has_a_language_that_a_test_reads() {
 #[test]
 fn no_document_of_a_released_version_says_that_there_is_no_release() {
     let is_released = !env!("CARGO_PKG_VERSION").starts_with("0.");
-    for (document, text) in documents() {
-        let is_said = ["There is no release yet", "Not released yet: "].iter().any(|it| text.contains(it));
-        assert!(!(is_released && is_said), "{document}");
-    }
+    let says_so = |text: &str| ["There is no release yet", "Not released yet: "].iter().any(|it| text.contains(it));
+    let documents = documents().into_iter().filter(|(_, text)| is_released && says_so(text));
+    let documents = documents.map(|(document, _)| document).collect::<Vec<_>>();
+    assert!(documents.is_empty(), "{documents:?}");
 }
