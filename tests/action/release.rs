@@ -72,7 +72,7 @@ impl Repository {
         let text = repository.script("release-txt", &["1.2.3".as_ref(), repository.path("draft").as_os_str()]);
         fs::write(root.join("dist/release.txt"), text.stdout).unwrap();
         fs::write(root.join("CHANGELOG.md"), "## 1.2.3 – 2026-11-22\n").unwrap();
-        repository.commit("Release v1.2.3");
+        repository.commit(&format!("Release v1.2.3: digests of the programs built from {built}"));
         Repository { built, ..repository }
     }
 
@@ -330,7 +330,7 @@ fn one_repository_is_named_everywhere() {
 /// A release pull request may be merged only if a tag of the merge could be published.
 #[test]
 fn a_release_pull_request_that_publish_would_refuse_is_not_merged() {
-    let check = |branch: &str, meanwhile: Option<&str>| {
+    let check = |branch: &str, meanwhile: Option<&str>, update: &[&str]| {
         let repository = Repository::new();
         repository.git(&["branch", "release/v1.2.3"]);
         repository.git(&["reset", "-q", "--hard", &repository.built]);
@@ -338,16 +338,26 @@ fn a_release_pull_request_that_publish_would_refuse_is_not_merged() {
             fs::write(repository.root().join(file), "merged meanwhile\n").unwrap();
             repository.commit("Another change");
         }
+        if !update.is_empty() {
+            repository.git(&["switch", "-q", "release/v1.2.3"]);
+            repository.git(update);
+            repository.git(&["switch", "-q", "main"]);
+        }
         repository.git(&["merge", "-q", "--no-ff", "-m", "what GitHub tests", "release/v1.2.3"]);
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/scripts/check-release-pull-request");
         let ran = Command::new(path).current_dir(repository.root()).env("GITHUB_HEAD_REF", branch).output().unwrap();
         (ran.status.success(), String::from_utf8(ran.stdout).unwrap())
     };
-    let (passed, log) = check("release/v1.2.3", None);
+    let (passed, log) = check("release/v1.2.3", None, &[]);
     assert!(passed && log.contains("Only dist/release.txt and CHANGELOG.md differ"), "{log}");
-    let (passed, log) = check("release/v1.2.3", Some("source"));
-    assert!(!passed && log.contains(" in: source%0Afix: "), "{log}");
-    let (passed, log) = check("another-branch", Some("source"));
+    // With the buttons "Update with merge commit" and "Update with rebase", too.
+    for update in [vec![], vec!["merge", "-q", "-m", "update", "main"], vec!["rebase", "-q", "main"]] {
+        let (passed, log) = check("release/v1.2.3", Some("source"), &update);
+        assert!(!passed && log.contains(" in: source%0Afix: "), "{update:?}: {log}");
+    }
+    let (passed, log) = check("release/v1.2.3", None, &["commit", "-q", "--amend", "-m", "Release"]);
+    assert!(!passed && log.contains("does not contain the built commit ''"), "{log}");
+    let (passed, log) = check("another-branch", Some("source"), &[]);
     assert!(passed, "{log}");
 }
 
