@@ -131,8 +131,8 @@ impl Rehearsal {
         let version = &rehearsal.version;
         let mut set_version = Command::new(rehearsal.checkout().join(".github/scripts/set-version"));
         assert!(set_version.arg(version).env("CARGO_NET_OFFLINE", "true").status().unwrap().success());
-        let heading = format!("# Changelog\n\n## {version} – not released yet\n");
-        rehearsal.edit("CHANGELOG.md", |text| text.replacen("# Changelog\n", &heading, 1));
+        let section = format!("\n## {version} – not released yet\n\nA change.\n\n## ");
+        rehearsal.edit("CHANGELOG.md", |text| text.replacen("\n## ", &section, 1));
         rehearsal.git("commit -q -a -m P");
         rehearsal.git(&format!("init -q --bare -b main {}", rehearsal.github("origin.git").display()));
         rehearsal.git(&format!("remote add origin {}", rehearsal.github("origin.git").display()));
