@@ -192,8 +192,7 @@ fn a_called_job_keeps_what_its_callers_allow() {
 #[test]
 fn a_local_action_needs_what_its_steps_need() {
     let workflow = "on: push\njobs:\n  publish:\n    steps:\n      - run: dotnet nuget push a -k ${{ secrets.K }} -s nuget.org\n      - uses: ./release\n";
-    let action =
-        "runs:\n  using: composite\n  steps:\n    - uses: softprops/action-gh-release@v2\n    - run: gh pr create\n      shell: sh\n";
+    let action = "runs:\n  using: composite\n  steps:\n    - uses: softprops/action-gh-release@v2\n    - run: gh pr create\n      shell: sh\n";
     let folder = repository(&[(WORKFLOW, workflow), ("release/action.yml", action)]);
     let plan = planned(folder.path(), &[]);
     let needs = json!({"id-token": "write", "contents": "write", "pull-requests": "write"});
