@@ -274,12 +274,11 @@ impl Report<'_, '_> {
         let field = |value: &str, hint| if value.is_empty() { Field::hint(hint) } else { Field::value(value) };
         for policy in &self.plan.policies {
             lines.push(format!("Trust policy for {}:", sanitize_line(&policy.file)));
-            let environment = policy.environment.as_deref().map(sanitize_line);
             let policy = TrustPolicy::GitHub {
                 repository_owner: field(&owner, text!("the owner of the repository on GitHub")),
                 repository: field(&name, text!("the name of the repository on GitHub")),
                 workflow_file: Field::value(sanitize_line(&policy.file)),
-                environment: environment.map_or_else(|| Field::hint(text!("(leave empty)")), Field::value),
+                environment: Field::of_environment(policy.environment.as_deref().map(sanitize_line)),
             };
             lines.extend(policy.lines(None));
             lines.push(String::new());

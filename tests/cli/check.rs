@@ -402,7 +402,7 @@ fn hostile_files_end_in_bounded_time() {
         let began = Instant::now();
         let ran = run(folder.path(), &["--notes", "--format=json"], &[]);
         assert!(matches!(ran.status.code(), Some(0 | 1)), "{ran:?}");
-        assert!(began.elapsed() < Duration::from_secs(30), "{:?} for {}", began.elapsed(), &file[file.len() - 80..]);
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?} for {}", began.elapsed(), &file[file.len() - 80..]);
     }
 }
 
