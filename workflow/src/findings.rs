@@ -6,7 +6,8 @@ use crate::login::{
     Delivery, KEY, Login, Project, ProjectJob, Scope, Use, User, can_request_id_token, is_nuget_org, reads_steps,
 };
 use crate::migrate::pushes_without_login;
-use crate::model::{Action, File, Found, Job, Level, Place, Step, Uses, all_references, is_off};
+use crate::model::{self, Action, File, Found, Job, Level, Place, Step, Uses, all_references, is_off};
+use crate::permissions::{Block, OfCalled, entries, of_called, of_steps, raise};
 use crate::push::{Push, Sources, Target, named_sources, pushes};
 use crate::script::Command;
 use crate::yaml::Node;
@@ -44,6 +45,7 @@ codes! {
     Error UnreadableFile "unreadable-file"
     Error NoIdTokenPermission "no-id-token-permission"
     Error CallerLacksIdToken "caller-lacks-id-token"
+    Error CallerLacksPermissions "caller-lacks-permissions"
     Error MissingUser "missing-user"
     Error EmailUser "email-user"
     Error ForbiddenEvent "forbidden-event"
@@ -99,7 +101,8 @@ pub struct Finding<'p, 'a> {
 
 /// The findings of all files, in no order, and with repetitions where two jobs share a step or an action.
 pub fn findings<'p, 'a>(project: &'p Project<'a>) -> Vec<Finding<'p, 'a>> {
-    let mut report = Report { project, job: None, findings: Vec::new(), last: Vec::new(), inputs: Vec::new() };
+    let mut report =
+        Report { project, job: None, findings: Vec::new(), last: Vec::new(), inputs: Vec::new(), called: Vec::new() };
     for nth in 0..project.workflows.len() {
         report.workflow(nth);
     }
@@ -123,6 +126,8 @@ struct Report<'p, 'a> {
     last: Vec<(Code, *const File, usize)>,
     /// The inputs of the workflow whose callers were checked, and whether the login is for nuget.org.
     inputs: Vec<(String, bool)>,
+    /// What workflows that are called have to get, by their paths.
+    called: Vec<(&'a str, OfCalled)>,
 }
 
 /// The most inputs and outputs of a called workflow that are followed.
@@ -142,6 +147,17 @@ impl<'p, 'a> Report<'p, 'a> {
         self.last.retain(|(it, ..)| *it != code);
         self.last.push((code, line.0, line.1));
         self.findings.push(Finding { code, place, job: self.job, message: message.to_owned(), fixes });
+    }
+
+    /// What the workflow that a job calls has to get.
+    fn of_called(&mut self, job: &Job<'a>) -> &OfCalled {
+        let path = job.uses().map_or("", |(node, _)| node.text().unwrap_or_default());
+        let known = self.called.iter().position(|(it, _)| *it == path);
+        let nth = known.unwrap_or_else(|| {
+            self.called.push((path, of_called(self.project, job)));
+            self.called.len() - 1
+        });
+        &self.called[nth].1
     }
 
     fn workflow(&mut self, nth: usize) {
@@ -165,8 +181,10 @@ impl<'p, 'a> Report<'p, 'a> {
             }
             let logins = it.logins();
             let wiring = Wiring { steps: &it.job.steps, logins, keys: &keys };
-            if let Some(login) = logins.first() {
+            if let Some(login) = logins.iter().find(|login| !login.is_conditional_inside) {
                 no_id_token_permission(self, it, login);
+            }
+            if !logins.is_empty() {
                 key_crosses_jobs(self, it);
                 login_on_pull_request(self, it);
                 matrix_login(self, it);
@@ -175,7 +193,7 @@ impl<'p, 'a> Report<'p, 'a> {
                 skip_duplicate(self, it.job);
                 users(self, it);
             }
-            caller_lacks_id_token(self, it);
+            caller_lacks_permissions(self, it);
             forbidden_event(self, it);
             let env = it.job.node.get("env");
             steps_not_available(self, it.workflow.file, env, "a job");
@@ -216,22 +234,22 @@ fn code(name: &str) -> String {
     format!("`{name}`")
 }
 
-/// The block of permissions that a job needs, with these in it.
-fn permissions_fix(job: &Job<'_>, more: (&str, &str)) -> Fix {
-    let mut all = vec![more];
-    for (name, level) in job.permissions.map_or(&[][..], Node::entries) {
-        if let (Some(name), Some(level)) = (name.text(), level.text())
-            && name != more.0
-        {
-            all.push((name, level));
-        }
+/// The block of permissions that a job needs, with this in it.
+fn permissions_fix<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>, more: (&str, &str)) -> Fix {
+    let mut all = vec![(more.0.to_owned(), more.1.to_owned())];
+    let mut add = |block: Block| block.iter().for_each(|(name, level)| raise(&mut all, name, level));
+    let block = job.permissions.filter(|block| block.is_mapping());
+    if let Some(block) = block {
+        add(entries(block));
     }
     // A block takes away what it does not name.
-    if job.permissions.is_none_or(|block| !block.is_mapping()) && !all.iter().any(|(name, _)| *name == "contents") {
-        let writes = job.permissions.is_none() && job.steps.iter().any(|step| release_place(step).is_some());
-        if writes || job.steps.iter().any(is_checkout) {
-            all.push(("contents", if writes { "write" } else { "read" }));
-        }
+    if job.uses().is_some() {
+        add(report.of_called(job).needed.clone());
+    } else if job.permissions.is_none() {
+        add(of_steps(report.project, job));
+    } else if block.is_none() {
+        // Not more than it had.
+        add(of_steps(report.project, job).into_iter().map(|(name, _)| (name, "read".to_owned())).collect());
     }
     let id = job.id;
     let text = match job.node.get("permissions") {
@@ -252,19 +270,47 @@ fn no_id_token_permission<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a
         (_, None) => "the workflow's `permissions` do not include `id-token: write`",
     };
     let message = format!("job `{}` cannot request an ID token: {why}", it.job.id);
-    report.add(Code::NoIdTokenPermission, login.place.clone(), message, permissions_fix(it.job, ("id-token", "write")));
+    let fix = permissions_fix(report, it.job, ("id-token", "write"));
+    report.add(Code::NoIdTokenPermission, login.place.clone(), message, fix);
 }
 
-fn caller_lacks_id_token<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
-    let (Some(called), Some((uses, _))) = (it.called_login_that_needs_token(), it.job.uses()) else { return };
-    if can_request_id_token(it.workflow, it.job) == Some(false) {
-        let message = format!(
-            "job `{}` calls {}, which logs in, but does not grant `id-token: write`",
-            it.job.id, called.file.path
-        );
-        let place = Place::of(it.workflow.file, uses);
-        report.add(Code::CallerLacksIdToken, place, message, permissions_fix(it.job, ("id-token", "write")));
+/// `caller-lacks-id-token` and `caller-lacks-permissions`.
+fn caller_lacks_permissions<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
+    let (Some(called), Some((uses, _))) = (it.called_login(), it.job.uses()) else { return };
+    let lacks_id_token = can_request_id_token(it.workflow, it.job) == Some(false);
+    let mut lacking = Vec::new();
+    for (name, level) in &report.of_called(it.job).requested {
+        let granted = match it.job.permissions {
+            Some(block) => model::level(block, name),
+            // The default depends on the repository, but never includes this one.
+            None if name == "id-token" && lacks_id_token => Level::None,
+            None => Level::Unknown,
+        };
+        let is_less = match granted {
+            Level::None => matches!(level.as_str(), "read" | "write"),
+            Level::Read => level == "write",
+            Level::Write | Level::Unknown => false,
+        };
+        if is_less {
+            lacking.push((name.clone(), level.clone()));
+        }
     }
+    let requests_id_token = lacking.iter().any(|(name, level)| name == "id-token" && level == "write");
+    let (job, path) = (it.job.id, &called.file.path);
+    let (code, more, message) = if requests_id_token || lacks_id_token && it.calls_login_that_needs_token() {
+        let message = format!("job `{job}` calls {path}, which logs in, but does not grant `id-token: write`");
+        (Code::CallerLacksIdToken, ("id-token", "write"), message)
+    } else if let Some((name, level)) = lacking.first() {
+        let all = lacking.iter().map(|(name, level)| code(&format!("{name}: {level}"))).collect::<Vec<_>>().join(", ");
+        let message = format!(
+            "job `{job}` calls {path}, but does not grant {all}, which a job there requests: GitHub does not start the run"
+        );
+        (Code::CallerLacksPermissions, (name.as_str(), level.as_str()), message)
+    } else {
+        return;
+    };
+    let fix = permissions_fix(report, it.job, more);
+    report.add(code, Place::of(it.workflow.file, uses), message, fix);
 }
 
 /// `missing-user`, `email-user` and `user-from-secret`.
@@ -277,7 +323,9 @@ fn users<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
                     continue;
                 }
                 report.inputs.push(input);
-                for user in passed_users(it, name, place) {
+                let is_certain = it.is_unconditional() && it.always_runs(login);
+                let users = passed_users(it, name, place).into_iter();
+                for user in users.filter(|user| is_certain || !matches!(user, User::Missing(..))) {
                     user_finding(report, login, user);
                 }
             }
@@ -338,7 +386,7 @@ fn forbidden_event<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
     let (Some(event), Some((on, _))) = (it.workflow.event("pull_request_target"), it.workflow.on) else { return };
     let is_only_event = it.workflow.events.len() == 1;
     let logs_in = match is_only_event {
-        true => !it.logins().is_empty(),
+        true => it.logins().iter().any(|login| !login.is_conditional_inside),
         false => it.has_unconditional_login() && it.is_unconditional(),
     };
     // A condition in the called workflow can exclude the event.
@@ -774,7 +822,7 @@ fn release_needs_contents_write<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>) 
     for step in &job.steps {
         let Some(place) = release_place(step).filter(|_| uses_job_token(step)) else { continue };
         let message = format!("the release cannot be written: job {} does not have `contents: write`", code(job.id));
-        let fix = permissions_fix(job, ("contents", "write"));
+        let fix = permissions_fix(report, job, ("contents", "write"));
         report.add(Code::ReleaseNeedsContentsWrite, place, message, fix);
     }
 }
@@ -826,7 +874,7 @@ fn no_contents_permission<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a
             "job {} cannot check out a private repository: its permissions do not include `contents: read`",
             code(job.id)
         );
-        let fix = permissions_fix(job, ("contents", "read"));
+        let fix = permissions_fix(report, job, ("contents", "read"));
         report.add(Code::NoContentsPermission, Place::of(step.file, uses), message, fix);
     }
 }
@@ -923,7 +971,7 @@ fn login_on_pull_request<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>
     if workflow.event("pull_request").is_none() || !it.is_unconditional() {
         return;
     }
-    for login in logins.iter().filter(|login| job.steps[login.step].condition().is_none()) {
+    for login in logins.iter().filter(|login| it.always_runs(login)) {
         let message = "the login also runs for pull requests: it fails for forks, because GitHub does not issue ID tokens for them";
         let fix =
             Fix::paste(format!("add a condition to job {}", code(job.id)), "if: github.event_name != 'pull_request'");
@@ -1044,6 +1092,125 @@ mod tests {
                 assert_eq!(codes.contains(&"forbidden-event"), is_forbidden, "{events}: {jobs}");
             }
         }
+    }
+
+    /// What is found in a caller with this block of permissions, for a called workflow with these jobs.
+    fn found_in_caller(permissions: &str, jobs: &str) -> Vec<String> {
+        let text = called("push", jobs).replacen("    permissions: {id-token: write}\n", permissions, 1);
+        let files = files(&text).unwrap();
+        let project = Project::new(&files);
+        let found = findings(&project).into_iter().filter(|it| it.place.file.name() == "release.yml");
+        found.map(|it| format!("{}: {}; {}", it.code.as_str(), it.message, shown_fixes(&it))).collect()
+    }
+
+    fn shown_fixes(found: &Finding<'_, '_>) -> String {
+        let fix = |it: &Fix| format!("{} {}", it.text, it.yaml.as_deref().unwrap_or_default());
+        found.fixes.iter().map(fix).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn the_fix_of_a_caller_grants_what_all_jobs_of_the_called_workflow_need() {
+        let own = "    permissions: {id-token: write, contents: write}\n    steps:\n";
+        let jobs = format!(
+            "  lint:\n    permissions: {{pull-requests: write, contents: read}}\n    steps: [{{run: make}}]\n  a:\n{own}{LOGIN}  \
+             mirror:\n    steps: [{{run: dotnet nuget push x -s https://nuget.pkg.github.com/c/index.json}}]\n"
+        );
+        for permissions in ["", "    permissions: {contents: read, checks: write}\n"] {
+            let [found] = &found_in_caller(permissions, &jobs)[..] else { panic!("one finding") };
+            assert!(
+                found.starts_with("caller-lacks-id-token: job `call` calls .github/workflows/publish.yml, "),
+                "{found}"
+            );
+            for line in ["id-token: write", "contents: write", "pull-requests: write", "packages: write"] {
+                assert!(found.contains(&format!("\n  {line}")), "{found}");
+            }
+            assert_eq!(found.contains("\n  checks: write"), !permissions.is_empty(), "{found}");
+        }
+    }
+
+    #[test]
+    fn the_fix_of_permissions_keeps_what_the_steps_of_a_job_without_a_block_need() {
+        let steps = "    - uses: actions/checkout@v5\n    - run: dotnet nuget push x -s https://nuget.pkg.github.com/c/index.json\n    \
+                     - uses: peter-evans/create-or-update-comment@v4\n    - uses: actions/attest@v3\n";
+        let fix = |permissions: &str| {
+            let text = format!("on: push\n{permissions}jobs:\n  a:\n    steps:\n{LOGIN}{steps}");
+            let files = files(&text).unwrap();
+            let project = Project::new(&files);
+            let found = findings(&project).into_iter().find(|it| it.code == Code::NoIdTokenPermission).unwrap();
+            found.fixes[0].yaml.clone().unwrap()
+        };
+        let names = ["packages", "issues", "pull-requests", "attestations"];
+        let block = |level: &str| names.map(|name| format!("\n  {name}: {level}")).concat();
+        let expected = |level: &str| format!("permissions:\n  id-token: write\n  contents: read{}", block(level));
+        assert_eq!(fix(""), expected("write"));
+        assert_eq!(fix("permissions: read-all\n"), expected("read"));
+        assert_eq!(fix("permissions: {contents: read}\n"), "permissions:\n  id-token: write\n  contents: read");
+    }
+
+    #[test]
+    fn a_caller_that_grants_less_than_a_called_job_requests_is_an_error() {
+        let block = "    permissions: {id-token: write, contents: write, packages: read}\n    steps:\n";
+        let jobs = format!("  a:\n    if: inputs.publish\n{block}{LOGIN}");
+        let grants = |block: &str| found_in_caller(&format!("    permissions: {block}\n"), &jobs);
+        let [found] = &grants("{id-token: write, contents: read}")[..] else { panic!("one finding") };
+        let expected = "caller-lacks-permissions: job `call` calls .github/workflows/publish.yml, but does not \
+                        grant `contents: write`, `packages: read`, which a job there requests: GitHub does not start the run; ";
+        assert!(found.starts_with(expected), "{found}");
+        let fix = "replace the permissions of job `call` permissions:\n  contents: write\n  id-token: write\n  packages: read";
+        assert!(found.ends_with(fix), "{found}");
+        for block in ["{id-token: write, contents: write, packages: write}", "write-all", "\"${{ inputs.p }}\""] {
+            assert_eq!(grants(block), Vec::<String>::new(), "{block}");
+        }
+        // The caller of a caller.
+        let between =
+            "# .github/workflows/between.yml\non: workflow_call\njobs: {x: {uses: ./.github/workflows/publish.yml}}\n";
+        let text = called("push", &jobs).replacen("publish.yml", "between.yml", 1) + between;
+        let text = text.replacen("{id-token: write}", "{id-token: write, contents: read}", 1);
+        assert!(codes(&text).contains(&"caller-lacks-permissions"));
+        // Nothing is requested without a block, and the default is not known.
+        let jobs = format!("  a:\n    steps:\n{LOGIN}    - uses: softprops/action-gh-release@v2\n");
+        assert_eq!(
+            found_in_caller("    permissions: {id-token: write, contents: read}\n", &jobs),
+            Vec::<String>::new()
+        );
+        let jobs = format!(
+            "  lint:\n    permissions: {{checks: write}}\n    steps: [{{run: x}}]\n  a:\n    if: x\n    steps:\n{LOGIN}"
+        );
+        assert_eq!(found_in_caller("", &jobs), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_caller_that_may_never_reach_the_login_has_no_finding() {
+        let condition = "if: inputs.publish";
+        let login = format!("    steps:\n{LOGIN}").replace("user: a", "user: \"${{ inputs.user }}\"");
+        for (jobs, is_certain) in [
+            (format!("  a:\n{login}"), true),
+            (format!("  a:\n    {condition}\n{login}"), false),
+            (format!("  a:\n{}", login.replacen("      id", &format!("      {condition}\n      id"), 1)), false),
+            (format!("  b: {{{condition}}}\n  a:\n    needs: b\n{login}"), false),
+        ] {
+            let found = found_in_caller("", &jobs).concat();
+            assert_eq!(found.contains("caller-lacks-id-token"), is_certain, "{jobs}: {found}");
+            assert_eq!(found.contains("missing-user"), is_certain, "{jobs}: {found}");
+        }
+        // The same in a local action.
+        let action = format!("inputs: {{user: {{}}}}\nruns:\n  using: composite\n{}", login.replace("    ", "  "));
+        let condition = format!("\n    {condition}\n    id: login");
+        let action_with = |action: &str| {
+            format!(
+                "# .github/workflows/x.yml\non: pull_request_target\njobs: {{a: {{steps: [{{uses: ./.github/a}}]}}}}\n# .github/a/action.yml\n{action}"
+            )
+        };
+        let expected = ["no-id-token-permission", "missing-user", "forbidden-event"];
+        let found = codes(&action_with(&action));
+        assert!(expected.iter().all(|code| found.contains(code)), "{found:?}");
+        assert_eq!(
+            codes(&action_with(&action.replacen("\n    id: login", &condition, 1))),
+            ["key-in-script", "unpinned"]
+        );
+        // GitHub checks blocks before any condition.
+        let jobs = format!("  a:\n    if: inputs.publish\n    permissions: {{id-token: write}}\n{login}");
+        assert!(found_in_caller("", &jobs).concat().contains("caller-lacks-id-token"));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct Login<'a> {
     /// Whether a local action logs in, and uses the key itself.
     pub is_local: bool,
     pub used_inside: bool,
+    /// Whether a condition within the local action can skip it.
+    pub is_conditional_inside: bool,
     /// Whether an action that logs in is not pinned by a commit. Local actions are part of the commit.
     pub is_unpinned: bool,
     /// Whether it only checks, by a literal `check-only: true`, so that its key is always empty.
@@ -86,6 +88,7 @@ impl<'a> Login<'a> {
             is_nuget_org: true,
             is_local: false,
             used_inside: false,
+            is_conditional_inside: false,
             is_unpinned: false,
             is_check_only: false,
             conflict: None,
@@ -141,10 +144,10 @@ pub struct Project<'a> {
     callers: Vec<Vec<(usize, usize)>>,
     /// For each workflow, whether it logs in: itself, or in one that it calls.
     logs_in: Vec<bool>,
-    /// The same where it depends on the permissions of the caller.
-    needs_token: Vec<bool>,
     /// The same where no condition can prevent it.
     always_logs_in: Vec<bool>,
+    /// The same where the caller's permissions decide.
+    needs_token: Vec<bool>,
 }
 
 /// What a job has to do with logins.
@@ -178,10 +181,9 @@ impl<'p, 'a> ProjectJob<'p, 'a> {
         self.project.logs_in[called].then(|| &self.project.workflows[called])
     }
 
-    /// The same where the login there needs the permission of this job.
-    pub fn called_login_that_needs_token(&self) -> Option<&'p Workflow<'a>> {
-        let called = self.project.links[self.at.0][self.at.1].called?;
-        self.project.needs_token[called].then(|| &self.project.workflows[called])
+    /// Whether the login there needs the permission of this job, and no condition can prevent it.
+    pub fn calls_login_that_needs_token(&self) -> bool {
+        self.project.links[self.at.0][self.at.1].called.is_some_and(|called| self.project.needs_token[called])
     }
 
     /// Whether the workflow of this repository that it calls logs in, whatever the event is.
@@ -194,9 +196,13 @@ impl<'p, 'a> ProjectJob<'p, 'a> {
         self.workflow.is_unconditional(self.at.1)
     }
 
-    /// Whether a login runs for every event for which the job runs.
+    /// Whether a login runs whenever the job runs.
+    pub fn always_runs(&self, login: &Login<'_>) -> bool {
+        self.job.steps[login.step].condition().is_none() && !login.is_conditional_inside
+    }
+
     pub fn has_unconditional_login(&self) -> bool {
-        self.logins().iter().any(|login| self.job.steps[login.step].condition().is_none())
+        self.logins().iter().any(|login| self.always_runs(login))
     }
 
     /// The jobs that need this one.
@@ -253,8 +259,8 @@ impl<'a> Project<'a> {
             links: Vec::new(),
             callers: Vec::new(),
             logs_in: Vec::new(),
-            needs_token: Vec::new(),
             always_logs_in: Vec::new(),
+            needs_token: Vec::new(),
         };
         project.action_logins = project.actions.iter().map(|_| None).collect();
         for nth in 0..project.actions.len() {
@@ -274,9 +280,10 @@ impl<'a> Project<'a> {
             }
         }
         project.logs_in = project.reached_by(|it| !it.logins().is_empty(), |_| true);
+        let always = |it: &ProjectJob<'_, 'a>| it.has_unconditional_login();
+        project.always_logs_in = project.reached_by(always, |it| it.is_unconditional());
         let inherits = |it: &ProjectJob<'_, 'a>| matches!(it.job.level("id-token"), None | Some(Level::Write));
-        project.needs_token = project.reached_by(|it| !it.logins().is_empty(), inherits);
-        project.always_logs_in = project.reached_by(|it| it.has_unconditional_login(), |it| it.is_unconditional());
+        project.needs_token = project.reached_by(always, |it| it.is_unconditional() && inherits(it));
         project
     }
 
@@ -391,11 +398,17 @@ impl<'a> Project<'a> {
             };
             let with_key = outputs.iter().filter(|(_, value)| value.is_some_and(has_key));
             let later = action.steps.iter().skip(login.step + 1).flat_map(Step::references);
+            let is_conditional_inside = login.is_conditional_inside || action.steps[login.step].condition().is_some();
+            let user = match (Scope { step, action: None }).given(&login.user, action, &place) {
+                User::Missing(_, at) if is_conditional_inside && std::ptr::eq(at.file, step.file) => User::Unknown,
+                user => user,
+            };
             Login {
                 step: nth,
                 place: place.clone(),
                 id: step.id(),
-                user: Scope { step, action: None }.given(&login.user, action, &place),
+                user,
+                is_conditional_inside,
                 key_outputs: with_key.map(|(name, _)| name.to_lowercase()).collect(),
                 outputs: outputs.iter().map(|(name, _)| name.to_lowercase()).collect(),
                 is_local: true,

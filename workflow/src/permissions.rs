@@ -109,6 +109,48 @@ pub(crate) fn raise(block: &mut Block, name: &str, level: &str) {
     }
 }
 
+/// The permissions of the workflow of this repository that a job calls.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct OfCalled {
+    /// What its jobs request by blocks of permissions. GitHub does not start a run whose caller grants less.
+    pub(crate) requested: Block,
+    /// The same, and what the steps of its other jobs need.
+    pub(crate) needed: Block,
+}
+
+/// What the jobs of the called workflow have to get from the job that calls it, also for the workflows called there.
+pub(crate) fn of_called<'a>(project: &Project<'a>, caller: &Job<'a>) -> OfCalled {
+    let mut all = OfCalled::default();
+    let (mut callers, mut seen) = (vec![caller], Vec::new());
+    while let Some(caller) = callers.pop() {
+        let Some((_, Uses::Local(path))) = caller.uses() else { continue };
+        let Some(called) = project.workflows.iter().find(|it| it.file.path == path) else { continue };
+        if seen.contains(&path) {
+            continue;
+        }
+        seen.push(path);
+        for job in &called.jobs {
+            match job.permissions.filter(|block| block.is_mapping()) {
+                Some(block) => {
+                    for (name, level) in entries(block) {
+                        raise(&mut all.requested, &name, &level);
+                        raise(&mut all.needed, &name, &level);
+                    }
+                }
+                None if job.uses().is_some() => callers.push(job),
+                None => of_steps(project, job).iter().for_each(|(name, level)| raise(&mut all.needed, name, level)),
+            }
+        }
+    }
+    all
+}
+
+/// The entries of a block of permissions.
+pub(crate) fn entries(block: &Node) -> Block {
+    let text = |node: &Node| node.text().unwrap_or_default().trim().to_owned();
+    block.entries().iter().map(|(name, level)| (text(name), text(level))).collect()
+}
+
 /// What the steps of a job need, with those of the local actions that they use.
 pub(crate) fn of_steps(project: &Project<'_>, job: &Job<'_>) -> Block {
     let mut block = Block::new();
