@@ -11,17 +11,20 @@ pub struct CommandLine {
     /// Whether standard output is free for the log: it is the command's with `exec`, and the answer's with `policy` and `check`. Known
     /// from the subcommand alone, so that it is known for arguments that cannot be parsed, too.
     pub stdout_is_log: bool,
+    /// The subcommand, also for arguments that cannot be parsed.
+    pub(crate) subcommand: Option<&'static str>,
 }
 
 impl CommandLine {
     /// Parses arguments, the program's name first. The error is `--help` or `--version`, to be printed.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<CommandLine, clap::Error> {
         let arguments = Vec::from_iter(arguments);
-        let stdout_is_log =
-            arguments.get(1).is_none_or(|word| !["exec", "policy", "check", "migrate"].iter().any(|it| word == it));
+        let first = arguments.get(1);
+        let mut subcommands = ["exec", "policy", "check", "migrate"].into_iter();
+        let subcommand = subcommands.find(|it| first.is_some_and(|word| word == it));
         match Arguments::try_parse_from(arguments) {
             Err(help) if !help.use_stderr() => Err(help),
-            arguments => Ok(CommandLine { arguments, stdout_is_log }),
+            arguments => Ok(CommandLine { arguments, stdout_is_log: subcommand.is_none(), subcommand }),
         }
     }
 }

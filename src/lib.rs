@@ -81,7 +81,7 @@ pub fn run(
         Ok(Arguments { command: None, options, check_only, package, export_env }) => {
             Ok((options, Purpose::Login { check_only, package, export_env }))
         }
-        Err(error) => Err(UsageError::from(error)),
+        Err(error) => Err(UsageError::of_arguments(error, command_line.subcommand)),
     };
     let settings = purpose.and_then(|(options, purpose)| Settings::resolve(options, purpose, environment));
     let done = settings

@@ -89,7 +89,8 @@ pub(crate) enum Delivery {
 #[derive(Debug)]
 pub(crate) enum UsageError {
     /// clap's own message, without its usage lines.
-    Arguments(String),
+    /// The message, and the subcommand whose arguments they are.
+    Arguments(String, Option<&'static str>),
     NotGitHubActions,
     /// A CI system that nuget.org has no trust policy for.
     OtherCi(&'static str),
@@ -140,7 +141,7 @@ pub(crate) enum UsageError {
 impl UsageError {
     pub(crate) fn fact(&self) -> Text {
         match self {
-            UsageError::Arguments(message) => text!("{}", message),
+            UsageError::Arguments(message, _) => text!("{}", message),
             UsageError::NotGitHubActions => text!(
                 "this is not a GitHub Actions job (GITHUB_ACTIONS is not `true`), so the API key could not be masked"
             ),
@@ -203,8 +204,8 @@ impl From<NotUnicode> for UsageError {
     }
 }
 
-impl From<clap::Error> for UsageError {
-    fn from(mut error: clap::Error) -> UsageError {
+impl UsageError {
+    pub(crate) fn of_arguments(mut error: clap::Error, subcommand: Option<&'static str>) -> UsageError {
         for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand] {
             if let Some(ContextValue::String(given)) = error.get(kind) {
                 let shown = ContextValue::String(shown(without_query(given)));
@@ -216,7 +217,7 @@ impl From<clap::Error> for UsageError {
         let text = error.to_string();
         // What follows the first empty line is the usage, which the help has.
         let message = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
-        UsageError::Arguments(message.split_whitespace().collect::<Vec<_>>().join(" "))
+        UsageError::Arguments(message.split_whitespace().collect::<Vec<_>>().join(" "), subcommand)
     }
 }
 

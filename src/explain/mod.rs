@@ -102,7 +102,16 @@ pub(crate) fn explain(error: &Error, context: &Context) -> Explanation {
 fn usage(error: &UsageError, fact: Text) -> Explanation {
     let new = Explanation::new;
     match error {
-        UsageError::Arguments(_) => new("Wrong arguments", fact, &[fix!("run `nuget-login --help` for the arguments")]),
+        UsageError::Arguments(_, subcommand) => {
+            let help = match subcommand {
+                Some("exec") => fix!("run `nuget-login exec --help` for the arguments"),
+                Some("policy") => fix!("run `nuget-login policy --help` for the arguments"),
+                Some("check") => fix!("run `nuget-login check --help` for the arguments"),
+                Some("migrate") => fix!("run `nuget-login migrate --help` for the arguments"),
+                _ => fix!("run `nuget-login --help` for the arguments"),
+            };
+            new("Wrong arguments", fact, &[help])
+        }
         UsageError::NotGitHubActions | UsageError::NoJob(_) => new(
             "Not a CI job",
             fact,

@@ -501,7 +501,7 @@ fn usage() -> Vec<Example> {
     let plain = github(|_| {});
     let text = |text: &str| text.to_owned();
     [
-        UsageError::Arguments(text("unexpected argument '<argument>' found")),
+        UsageError::Arguments(text("unexpected argument '<argument>' found"), None),
         UsageError::NotGitHubActions,
         UsageError::NoJob("ACTIONS_ID_TOKEN_REQUEST_URL"),
         UsageError::OtherCi("Azure DevOps"),
