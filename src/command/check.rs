@@ -121,15 +121,23 @@ impl Shown {
     /// All findings in the order of files and lines, each once.
     fn all(refused: &[Refused], findings: Vec<Finding<'_, '_>>, notes: bool) -> Vec<Shown> {
         let wanted = |it: &Finding<'_, '_>| notes || it.code.severity() == Severity::Error;
-        let findings = findings.into_iter().filter(wanted).map(Shown::of);
-        let mut shown: Vec<_> = refused.iter().map(Shown::of_refused).chain(findings).map(Some).collect();
-        let key = |(nth, it): (usize, &Option<Shown>)| {
-            it.as_ref().map(|it| (it.file.clone(), it.line, it.code, it.column, nth))
-        };
+        let mut findings: Vec<_> = findings.into_iter().filter(wanted).map(Some).collect();
         // By a heap, whose code is small.
-        let mut order = BinaryHeap::from_iter(shown.iter().enumerate().filter_map(key)).into_sorted_vec();
-        order.dedup_by(|b, a| (&a.0, a.1, a.2) == (&b.0, b.1, b.2));
-        order.into_iter().filter_map(|key| shown[key.4].take()).collect()
+        let mut keys = BinaryHeap::new();
+        for (nth, it) in refused.iter().enumerate() {
+            keys.push((it.path.as_str(), 0, Code::NotYaml, 0, nth));
+        }
+        for (nth, it) in findings.iter().flatten().enumerate() {
+            let (line, column) = it.place.file.document.line_and_column(it.place.at.start);
+            keys.push((it.place.file.path.as_str(), line, it.code, column, refused.len() + nth));
+        }
+        let mut order = keys.into_sorted_vec();
+        order.dedup_by(|b, a| (a.0, a.1, a.2) == (b.0, b.1, b.2));
+        let shown = |nth: usize| match refused.get(nth) {
+            Some(it) => Some(Shown::of_refused(it)),
+            None => findings[nth - refused.len()].take().map(Shown::of),
+        };
+        order.into_iter().map(|key| key.4).filter_map(shown).collect()
     }
 
     fn of(finding: Finding<'_, '_>) -> Shown {
@@ -284,7 +292,7 @@ fn summary(shown: &[Shown], errors: usize, project: &Project<'_>, files: &Workfl
         0 => String::new(),
         notes => format!(", {}", counted(notes, "note")),
     };
-    if files.asked == 0 && files.refused.is_empty() {
+    if files.checked == 0 && files.refused.is_empty() {
         return "no workflow file was found in .github/workflows; `check` reads GitHub workflows only".to_owned();
     }
     let not_readable = match files.refused.len() {
@@ -296,5 +304,5 @@ fn summary(shown: &[Shown], errors: usize, project: &Project<'_>, files: &Workfl
         1 => "1 job logs in".to_owned(),
         jobs => format!("{jobs} jobs log in"),
     };
-    format!("{} checked{not_readable}, {logins}: {}{notes}", counted(files.asked, "file"), counted(errors, "error"))
+    format!("{} checked{not_readable}, {logins}: {}{notes}", counted(files.checked, "file"), counted(errors, "error"))
 }

@@ -23,8 +23,8 @@ const WORKFLOWS: &str = ".github/workflows";
 pub(crate) struct WorkflowFiles {
     pub(crate) files: Vec<File>,
     pub(crate) refused: Vec<Refused>,
-    /// The number of files that were asked for and are read: the others are used by them.
-    pub(crate) asked: usize,
+    /// The number of files that are read: those that were asked for, and those that they use.
+    pub(crate) checked: usize,
 }
 
 /// A file that cannot be read or is not YAML.
@@ -81,7 +81,7 @@ impl WorkflowFiles {
         for name in names.into_sorted_vec() {
             files.add(format!("{WORKFLOWS}/{}", name.to_string_lossy()), read(&root.join(WORKFLOWS).join(&name)));
         }
-        files.asked = found - files.refused.len();
+        files.checked = found - files.refused.len();
         files.follow(root);
         Ok(files)
     }
@@ -104,10 +104,10 @@ impl WorkflowFiles {
             let name = inside.unwrap_or_else(|| path.to_string_lossy().into_owned());
             if !files.has(&name) {
                 files.add(name, Ok(read(path).map_err(failed)?));
-                files.asked += 1;
+                files.checked += 1;
             }
         }
-        files.asked -= files.refused.len();
+        files.checked -= files.refused.len();
         files.follow(&root);
         Ok(files)
     }
@@ -178,8 +178,9 @@ impl WorkflowFiles {
                 // A step of the job can create a file that is not here, or check it out.
                 let Some(found) = candidates.into_iter().find(|path| is_file_inside(root, path)) else { continue };
                 if !self.has(&found) {
-                    let bytes = read(&root.join(&found));
+                    let (bytes, refused) = (read(&root.join(&found)), self.refused.len());
                     self.add(found, bytes);
+                    self.checked += usize::from(self.refused.len() == refused);
                 }
             }
         }
