@@ -1,5 +1,6 @@
 //! YAML with the place of everything in it: a thin layer over the events of the parser, bounded in depth and in size.
 
+use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -57,9 +58,12 @@ impl Document {
     /// Reads a text. Line ends of both kinds and a byte order mark are fine.
     pub fn parse(text: String) -> Result<Document, YamlError> {
         let begin = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
-        let root = Builder::new(&text[begin..], begin).build()?;
+        let (root, repeated) = Builder::new(&text[begin..], begin).build()?;
         let lines = [0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Ok(Document { text, root, lines })
+        let document = Document { text, root, lines };
+        let Some(at) = repeated else { return Ok(document) };
+        let (line, column) = document.line_and_column(at);
+        Err(YamlError { line, column, reason: "the mapping has this key already".to_owned() })
     }
 
     /// The line of a byte, from 1.
@@ -241,15 +245,19 @@ struct Builder<'a> {
     anchors: Vec<Option<(Rc<Content>, usize)>>,
     values: usize,
     root: Option<Node>,
+    /// Where a key is that its mapping has already.
+    repeated: Option<usize>,
 }
 
 impl<'a> Builder<'a> {
     fn new(text: &'a str, begin: usize) -> Builder<'a> {
         let bytes = if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| at).collect() };
-        Builder { text, begin, bytes, open: Vec::new(), anchors: Vec::new(), values: 0, root: None }
+        Builder { text, begin, bytes, open: Vec::new(), anchors: Vec::new(), values: 0, root: None, repeated: None }
     }
 
-    fn build(mut self) -> Result<Node, YamlError> {
+    /// The value, and where a key is that its mapping has already. GitHub accepts no such key (actions/runner,
+    /// `TemplateReader.cs`).
+    fn build(mut self) -> Result<(Node, Option<usize>), YamlError> {
         // By pulling: the parser's own loader recurses.
         let mut parser = Parser::new_from_str(self.text);
         while let Some(event) = parser.next_event() {
@@ -260,11 +268,12 @@ impl<'a> Builder<'a> {
                 return Err(refused(&span.start, "more than 200,000 values, aliases included"));
             }
         }
-        Ok(self.root.unwrap_or_else(|| {
+        let root = self.root.unwrap_or_else(|| {
             let value = Value::Scalar { text: String::new(), style: ScalarStyle::Plain };
             let at = self.begin..self.begin;
             Node { at: at.clone(), content: Rc::new(Content { at, value, depth: 0 }) }
-        }))
+        });
+        Ok((root, self.repeated))
     }
 
     /// The byte of a position, which the parser counts in characters.
@@ -307,6 +316,9 @@ impl<'a> Builder<'a> {
                 } else {
                     nodes.last().map_or(start, |last| last.at.end.max(start))
                 };
+                if is_mapping && self.repeated.is_none() {
+                    self.repeated = repeated(&nodes);
+                }
                 let depth = 1 + nodes.iter().map(|node| node.content.depth).max().unwrap_or(0);
                 let value = if is_mapping { Value::Mapping(pairs(nodes)) } else { Value::Sequence(nodes) };
                 self.complete(Content { at: start..end, value, depth }, anchor, self.values - before + 1);
@@ -357,6 +369,15 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// Where a key is, among keys and values, that is there before. Expressions are no keys of their own.
+fn repeated(nodes: &[Node]) -> Option<usize> {
+    let texts = nodes.iter().step_by(2).map(|key| key.text().filter(|text| !text.contains("${{")));
+    // Sorted by a heap, whose code is small.
+    let sorted = BinaryHeap::from_iter(texts.zip(0..)).into_sorted_vec();
+    let pair = sorted.windows(2).find(|pair| pair[0].0.is_some() && pair[0].0 == pair[1].0)?;
+    Some(nodes[pair[1].1 * 2].at.start)
+}
+
 fn pairs(nodes: Vec<Node>) -> Vec<(Node, Node)> {
     let mut nodes = nodes.into_iter();
     std::iter::from_fn(|| Some((nodes.next()?, nodes.next()?))).collect()
@@ -378,6 +399,26 @@ mod tests {
 
     fn written<'a>(document: &'a Document, node: &Node) -> &'a str {
         &document.text[node.at()]
+    }
+
+    #[test]
+    fn a_key_that_its_mapping_has_already_is_an_error_at_its_place() {
+        for (text, place) in [
+            ("on: push\njobs:\n  a:\n    é: 1\n    b: 2\n    é: 3\n", (6, 5)),
+            ("a: {é: 1, b: 2, \"b\": 3}", (1, 17)),
+            ("\u{feff}a: 1\r\na: 2\r\n", (2, 1)),
+        ] {
+            let error = Document::parse(text.to_owned()).unwrap_err();
+            assert_eq!(
+                (error.line, error.column, error.reason.as_str()),
+                (place.0, place.1, "the mapping has this key already")
+            );
+        }
+        for text in
+            ["a: {b: 1}\nb: {b: 1}\n", "a: 1\nA: 1\n", "${{ insert }}: a\n${{ insert }}: b\n", "[a]: 1\n[b]: 2\n"]
+        {
+            parse(text);
+        }
     }
 
     #[test]
