@@ -167,6 +167,8 @@ fn wrong_usage_and_a_folder_without_a_repository_end_with_2() {
     }
     let ran = run(folder.path(), &["--format=xml", "x.yml"], &[("GITHUB_ACTIONS", "true")]);
     assert_eq!((ran.status.code(), ran.stdout.len()), (Some(2), 0), "{ran:?}");
+    let printed = text(&run(folder.path(), &["--nots"], &[]).stderr);
+    assert!(printed.contains("\n  fix: run \"nuget-login check --help\" for the arguments\n"), "{printed}");
     for path in ["missing.yml", "."] {
         let printed = text(&run(folder.path(), &[path], &[]).stderr);
         let fix = "  fix: check the path and its permissions\n";
@@ -193,22 +195,24 @@ fn a_repository_without_workflows_has_no_findings() {
 #[test]
 fn named_files_are_checked_with_what_they_use() {
     let files = fixtures("");
-    let text = |name: &str| files.iter().find(|(it, _)| it == name).unwrap().1.clone();
+    let file = |name: &str| files.iter().find(|(it, _)| it == name).unwrap().1.clone();
     let folder = repository(&[
-        (".github/workflows/caller-lacks.yml", &text("caller-lacks.yml")),
-        (".github/workflows/called-again.yml", &text("called-again.yml")),
-        (".github/workflows/called.yml", &text("called.yml")),
+        (".github/workflows/caller-lacks.yml", &file("caller-lacks.yml")),
+        (".github/workflows/called-again.yml", &file("called-again.yml")),
+        (".github/workflows/called.yml", &file("called.yml")),
         (".github/workflows/other.yml", &publish("").replace("id-token", "packages")),
     ]);
     let found = found(&folder.path().join(".github"), &["workflows/caller-lacks.yml"]);
     assert_eq!(Vec::from_iter(found.keys()), [".github/workflows/called.yml", ".github/workflows/caller-lacks.yml"]);
-    assert_eq!(found[".github/workflows/caller-lacks.yml"], expected(&text("caller-lacks.yml"), &["error"]));
+    assert_eq!(found[".github/workflows/caller-lacks.yml"], expected(&file("caller-lacks.yml"), &["error"]));
     let none = tempfile::tempdir().unwrap();
-    write(none.path(), ".github/workflows/x.yml", &text("caller-lacks.yml"));
-    write(none.path(), ".github/workflows/called-again.yml", &text("called-again.yml"));
-    write(none.path(), ".github/workflows/called.yml", &text("called.yml"));
+    write(none.path(), ".github/workflows/x.yml", &file("caller-lacks.yml"));
+    write(none.path(), ".github/workflows/called-again.yml", &file("called-again.yml"));
+    write(none.path(), ".github/workflows/called.yml", &file("called.yml"));
     let ran = run(&none.path().join(".github"), &["workflows/x.yml", "--format=json"], &[]);
     assert_eq!((ran.status.code(), objects(&ran).len()), (Some(1), 3), "{ran:?}");
+    let ran = run(&none.path().join(".github"), &["workflows/x.yml"], &[]);
+    assert!(text(&ran.stdout).ends_with("\n3 files checked, 1 job logs in: 3 errors\n"), "{ran:?}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Mistakes in workflows that log in, and notes about such workflows: one function for each code. A finding is certain:
 //! values that are not known have none.
 
+use std::collections::BinaryHeap;
+
 use crate::key::{self, Part};
 use crate::login::{
     Delivery, KEY, Login, Project, ProjectJob, Scope, Use, User, can_request_id_token, is_nuget_org, reads_steps,
@@ -9,7 +11,7 @@ use crate::migrate::pushes_without_login;
 use crate::model::{self, Action, File, Found, Job, Level, Place, Step, Uses, all_references, is_off};
 use crate::permissions::{Block, OfCalled, entries, of_called, of_steps, raise};
 use crate::push::{Push, Sources, Target, named_sources, pushes};
-use crate::script::Command;
+use crate::script::{Command, Shell};
 use crate::yaml::Node;
 
 /// Errors make a login or a release fail; notes do not.
@@ -43,6 +45,7 @@ macro_rules! codes {
 codes! {
     Error NotYaml "not-yaml"
     Error UnreadableFile "unreadable-file"
+    Error InvalidWorkflow "invalid-workflow"
     Error NoIdTokenPermission "no-id-token-permission"
     Error CallerLacksIdToken "caller-lacks-id-token"
     Error CallerLacksPermissions "caller-lacks-permissions"
@@ -55,6 +58,7 @@ codes! {
     Error KeyCrossesJobs "key-crosses-jobs"
     Error StoredKey "stored-key"
     Error StepsNotAvailable "steps-not-available"
+    Error ContextNotAvailable "context-not-available"
     Error KeyAlwaysEmpty "key-always-empty"
     Error ConflictingInputs "conflicting-inputs"
     Error NoLogin "no-login"
@@ -197,6 +201,9 @@ impl<'p, 'a> Report<'p, 'a> {
             forbidden_event(self, it);
             let env = it.job.node.get("env");
             steps_not_available(self, it.workflow.file, env, "a job");
+            let blocks = [Some(it.job.node), it.job.permissions, env].into_iter().flatten();
+            blocks.for_each(|block| merge_key(self, it.workflow.file, block));
+            invalid_steps(self, &it.job.steps);
             wiring.check(self, |login| is_key_crossing(it, login) || is_key_in_env(it, login));
             unpinned(self, &it.job.steps, logins);
             if is_nuget_org {
@@ -214,16 +221,24 @@ impl<'p, 'a> Report<'p, 'a> {
         let outputs: Vec<_> = outputs.flat_map(|value| all_references(action.file, value, "outputs")).collect();
         let leaves = |login: &Login<'a>| outputs.iter().any(|found| login.is_used_by(found));
         Wiring { steps: &action.steps, logins: &logins, keys: &[] }.check(self, leaves);
+        if !logins.is_empty() {
+            context_not_available(self, action);
+            invalid_steps(self, &action.steps);
+        }
         unpinned(self, &action.steps, &logins);
     }
 }
 
-/// The names of the steps whose keys are read anywhere in a workflow.
+/// The names of the steps whose keys are read anywhere in a workflow, in jobs that have no step of that name.
 fn key_references<'p, 'a: 'p>(jobs: impl Iterator<Item = ProjectJob<'p, 'a>>) -> Vec<(ProjectJob<'p, 'a>, String)> {
     let mut keys = Vec::new();
     for job in jobs {
-        for found in job.job.steps.iter().flat_map(Step::references) {
-            keys.extend(names_key_of(found).map(|id| (job, id.to_owned())));
+        let ids = ids_of(&job.job.steps);
+        for id in job.job.steps.iter().flat_map(Step::references).filter_map(names_key_of) {
+            let at = ids.partition_point(|(it, _)| it.as_str() < id);
+            if ids.get(at).is_none_or(|(it, _)| it != id) {
+                keys.push((job, id.to_owned()));
+            }
         }
     }
     keys
@@ -258,6 +273,53 @@ fn permissions_fix<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>, more: (&str, 
     };
     let lines = all.iter().map(|(name, level)| format!("\n  {name}: {level}"));
     Fix::paste(text, format!("permissions:{}", lines.collect::<String>()))
+}
+
+/// What GitHub does not accept in steps: an id that is not valid or is there already, an expression in `uses`, and `<<`.
+fn invalid_steps<'a>(report: &mut Report<'_, 'a>, steps: &[Step<'a>]) {
+    let ids = ids_of(steps);
+    for pair in ids.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+        let Some(id) = steps[pair[1].1].node.get("id") else { continue };
+        let place = Place::of(steps[pair[1].1].file, id);
+        let message = format!("another step has the id {}, in any case of its letters: {REJECTED}", code(place.text()));
+        report.add(Code::InvalidWorkflow, place, message, Fix::text("give each step an id of its own"));
+    }
+    for step in steps {
+        let is_word = |id: &str| {
+            let is_known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+            id.bytes().all(is_known) && !id.starts_with(|first: char| first.is_ascii_digit() || first == '-')
+        };
+        if let Some(id) = step.node.get("id").filter(|_| step.id().is_some_and(|id| !is_word(id))) {
+            let place = Place::of(step.file, id);
+            let message = format!("{} is not a valid id: {REJECTED}", code(place.text()));
+            let fix = "use letters, digits, `_` and `-`, and begin with a letter or `_`";
+            report.add(Code::InvalidWorkflow, place, message, Fix::text(fix));
+        }
+        if let Some(uses) = step.node.get("uses").filter(|uses| uses.text().is_some_and(|text| text.contains("${{"))) {
+            let message = format!("`uses` cannot have an expression: {REJECTED}");
+            let fix = Fix::text("write the action and its version as they are");
+            report.add(Code::InvalidWorkflow, Place::of(step.file, uses), message, fix);
+        }
+        let blocks = [Some(step.node), step.node.get("with"), step.node.get("env")].into_iter().flatten();
+        blocks.for_each(|block| merge_key(report, step.file, block));
+    }
+}
+
+/// GitHub has anchors and aliases, but no merge keys.
+fn merge_key<'a>(report: &mut Report<'_, 'a>, file: &'a File, block: &'a Node) {
+    if let Some((key, _)) = block.entry("<<").filter(|(_, value)| value.text().is_none()) {
+        let message = format!("merge keys are not supported: {REJECTED}");
+        let fix = Fix::text("write the entries here");
+        report.add(Code::InvalidWorkflow, Place::of(file, key), message, fix);
+    }
+}
+
+const REJECTED: &str = "GitHub rejects this file";
+
+/// The ids of steps in lower case and the numbers of the steps, sorted.
+fn ids_of(steps: &[Step<'_>]) -> Vec<(String, usize)> {
+    let ids = steps.iter().enumerate().filter_map(|(nth, step)| Some((step.id()?.to_lowercase(), nth)));
+    BinaryHeap::from_iter(ids).into_sorted_vec()
 }
 
 fn no_id_token_permission<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>, login: &Login<'a>) {
@@ -340,7 +402,7 @@ fn passed_users<'a>(it: ProjectJob<'_, 'a>, name: &str, inner: &Place<'a>) -> Ve
     let passed = |caller: ProjectJob<'_, 'a>| {
         let (uses, _) = caller.job.uses()?;
         let (text, place) = match caller.job.node.get("with").and_then(|with| with.entry_ignoring_case(name)) {
-            Some((key, value)) => (value.text(), Place::of(caller.workflow.file, key)),
+            Some(entry) => (entry.1.text(), Place::of_entry(caller.workflow.file, entry)),
             None => (default(), inner.clone()),
         };
         Some(match text.unwrap_or_default().trim() {
@@ -365,21 +427,41 @@ fn user_finding<'a>(report: &mut Report<'_, 'a>, login: &Login<'a>, user: User<'
                 _ if input == "user" => "the login has no `user`".to_owned(),
                 _ => format!("the login has no `user`: the input `{input}` is not set"),
             };
-            let yaml = format!("with:\n  {input}: ${{{{ vars.NUGET_USER }}}}");
-            report.add(Code::MissingUser, place, message, Fix::paste(profile_name(&input), yaml));
+            let with = |value: &str| format!("with:\n  {input}: ${{{{ {value} }}}}");
+            let fixes = match place.file.is_action() {
+                true => {
+                    let read = Fix::paste("and read it", with(&format!("inputs.{input}")));
+                    input_of_action(&input, read, "vars.NUGET_USER")
+                }
+                false => vec![Fix::paste(profile_name(&input), with("vars.NUGET_USER"))],
+            };
+            report.add_with_fixes(Code::MissingUser, place, &message, fixes);
+        }
+        User::Literal(user, place) if is_expression_without_braces(&user) => {
+            let message = format!("the login has no `user`: `{user}` is not an expression");
+            let fix = Fix::text(format!("replace it with `${{{{ {user} }}}}`"));
+            report.add(Code::MissingUser, place, message, fix);
         }
         // Another registry can accept e-mail addresses.
         User::Literal(user, place) if user.contains('@') && login.is_nuget_org => {
             let message = format!("`user` is an e-mail address, but nuget.org expects a profile name: `{user}`");
             report.add(Code::EmailUser, place, message, Fix::text(profile_name("user")));
         }
-        User::Secret(place) => {
+        // `secrets` is not available in an action.
+        User::Secret(place) if !place.file.is_action() => {
             let message = "`user` is read from a secret, so GitHub masks the name in error messages and policies";
             let fix = Fix::paste("store the name as a variable", "user: ${{ vars.NUGET_USER }}");
             report.add(Code::UserFromSecret, place, message, fix);
         }
         _ => {}
     }
+}
+
+/// Whether a text is a name in a context, such as `vars.NUGET_USER`.
+fn is_expression_without_braces(text: &str) -> bool {
+    let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let name = text.split_once('.').filter(|(context, _)| matches!(*context, "vars" | "secrets" | "env" | "inputs"));
+    name.is_some_and(|(_, name)| !name.is_empty() && is_name(name))
 }
 
 fn forbidden_event<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
@@ -478,13 +560,19 @@ impl<'a> Wiring<'_, '_, 'a> {
 
     fn key_not_used(&self, report: &mut Report<'_, 'a>, login: &Login<'a>) {
         let reads = |step: &Step<'a>| step.references().iter().any(|it| login.is_used_by(it));
+        let pushes = |step: &&Step<'a>| step.script().commands.iter().any(|command| Push::of(command).is_some());
+        let give_key = |id: &str| match self.steps[login.step + 1..].iter().find(pushes) {
+            Some(step) => give_key_to(step, id, login),
+            None => give_key(id, login),
+        };
         let (why, fixes) = match login.id {
             None => {
                 let expected = self.expected_id(login);
                 let id = expected.as_deref().unwrap_or("login");
                 let mut fixes = vec![Fix::paste("add an id to the login step", format!("id: {id}"))];
                 if expected.is_none() {
-                    fixes.push(give_key(id, login));
+                    let fix = give_key(id);
+                    fixes.push(Fix { text: format!("and {}", fix.text), ..fix });
                 }
                 ("the step has no `id`, so no other step can read its output", fixes)
             }
@@ -492,7 +580,7 @@ impl<'a> Wiring<'_, '_, 'a> {
                 let fix = format!("move step `{}` before the step that pushes", id);
                 ("only earlier steps read its output", vec![Fix::text(fix)])
             }
-            Some(id) => ("no later step of the job reads its output", vec![give_key(id, login)]),
+            Some(id) => ("no later step of the job reads its output", vec![give_key(id)]),
         };
         let message = format!("the API key of this login is not used: {why}");
         report.add_with_fixes(Code::KeyNotUsed, login.place.clone(), &message, fixes);
@@ -508,14 +596,18 @@ impl<'a> Wiring<'_, '_, 'a> {
     /// Whether there was a wrong reference.
     fn wrong_references(&self, report: &mut Report<'_, 'a>) -> bool {
         let mut any = false;
-        for found in self.steps.iter().flat_map(Step::references) {
+        for (step, found) in self.steps.iter().flat_map(|step| step.references().iter().map(move |it| (step, it))) {
             let Some((why, login)) = self.wrong(report, found) else { continue };
             any = true;
             let fix = match login.and_then(|login| Some((login.id?, login))) {
                 // In a script, the expression would be replaced with the key itself.
-                Some((id, login)) if found.within == "run" => give_key(id, login),
+                Some((id, login)) if found.within == "run" => give_key_to(step, id, login),
                 Some((id, login)) => Fix::text(format!("replace it with `{}`", key_of(id, login))),
-                None => Fix::text("log in in the job that pushes: GitHub does not pass masked values between jobs"),
+                None => {
+                    let text =
+                        "add the login to this job, before the push: GitHub does not pass masked values between jobs";
+                    Fix::paste(text, login_step(names_key_of(found).unwrap_or("nuget-login")))
+                }
             };
             let message = format!("`{}` is always empty: {why}", found.place.text());
             report.add(Code::WrongReference, found.place.clone(), message, fix);
@@ -558,14 +650,33 @@ impl<'a> Wiring<'_, '_, 'a> {
                 };
                 if is_key {
                     let message = "the script contains the API key itself: GitHub writes the expanded script to a file";
-                    let text = "add it to the environment of the step, and use `$NUGET_API_KEY` (PowerShell: \
-                                `$env:NUGET_API_KEY`) in the script";
                     let reference = found.place.text();
-                    let fix = Fix::paste(text, format!("env:\n  NUGET_API_KEY: ${{{{ {reference} }}}}"));
+                    let own =
+                        found.reference.of("env").and_then(|name| step.node.get("env")?.entry_ignoring_case(name));
+                    let fix = match own.and_then(|(name, _)| name.text()) {
+                        Some(name) => Fix::text(format!("replace the expression with {}", variable_in(step, name))),
+                        None => Fix::paste(
+                            format!(
+                                "add it to the environment of the step, and use {} in the script",
+                                variable_in(step, "NUGET_API_KEY")
+                            ),
+                            format!("env:\n  NUGET_API_KEY: ${{{{ {reference} }}}}"),
+                        ),
+                    };
                     report.add(Code::KeyInScript, found.place.clone(), message, fix);
                 }
             }
         }
+    }
+}
+
+/// A variable as the script of a step reads it, in backticks.
+fn variable_in(step: &Step<'_>, name: &str) -> String {
+    match step.shell() {
+        Shell::Posix => format!("`\"${name}\"`"),
+        Shell::PowerShell => format!("`$env:{name}`"),
+        Shell::Cmd => format!("`%{name}%`"),
+        Shell::Other => format!("the variable `{name}`"),
     }
 }
 
@@ -576,9 +687,28 @@ fn key_of(id: &str, login: &Login<'_>) -> String {
     format!("steps.{id}.outputs.{output}")
 }
 
+/// The same in the environment of the step that pushes.
+fn key_variable(id: &str, login: &Login<'_>) -> String {
+    format!("env:\n  NUGET_API_KEY: ${{{{ {} }}}}", key_of(id, login))
+}
+
 fn give_key(id: &str, login: &Login<'_>) -> Fix {
-    let text = "give the key to the step that pushes, and push with `--api-key \"$NUGET_API_KEY\"` in bash";
-    Fix::paste(text, format!("env:\n  NUGET_API_KEY: ${{{{ {} }}}}", key_of(id, login)))
+    let text = "give the key to the step that pushes, and push with `--api-key \"$NUGET_API_KEY\"` (PowerShell: \
+                `$env:NUGET_API_KEY`)";
+    Fix::paste(text, key_variable(id, login))
+}
+
+/// The same for the shell of the step that pushes.
+fn give_key_to(step: &Step<'_>, id: &str, login: &Login<'_>) -> Fix {
+    let value = variable_in(step, "NUGET_API_KEY").replacen('`', "`--api-key ", 1);
+    Fix::paste(format!("give the key to the step that pushes, and push with {value}"), key_variable(id, login))
+}
+
+/// A login to paste.
+fn login_step(id: &str) -> String {
+    format!(
+        "- name: NuGet login\n  id: {id}\n  uses: org/nuget-login@v1\n  with:\n    user: ${{{{ vars.NUGET_USER }}}}"
+    )
 }
 
 /// The step whose key a reference reads, by the output's name.
@@ -637,7 +767,7 @@ fn is_key_in_env<'a>(it: ProjectJob<'_, 'a>, login: &Login<'a>) -> bool {
 const CROSSES: &str = "GitHub does not pass masked values between jobs, so the API key cannot leave its job";
 
 fn key_crosses_jobs<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
-    let fix = || Fix::text("log in in the job that pushes, directly before the push");
+    let fix = || Fix::text("move the login to the job that pushes, directly before the push");
     let outputs = outputs_with_keys(it, |found| it.logins().iter().any(|login| login.read_by(found) == Use::Key));
     for (_, place) in &outputs {
         report.add(Code::KeyCrossesJobs, place.clone(), CROSSES, fix());
@@ -671,8 +801,12 @@ fn needed_keys<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>, is_key: 
     for other in it.dependents() {
         for found in other.job.needed(it.workflow.file) {
             if reads_output(found, "needs", it.job.id, is_key) {
-                let fix = format!("log in in job `{}`, directly before the push", other.job.id);
-                report.add(Code::KeyCrossesJobs, found.place.clone(), CROSSES, Fix::text(fix));
+                let login = format!("add the login to job `{}`, directly before the push", other.job.id);
+                let fixes = vec![
+                    Fix::paste(login, login_step("nuget-login")),
+                    Fix::text("and replace the output with `steps.nuget-login.outputs.NUGET_API_KEY`"),
+                ];
+                report.add_with_fixes(Code::KeyCrossesJobs, found.place.clone(), CROSSES, fixes);
             }
         }
     }
@@ -770,6 +904,34 @@ fn steps_not_available<'a>(report: &mut Report<'_, 'a>, file: &'a File, env: Opt
     }
 }
 
+/// An action that reads `vars` or `secrets` fails when it is loaded: "Unrecognized named-value" (actions/runner,
+/// `action_yaml.json`).
+fn context_not_available<'a>(report: &mut Report<'_, 'a>, action: &Action<'a>) {
+    for found in action.steps.iter().flat_map(Step::references) {
+        let names = found.reference.names();
+        let Some(context @ ("vars" | "secrets")) = names[0] else { continue };
+        let message = format!("`{context}` is not available in an action: GitHub does not load it");
+        let fixes = match names.get(1) {
+            Some(Some(name)) => {
+                let input = if name.ends_with("user") { "user".to_owned() } else { name.replace('_', "-") };
+                let read = Fix::text(format!("and replace it with `inputs.{input}`"));
+                input_of_action(&input, read, found.place.text())
+            }
+            _ => vec![Fix::text("add inputs to the action, and set them in each step that uses it")],
+        };
+        report.add_with_fixes(Code::ContextNotAvailable, found.place.clone(), &message, fixes);
+    }
+}
+
+/// What gives a value to an action: its input, where that is read, and the steps that use the action.
+fn input_of_action(input: &str, read: Fix, value: &str) -> Vec<Fix> {
+    vec![
+        Fix::paste("add an input to the action", format!("inputs:\n  {input}:\n    required: true")),
+        read,
+        Fix::paste("and set it in each step that uses the action", format!("with:\n  {input}: ${{{{ {value} }}}}")),
+    ]
+}
+
 /// A push without any key, where only a login is missing.
 fn no_login<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>, place: Place<'a>) {
     let message = format!(
@@ -816,10 +978,10 @@ const RELEASE_ACTIONS: [&str; 10] = [
 ];
 
 fn release_needs_contents_write<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>) {
-    if !matches!(job.level("contents"), Some(Level::None | Level::Read)) {
+    if !matches!(job.level("contents"), Some(Level::None | Level::Read)) || is_off(job.node) {
         return;
     }
-    for step in &job.steps {
+    for step in job.steps.iter().filter(|step| !is_off(step.node)) {
         let Some(place) = release_place(step).filter(|_| uses_job_token(step)) else { continue };
         let message = format!("the release cannot be written: job {} does not have `contents: write`", code(job.id));
         let fix = permissions_fix(report, job, ("contents", "write"));
@@ -919,7 +1081,11 @@ pub(crate) fn is_build(command: &Command) -> bool {
 
 fn matrix_login<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
     let (job, logins) = (it.job, it.logins());
-    let Some(matrix) = job.node.get("strategy").and_then(|strategy| strategy.get("matrix")) else { return };
+    let Some(strategy) = job.node.get("strategy") else { return };
+    let Some(matrix) = strategy.get("matrix") else { return };
+    if strategy.get("max-parallel").and_then(Node::text) == Some("1") {
+        return;
+    }
     let lists = matrix.entries().iter().filter(|(key, _)| !matches!(key.text(), Some("include" | "exclude")));
     let is_single = matrix.get("include").is_none()
         && matrix.is_mapping()
@@ -942,6 +1108,9 @@ fn matrix_login<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
 fn unpinned<'a>(report: &mut Report<'_, 'a>, steps: &[Step<'a>], logins: &[Login<'a>]) {
     for login in logins.iter().filter(|login| login.is_unpinned) {
         let Some((_, Uses::Remote { owner, name, reference, .. })) = steps[login.step].uses() else { continue };
+        if reference.contains("${{") {
+            continue;
+        }
         let message = format!(
             "{} can change: {reference} is a tag or a branch",
             code(login.place.text().trim_matches(['"', '\'']))
@@ -1322,7 +1491,183 @@ mod tests {
         let with_reader = found(&format!("{login}    - run: ${{{{ steps.nuget.outputs.NUGET_API_KEY }}}}\n")).concat();
         assert!(with_reader.ends_with("; add an id to the login step id: nuget"), "{with_reader}");
         let without = found(&format!("{login}{PUSH}")).concat();
-        assert!(without.contains("id: login; give the key to the step that pushes"), "{without}");
+        assert!(without.contains("id: login; and give the key to the step that pushes"), "{without}");
+    }
+
+    /// All findings of a job with these lines, notes too, as code, line and fixes.
+    fn all_found(lines: &str) -> Vec<String> {
+        let text = format!("on: push\njobs:\n  a:\n    permissions: {{id-token: write}}\n{lines}");
+        let files = files(&text).unwrap();
+        let project = Project::new(&files);
+        let shown = |it: &Finding<'_, '_>| format!("{}@{}: {}", it.code.as_str(), it.place.line(), shown_fixes(it));
+        findings(&project).iter().filter(|it| it.code != Code::Unpinned).map(shown).collect()
+    }
+
+    #[test]
+    fn a_fix_for_a_script_has_the_variable_as_the_shell_of_the_step_reads_it() {
+        let key = "${{ steps.login.outputs.NUGET_API_KEY }}";
+        let login = LOGIN.lines().take(3).map(|line| format!("{line}\n")).collect::<String>();
+        for (shell, variable, own) in [
+            ("bash", "`\"$NUGET_API_KEY\"`", "`\"$Key\"`"),
+            ("pwsh", "`$env:NUGET_API_KEY`", "`$env:Key`"),
+            ("cmd", "`%NUGET_API_KEY%`", "`%Key%`"),
+            ("python {0}", "the variable `NUGET_API_KEY`", "the variable `Key`"),
+        ] {
+            let run = |script: &str, env: &str| {
+                let step = format!("    - run: {script}\n      shell: {shell}\n      env: {{Key: \"{env}\"}}\n");
+                all_found(&format!("    steps:\n{login}{step}")).concat()
+            };
+            let direct = run(&format!("push {key}"), "x");
+            let expected = format!(
+                "add it to the environment of the step, and use {variable} in the script env:\n  NUGET_API_KEY: {key}"
+            );
+            assert_eq!(direct, format!("key-in-script@9: {expected}"));
+            let through_variable = run("push ${{ env.key }}", key);
+            assert_eq!(through_variable, format!("key-in-script@9: replace the expression with {own} "));
+            if shell.starts_with("python") {
+                continue;
+            }
+            let push = |key: &str| run(&format!("dotnet nuget push x -s nuget.org -k {key}"), "x");
+            let unused = push("x");
+            let option = variable.replacen('`', "`--api-key ", 1);
+            assert!(
+                unused.starts_with("key-not-used@6: give the key to the step that pushes, and push with"),
+                "{unused}"
+            );
+            assert!(unused.contains(&format!("push with {option} env:")), "{unused}");
+            let wrong = push(&key.replace("login", "other"));
+            assert!(
+                wrong.starts_with("wrong-reference@9: ") && wrong.contains(&format!("push with {option} env:")),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_action_gets_its_user_as_an_input() {
+        let found = |with: &str| {
+            let text = format!(
+                "# .github/workflows/x.yml\non: push\njobs:\n  a:\n    permissions: {{id-token: write}}\n    steps: [{{uses: ./.github/a}}]\n\
+                 # .github/a/action.yml\nruns:\n  using: composite\n  steps:\n{}",
+                LOGIN.replace("    ", "  ").replace("user: a", with)
+            );
+            let files = files(&text).unwrap();
+            let project = Project::new(&files);
+            let errors = findings(&project).into_iter().filter(|it| it.code.severity() == Severity::Error);
+            errors.map(|it| format!("{}: {}; {}", it.code.as_str(), it.message, shown_fixes(&it))).collect::<Vec<_>>()
+        };
+        let input = "add an input to the action inputs:\n  user:\n    required: true; and";
+        for context in ["vars", "secrets"] {
+            let expected = format!(
+                "context-not-available: `{context}` is not available in an action: GitHub does not load it; {input} replace it with \
+                 `inputs.user` ; and set it in each step that uses the action with:\n  user: ${{{{ {context}.NUGET_USER }}}}"
+            );
+            assert_eq!(found(&format!("user: \"${{{{ {context}.NUGET_USER }}}}\"")), [expected]);
+        }
+        let expected = format!(
+            "missing-user: the login has no `user`; {input} read it with:\n  user: ${{{{ inputs.user }}}}; and set it in each step \
+             that uses the action with:\n  user: ${{{{ vars.NUGET_USER }}}}"
+        );
+        assert_eq!(found(""), [expected]);
+        for with in ["user: a", "user: \"${{ github.repository_owner }}\"", "user: \"${{ env.USER }}\""] {
+            assert_eq!(found(with), Vec::<String>::new(), "{with}");
+        }
+    }
+
+    #[test]
+    fn what_github_rejects_in_the_steps_of_a_login_is_an_error() {
+        let push = "    - run: push\n      env: {KEY: \"${{ steps.login.outputs.NUGET_API_KEY }}\"}\n";
+        let login = "    - uses: NuGet/login@v1\n      id: login\n      with: {user: a}\n";
+        let found = |lines: &str| {
+            all_found(lines).iter().map(|it| it.split(':').next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let steps = |more: &str| found(&format!("    steps:\n{login}{push}{more}"));
+        assert_eq!(steps("    - run: x\n      id: LOGIN\n"), ["invalid-workflow@12"]);
+        assert_eq!(steps("    - run: x\n      id: a b\n"), ["invalid-workflow@12"]);
+        assert_eq!(steps("    - uses: a/b@${{ github.sha }}\n"), ["invalid-workflow@11"]);
+        assert_eq!(steps("    - run: x\n      env: {<<: {A: b}, C: d}\n"), ["invalid-workflow@12"]);
+        let expression =
+            steps("").len() + found(&format!("    steps:\n{}{push}", login.replace("@v1", "@${{ github.sha }}"))).len();
+        assert_eq!(expression, 1);
+        for step in ["{run: x, id: login_2-B}", "{run: 'x ${{ github.sha }}', id: _a}", "{run: x, env: &e {A: b}}"] {
+            assert_eq!(steps(&format!("    - {step}\n")), Vec::<String>::new(), "{step}");
+        }
+        assert_eq!(found(&format!("    env: {{<<: &e {{A: b}}}}\n    steps:\n{login}{push}")), ["invalid-workflow@5"]);
+        assert_eq!(
+            found(&format!(
+                "    strategy: {{matrix: {{include: [{{<<: {{A: b}}}}], max-parallel: 1}}, max-parallel: 1}}\n    steps:\n{login}{push}"
+            )),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn a_login_is_unused_though_another_job_has_one_of_the_same_id() {
+        let login = "    - uses: NuGet/login@v1\n      id: login\n      with: {user: a}\n";
+        let push = "    - run: push\n      env: {KEY: \"${{ steps.Login.outputs.NUGET_API_KEY }}\"}\n";
+        let other = |steps: &str| {
+            found(&format!("    steps:\n{login}  b:\n    permissions: {{id-token: write}}\n    steps:\n{steps}"))
+                .concat()
+        };
+        assert!(other(&format!("{login}{push}")).starts_with("key-not-used@6: "));
+        // The reference is the mistake.
+        let wrong = other(push);
+        assert!(wrong.starts_with("wrong-reference@13: "), "{wrong}");
+        let fix = "add the login to this job, before the push: GitHub does not pass masked values between jobs - name: NuGet login\n  id: login\n";
+        assert!(wrong.contains(fix), "{wrong}");
+    }
+
+    #[test]
+    fn steps_and_jobs_that_never_run_write_no_release() {
+        let release = "    - uses: softprops/action-gh-release@v2\n";
+        let codes = |job: &str, step: &str| found(&format!("{job}    steps:\n{LOGIN}{release}{step}")).len();
+        assert_eq!(codes("", ""), 1);
+        assert_eq!(codes("", "      if: success()\n"), 1);
+        assert_eq!(codes("", "      if: ${{ false }}\n"), 0);
+    }
+
+    #[test]
+    fn a_user_that_is_a_name_in_a_context_is_not_an_expression() {
+        let found =
+            |user: &str| found(&format!("    steps:\n{}", LOGIN.replace("user: a", &format!("user: {user}")))).concat();
+        for user in ["vars.NUGET_USER", "secrets.USER", "env.NUGET_USER", "inputs.user"] {
+            let expected = format!(
+                "missing-user@8: the login has no `user`: `{user}` is not an expression; replace it with `${{{{ {user} }}}}` "
+            );
+            assert_eq!(found(user), expected);
+        }
+        for user in ["contoso.bot", "vars", "vars.", "vars.a.b", "environment.x", "\"${{ vars.NUGET_USER }}\""] {
+            assert_eq!(found(user), "", "{user}");
+        }
+    }
+
+    #[test]
+    fn the_jobs_of_a_matrix_log_in_at_once_unless_they_run_one_after_the_other() {
+        let found = |strategy: &str| {
+            all_found(&format!("    strategy: {{{strategy}}}\n    steps:\n{LOGIN}"))
+                .iter()
+                .any(|it| it.starts_with("matrix-login"))
+        };
+        assert!(found("matrix: {a: [1, 2]}") && found("matrix: {a: [1, 2]}, max-parallel: 2"));
+        assert!(!found("matrix: {a: [1, 2]}, max-parallel: 1"));
+    }
+
+    #[test]
+    fn an_address_in_place_of_a_user_is_marked_itself() {
+        for (with, marked) in [
+            ("{user: a@b.example}", "a@b.example"),
+            ("{user: \"a@b.example\"}", "\"a@b.example\""),
+            ("\n        user:\n          a@b.example", "user"),
+        ] {
+            let text = format!(
+                "on: push\njobs:\n  a:\n    permissions: {{id-token: write}}\n    steps:\n{}",
+                LOGIN.replace("{user: a}", with)
+            );
+            let files = files(&text).unwrap();
+            let project = Project::new(&files);
+            let found = findings(&project).into_iter().find(|it| it.code == Code::EmailUser).unwrap();
+            assert_eq!(found.place.text(), marked);
+        }
     }
 
     #[test]

@@ -447,7 +447,7 @@ fn action_login<'a>(
     let missing = User::Missing("user".to_owned(), place.clone());
     let user = match step.input("user") {
         None => missing,
-        Some((key, value)) => scope.user(value.text().unwrap_or_default(), Place::of(step.file, key), missing),
+        Some(entry) => scope.user(entry.1.text().unwrap_or_default(), Place::of_entry(step.file, entry), missing),
     };
     let is_commit = matches!(reference.len(), 40 | 64) && reference.bytes().all(|byte| byte.is_ascii_hexdigit());
     let elsewhere = is_ours && (is_on("check-only") || is_on("export-env"));
@@ -583,8 +583,8 @@ impl<'a> Scope<'_, 'a> {
     fn given(&self, user: &User<'a>, action: &Action<'a>, login: &Place<'a>) -> User<'a> {
         let User::Input(input, inner) = user else { return user.clone() };
         let missing = User::Missing(input.clone(), login.clone());
-        if let Some((key, value)) = self.step.input(input) {
-            return self.user(value.text().unwrap_or_default(), Place::of(self.step.file, key), missing);
+        if let Some(entry) = self.step.input(input) {
+            return self.user(entry.1.text().unwrap_or_default(), Place::of_entry(self.step.file, entry), missing);
         }
         let default = action.default(input).and_then(|default| default.text()).unwrap_or_default();
         self.user(default, inner.clone(), missing)

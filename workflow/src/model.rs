@@ -44,6 +44,12 @@ impl<'a> Place<'a> {
         Place { file, at: node.at() }
     }
 
+    /// The value of an entry, or its key if the value begins in another line.
+    pub fn of_entry(file: &'a File, (key, value): &(Node, Node)) -> Place<'a> {
+        let [key, value] = [key, value].map(|node| Place::of(file, node));
+        if key.line() == value.line() { value } else { key }
+    }
+
     pub fn line(&self) -> usize {
         self.file.document.line_of(self.at.start)
     }
