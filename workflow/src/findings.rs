@@ -281,7 +281,7 @@ fn invalid_steps<'a>(report: &mut Report<'_, 'a>, steps: &[Step<'a>]) {
     for pair in ids.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
         let Some(id) = steps[pair[1].1].node.get("id") else { continue };
         let place = Place::of(steps[pair[1].1].file, id);
-        let message = format!("another step has the id {}, in any case of its letters: {REJECTED}", code(place.text()));
+        let message = format!("another step already has the id {} (case is ignored): {REJECTED}", code(place.text()));
         report.add(Code::InvalidWorkflow, place, message, Fix::text("give each step an id of its own"));
     }
     for step in steps {
@@ -296,8 +296,8 @@ fn invalid_steps<'a>(report: &mut Report<'_, 'a>, steps: &[Step<'a>]) {
             report.add(Code::InvalidWorkflow, place, message, Fix::text(fix));
         }
         if let Some(uses) = step.node.get("uses").filter(|uses| uses.text().is_some_and(|text| text.contains("${{"))) {
-            let message = format!("`uses` cannot have an expression: {REJECTED}");
-            let fix = Fix::text("write the action and its version as they are");
+            let message = format!("`uses` cannot contain an expression: {REJECTED}");
+            let fix = Fix::text("write the action and its version without an expression");
             report.add(Code::InvalidWorkflow, Place::of(step.file, uses), message, fix);
         }
         let blocks = [Some(step.node), step.node.get("with"), step.node.get("env")].into_iter().flatten();
@@ -309,7 +309,7 @@ fn invalid_steps<'a>(report: &mut Report<'_, 'a>, steps: &[Step<'a>]) {
 fn merge_key<'a>(report: &mut Report<'_, 'a>, file: &'a File, block: &'a Node) {
     if let Some((key, _)) = block.entry("<<").filter(|(_, value)| value.text().is_none()) {
         let message = format!("merge keys are not supported: {REJECTED}");
-        let fix = Fix::text("write the entries here");
+        let fix = Fix::text("replace `<<` with the entries");
         report.add(Code::InvalidWorkflow, Place::of(file, key), message, fix);
     }
 }
@@ -673,7 +673,8 @@ impl<'a> Wiring<'_, '_, 'a> {
 /// A variable as the script of a step reads it, in backticks.
 fn variable_in(step: &Step<'_>, name: &str) -> String {
     match step.shell() {
-        Shell::Posix => format!("`\"${name}\"`"),
+        Shell::Posix if step.is_shell_known() => format!("`\"${name}\"`"),
+        Shell::Posix => format!("`\"${name}\"` (PowerShell: `$env:{name}`)"),
         Shell::PowerShell => format!("`$env:{name}`"),
         Shell::Cmd => format!("`%{name}%`"),
         Shell::Other => format!("the variable `{name}`"),
@@ -910,7 +911,7 @@ fn context_not_available<'a>(report: &mut Report<'_, 'a>, action: &Action<'a>) {
     for found in action.steps.iter().flat_map(Step::references) {
         let names = found.reference.names();
         let Some(context @ ("vars" | "secrets")) = names[0] else { continue };
-        let message = format!("`{context}` is not available in an action: GitHub does not load it");
+        let message = format!("`{context}` is not available in an action: GitHub rejects the action");
         let fixes = match names.get(1) {
             Some(Some(name)) => {
                 let input = if name.ends_with("user") { "user".to_owned() } else { name.replace('_', "-") };
@@ -1511,6 +1512,11 @@ mod tests {
             ("bash", "`\"$NUGET_API_KEY\"`", "`\"$Key\"`"),
             ("pwsh", "`$env:NUGET_API_KEY`", "`$env:Key`"),
             ("cmd", "`%NUGET_API_KEY%`", "`%Key%`"),
+            (
+                "${{ matrix.shell }}",
+                "`\"$NUGET_API_KEY\"` (PowerShell: `$env:NUGET_API_KEY`)",
+                "`\"$Key\"` (PowerShell: `$env:Key`)",
+            ),
             ("python {0}", "the variable `NUGET_API_KEY`", "the variable `Key`"),
         ] {
             let run = |script: &str, env: &str| {
@@ -1559,7 +1565,7 @@ mod tests {
         let input = "add an input to the action inputs:\n  user:\n    required: true; and";
         for context in ["vars", "secrets"] {
             let expected = format!(
-                "context-not-available: `{context}` is not available in an action: GitHub does not load it; {input} replace it with \
+                "context-not-available: `{context}` is not available in an action: GitHub rejects the action; {input} replace it with \
                  `inputs.user` ; and set it in each step that uses the action with:\n  user: ${{{{ {context}.NUGET_USER }}}}"
             );
             assert_eq!(found(&format!("user: \"${{{{ {context}.NUGET_USER }}}}\"")), [expected]);

@@ -104,8 +104,9 @@ pub struct Action<'a> {
 pub struct Step<'a> {
     pub file: &'a File,
     pub node: &'a Node,
-    /// What its script is written in.
+    /// What its script is written in, and whether that is not a guess.
     shell: Shell,
+    is_shell_known: bool,
     script: OnceCell<Script>,
     /// The variables around it: the job's and the workflow's.
     outer: [Option<&'a Node>; 2],
@@ -334,34 +335,37 @@ struct StepContext<'a> {
 
 impl<'a> StepContext<'a> {
     fn step(&self, node: &'a Node) -> Step<'a> {
-        let shell = node.get("run").and_then(Node::text).map_or(Shell::Other, |run| self.shell(node, run));
+        let run = node.get("run").and_then(Node::text);
+        let (shell, is_shell_known) = run.map_or((Shell::Other, true), |run| self.shell(node, run));
         let (script, positions, references) = Default::default();
-        Step { file: self.file, node, shell, script, outer: self.env, positions, references }
+        Step { file: self.file, node, shell, is_shell_known, script, outer: self.env, positions, references }
     }
 
-    fn shell(&self, step: &Node, run: &str) -> Shell {
+    /// The shell of a script, and whether it is known.
+    fn shell(&self, step: &Node, run: &str) -> (Shell, bool) {
         let defaults = self.shells.iter().map(|node| node.get("defaults")?.get("run")?.get("shell"));
         let named = [step.get("shell")].into_iter().chain(defaults).flatten().find_map(Node::text);
         let by_content = || {
             let is_powershell = ["$env:", "`\n", "Get-ChildItem"].iter().any(|sign| run.contains(sign));
-            if is_powershell { Shell::PowerShell } else { Shell::Posix }
+            (if is_powershell { Shell::PowerShell } else { Shell::Posix }, is_powershell)
         };
         if let Some(named) = named {
-            return match named.split_whitespace().next().unwrap_or_default() {
+            let shell = match named.split_whitespace().next().unwrap_or_default() {
                 "bash" | "sh" | "dash" | "zsh" => Shell::Posix,
                 "pwsh" | "powershell" => Shell::PowerShell,
                 "cmd" => Shell::Cmd,
-                name if name.contains("${{") => by_content(),
+                name if name.contains("${{") => return by_content(),
                 _ => Shell::Other,
             };
+            return (shell, true);
         }
         let Some(runner) = self.node.get("runs-on") else { return by_content() };
         let labels = runner.text().into_iter().chain(runner.items().iter().filter_map(Node::text));
         let labels = labels.collect::<Vec<_>>().join(" ").to_lowercase();
         match () {
             () if labels.contains("${{") => by_content(),
-            () if labels.contains("windows") => Shell::PowerShell,
-            () => Shell::Posix,
+            () if labels.contains("windows") => (Shell::PowerShell, true),
+            () => (Shell::Posix, true),
         }
     }
 }
@@ -423,6 +427,11 @@ impl<'a> Step<'a> {
 
     pub fn shell(&self) -> Shell {
         self.shell
+    }
+
+    /// Whether the shell is not a guess.
+    pub fn is_shell_known(&self) -> bool {
+        self.is_shell_known
     }
 
     /// The value of a variable that the file gives to it.

@@ -63,7 +63,7 @@ impl Document {
         let document = Document { text, root, lines };
         let Some(at) = repeated else { return Ok(document) };
         let (line, column) = document.line_and_column(at);
-        Err(YamlError { line, column, reason: "the mapping has this key already".to_owned() })
+        Err(YamlError { line, column, reason: "this key is already defined in the mapping".to_owned() })
     }
 
     /// The line of a byte, from 1.
@@ -411,7 +411,7 @@ mod tests {
             let error = Document::parse(text.to_owned()).unwrap_err();
             assert_eq!(
                 (error.line, error.column, error.reason.as_str()),
-                (place.0, place.1, "the mapping has this key already")
+                (place.0, place.1, "this key is already defined in the mapping")
             );
         }
         for text in
