@@ -866,18 +866,24 @@ fn stored_secret<'a>(report: &mut Report<'_, 'a>, step: &Step<'a>, place: Place<
     let logins = report.job.map_or(&[][..], |job| job.logins());
     let variable = report.job.and_then(|it| outer_variable(it, &place));
     let is_in_script = step.run().is_some_and(|run| contains(run, &place)) && std::ptr::eq(step.file, place.file);
-    let fix = match (logins.iter().find_map(|login| Some((login.id?, login))), variable) {
-        (None, _) => Fix::text("log in in this job, and use the key of that login"),
+    let fixes = match (logins.iter().find_map(|login| Some((login.id?, login))), variable) {
+        (None, _) => {
+            let variable = "env:\n  NUGET_API_KEY: ${{ steps.nuget-login.outputs.NUGET_API_KEY }}";
+            vec![
+                Fix::paste("add the login to this job, before the push", login_step("nuget-login")),
+                Fix::paste("and give its key to the push, in place of the secret", variable),
+            ]
+        }
         // Other contexts than `steps` are available there.
-        (Some((id, login)), Some(name)) => Fix::paste(
+        (Some((id, login)), Some(name)) => vec![Fix::paste(
             "remove this line, and add to the step that pushes",
             format!("env:\n  {name}: ${{{{ {} }}}}", key_of(id, login)),
-        ),
+        )],
         // In a script, the expression would be replaced with the key itself.
-        (Some((id, login)), None) if is_in_script => give_key(id, login),
-        (Some((id, login)), None) => Fix::text(format!("replace it with `{}`", key_of(id, login))),
+        (Some((id, login)), None) if is_in_script => vec![give_key_to(step, id, login)],
+        (Some((id, login)), None) => vec![Fix::text(format!("replace it with `{}`", key_of(id, login)))],
     };
-    report.add(Code::StoredKey, place, message, fix);
+    report.add_with_fixes(Code::StoredKey, place, &message, fixes);
 }
 
 /// Whether a value of the file is written around a place.
@@ -1445,6 +1451,16 @@ mod tests {
     }
 
     #[test]
+    fn the_fix_of_a_stored_key_in_a_job_without_a_login_has_the_login() {
+        let login = "    steps:\n    - uses: NuGet/login@v1\n      id: login\n      with: {user: a}\n    - run: ${{ steps.login.outputs.NUGET_API_KEY }}\n";
+        let push = PUSH.replace("$KEY", "${{ secrets.K }}");
+        let text = found(&format!("{login}  b:\n    steps:\n{push}")).concat();
+        let fix = "; add the login to this job, before the push - name: NuGet login\n  id: nuget-login\n";
+        assert!(text.starts_with("stored-key@12: ") && text.contains(fix), "{text}");
+        assert!(text.ends_with("NUGET_API_KEY: ${{ steps.nuget-login.outputs.NUGET_API_KEY }}"), "{text}");
+    }
+
+    #[test]
     fn steps_are_not_available_in_the_variables_of_a_job_and_of_a_workflow() {
         let login = "    steps:\n    - uses: NuGet/login@v1\n      id: login\n      with: {user: a}\n";
         let key = "\"${{ steps.login.outputs.NUGET_API_KEY }}\"";
@@ -1534,6 +1550,12 @@ mod tests {
                 continue;
             }
             let push = |key: &str| run(&format!("dotnet nuget push x -s nuget.org -k {key}"), "x");
+            let stored = push("${{ secrets.K }}");
+            let option = variable.replacen('`', "`--api-key ", 1);
+            assert!(
+                stored.contains("stored-key@9: ") && stored.contains(&format!("push with {option} env:")),
+                "{stored}"
+            );
             let unused = push("x");
             let option = variable.replacen('`', "`--api-key ", 1);
             assert!(
