@@ -410,6 +410,21 @@ fn hostile_files_end_in_bounded_time() {
     }
 }
 
+#[test]
+fn an_action_that_uses_itself_often_is_read_once() {
+    let job = publish("").replace("    permissions: {id-token: write, contents: read}\n", "");
+    let job = job.replace("    steps:\n", "    steps:\n      - uses: ./a\n");
+    let action = format!(
+        "runs:\n  using: composite\n  steps:\n    - uses: actions/checkout@v5\n{}",
+        "    - uses: ./a\n".repeat(50)
+    );
+    let folder = repository(&[(".github/workflows/x.yml", &job), ("a/action.yml", &action)]);
+    let ran = run(folder.path(), &["--format=json"], &[]);
+    let [object] = &objects(&ran)[..] else { panic!("{ran:?}") };
+    assert_eq!(object["code"], "no-id-token-permission");
+    assert!(object["fix"].as_str().unwrap().ends_with("id-token: write\n    contents: read"), "{object}");
+}
+
 /// 20,000 events, and 6,000 jobs that log in, call the file itself, or need all others.
 fn many_events_and_jobs() -> String {
     let mut file = "on:\n  pull_request:\n  pull_request_target:\n  workflow_call:\n    outputs:\n".to_owned();

@@ -7,7 +7,7 @@ use crate::yaml::Node;
 
 /// The most logins of a file or an action that are followed, and the deepest nesting of local actions (GitHub allows 10).
 const MOST_LOGINS: usize = 50;
-pub(crate) const DEEPEST: usize = 10;
+const DEEPEST: usize = 10;
 
 /// The output with the key, in lower case.
 pub const KEY: &str = "nuget_api_key";

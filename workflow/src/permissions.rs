@@ -1,7 +1,7 @@
 //! What the steps of a job need from `GITHUB_TOKEN`: a table of known actions and commands. It decides what a new block
 //! of permissions has, which takes away everything else.
 
-use crate::login::{DEEPEST, Project};
+use crate::login::Project;
 use crate::model::{Found, Job, Place, Step, Uses};
 use crate::push::{Push, named_sources};
 use crate::script::Command;
@@ -154,21 +154,24 @@ pub(crate) fn entries(block: &Node) -> Block {
 /// What the steps of a job need, with those of the local actions that they use.
 pub(crate) fn of_steps(project: &Project<'_>, job: &Job<'_>) -> Block {
     let mut block = Block::new();
-    add_steps(&mut block, project, &job.steps, 0);
+    add_steps(&mut block, project, &job.steps, &mut Vec::new());
     crate::edits::sort(&mut block, |a, b| a.0 == "contents" && b.0 != "contents");
     block
 }
 
-fn add_steps(block: &mut Block, project: &Project<'_>, steps: &[Step<'_>], depth: usize) {
+/// Adds what steps need. Each local action is read once: it can use itself, more than once.
+fn add_steps(block: &mut Block, project: &Project<'_>, steps: &[Step<'_>], seen: &mut Vec<String>) {
     let sources = named_sources(steps);
     for step in steps {
         for (name, level) in of_step(step, &sources) {
             raise(block, name, level);
         }
         if let Some((_, Uses::Local(path))) = step.uses()
-            && let Some(action) = project.action(&path).filter(|_| depth < DEEPEST)
+            && !seen.contains(&path)
+            && let Some(action) = project.action(&path)
         {
-            add_steps(block, project, &action.steps, depth + 1);
+            seen.push(path);
+            add_steps(block, project, &action.steps, seen);
         }
     }
 }
