@@ -525,7 +525,8 @@ fn uses(node: &Node) -> Option<(&Node, Uses<'_>)> {
 
 /// Whether a file can matter: it names the login, or something that is local, which can log in.
 pub fn can_log_in(text: &str) -> bool {
-    text.contains("./") || text.as_bytes().windows(5).any(|word| word.eq_ignore_ascii_case(b"nuget"))
+    text.contains("./")
+        || text.as_bytes().windows(5).any(|word| matches!(word[0], b'n' | b'N') && word.eq_ignore_ascii_case(b"nuget"))
 }
 
 /// The paths of local actions and workflows that a file uses: folders and files, to be read as well.

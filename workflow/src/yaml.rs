@@ -12,6 +12,9 @@ const DEEPEST: usize = 100;
 /// The most values that are read, each alias counted with all that it stands for.
 const MOST_VALUES: usize = 200_000;
 
+/// The most keys and values whose keys are compared with each other. Most mappings are small: this needs no memory.
+const MOST_COMPARED: usize = 20;
+
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// A text, and its first YAML document. GitHub reads one document of a file.
@@ -372,6 +375,11 @@ impl<'a> Builder<'a> {
 /// Where a key is, among keys and values, that is there before. Expressions are no keys of their own.
 fn repeated(nodes: &[Node]) -> Option<usize> {
     let texts = nodes.iter().step_by(2).map(|key| key.text().filter(|text| !text.contains("${{")));
+    if nodes.len() <= MOST_COMPARED {
+        let is_repeated =
+            |(nth, text): &(usize, Option<&str>)| text.is_some() && texts.clone().take(*nth).any(|it| it == *text);
+        return texts.clone().enumerate().find(is_repeated).map(|(nth, _)| nodes[nth * 2].at.start);
+    }
     // Sorted by a heap, whose code is small.
     let sorted = BinaryHeap::from_iter(texts.zip(0..)).into_sorted_vec();
     let pair = sorted.windows(2).find(|pair| pair[0].0.is_some() && pair[0].0 == pair[1].0)?;
@@ -379,8 +387,12 @@ fn repeated(nodes: &[Node]) -> Option<usize> {
 }
 
 fn pairs(nodes: Vec<Node>) -> Vec<(Node, Node)> {
+    let mut pairs = Vec::with_capacity(nodes.len() / 2);
     let mut nodes = nodes.into_iter();
-    std::iter::from_fn(|| Some((nodes.next()?, nodes.next()?))).collect()
+    while let (Some(key), Some(value)) = (nodes.next(), nodes.next()) {
+        pairs.push((key, value));
+    }
+    pairs
 }
 
 fn refused(marker: &Marker, reason: &str) -> YamlError {
@@ -406,6 +418,7 @@ mod tests {
         for (text, place) in [
             ("on: push\njobs:\n  a:\n    é: 1\n    b: 2\n    é: 3\n", (6, 5)),
             ("a: {é: 1, b: 2, \"b\": 3}", (1, 17)),
+            ("a: 1\nb: 2\nc: 3\nd: 4\ne: 5\nf: 6\ng: 7\nh: 8\ni: 9\nj: 10\nb: 11\n", (11, 1)),
             ("\u{feff}a: 1\r\na: 2\r\n", (2, 1)),
         ] {
             let error = Document::parse(text.to_owned()).unwrap_err();
