@@ -56,7 +56,10 @@ pub(crate) fn run(
         (Err(error), []) => return Err(Error::NothingToCheck(error.fact())),
         (root, paths) => WorkflowFiles::named(paths, &root.unwrap_or_else(|_| root_of(&paths[0])))?,
     };
-    checked(&files, notes, format, log, answers)
+    let exit_code = checked(&files, notes, format, log, answers);
+    // The process ends here: nothing has to be freed value by value.
+    std::mem::forget(files);
+    exit_code
 }
 
 /// Prints the findings in these files.
