@@ -57,6 +57,16 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     String::from_utf8(ran.stdout).unwrap()[..64].to_owned()
 }
 
+/// git, without what it sets for its hooks, which would make every folder this repository.
+#[cfg(unix)]
+pub(crate) fn git() -> Command {
+    let mut git = Command::new("git");
+    for name in ["GIT_COMMON_DIR", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"] {
+        git.env_remove(name);
+    }
+    git
+}
+
 /// The path of a program.
 pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())

@@ -15,7 +15,7 @@ use sandbox::Sandbox;
 use sandbox::config::{self, ReservedPrefix};
 use zip::ZipArchive;
 
-use crate::checkout::sha256;
+use crate::checkout::{git, sha256};
 use crate::mirror::{Mirror, found, status};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -103,7 +103,7 @@ impl Checkout {
     }
 
     fn git(&self, arguments: &str) -> String {
-        let ran = Command::new("git").current_dir(self.root()).args(arguments.split(' ')).output().unwrap();
+        let ran = git().current_dir(self.root()).args(arguments.split(' ')).output().unwrap();
         assert!(ran.status.success(), "{ran:?}");
         String::from_utf8(ran.stdout).unwrap().trim().to_owned()
     }

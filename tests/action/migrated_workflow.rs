@@ -11,7 +11,7 @@ use sandbox::faults::Route;
 use sandbox::{Sandbox, package};
 use tempfile::TempDir;
 
-use crate::checkout::{asset_path, check_out};
+use crate::checkout::{asset_path, check_out, git};
 use crate::mirror::{Mirror, found, status};
 use crate::workflow::{act, commit, program};
 
@@ -39,7 +39,7 @@ fn repository() -> TempDir {
     fs::write(folder.path().join(FILE), WORKFLOW).unwrap();
     commit(folder.path());
     let remote = ["remote", "add", "origin", "https://github.com/contoso/contoso-sdk.git"];
-    assert!(Command::new("git").current_dir(folder.path()).args(remote).status().unwrap().success());
+    assert!(git().current_dir(folder.path()).args(remote).status().unwrap().success());
     folder
 }
 

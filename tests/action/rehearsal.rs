@@ -19,7 +19,7 @@ use sandbox::Sandbox;
 use sandbox::faults::Answer;
 use serde_json::{Value, json};
 
-use crate::checkout::{asset, target};
+use crate::checkout::{asset, git, target};
 use crate::dotnet_tool::GLOBS;
 use crate::internet::Internet;
 use crate::mirror::{found, status};
@@ -109,7 +109,7 @@ impl Rehearsal {
         };
         let rehearsal = Rehearsal { folder: tempfile::tempdir().unwrap(), version };
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output().unwrap();
+        let listed = git().args(["ls-files", "-z"]).current_dir(root).output().unwrap();
         // Two thirds of the files are read only by tests, which the stand-in for cargo does not run.
         let is_read = |file: &&str| !file.starts_with("tests/cli/") && !file.starts_with("fuzz/corpus/");
         for file in String::from_utf8(listed.stdout).unwrap().split_terminator('\0').filter(is_read) {
@@ -169,7 +169,7 @@ impl Rehearsal {
 
     /// Runs git in the clone. Returns what it prints.
     fn git(&self, arguments: &str) -> String {
-        let ran = Command::new("git").current_dir(self.checkout()).args(arguments.split(' ')).output().unwrap();
+        let ran = git().current_dir(self.checkout()).args(arguments.split(' ')).output().unwrap();
         assert!(ran.status.success(), "git {arguments}: {ran:?}");
         String::from_utf8(ran.stdout).unwrap().trim().to_owned()
     }
@@ -331,7 +331,7 @@ impl Rehearsal {
         fs::create_dir(&user).unwrap();
         fs::write(user.join("workflow.yml"), USER.replace("ACTION", &format!("{}@{tag}", repository()))).unwrap();
         for arguments in ["init -q", "add .", "-c user.name=t -c user.email=t@example.com commit -qm user"] {
-            assert!(Command::new("git").current_dir(&user).args(arguments.split(' ')).status().unwrap().success());
+            assert!(git().current_dir(&user).args(arguments.split(' ')).status().unwrap().success());
         }
         let mut arguments = online(internet, sandbox);
         arguments.push(format!("--local-repository={}@{tag}={}", repository(), action.display()));

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::checkout::git;
+
 const TARGETS: [&str; 6] = ["a", "b", "c", "d", "e.exe", "f.exe"];
 
 /// Released, but not in `dist/release.txt`: the action does not run them.
@@ -85,7 +87,7 @@ impl Repository {
     }
 
     fn git(&self, arguments: &[&str]) -> String {
-        let mut git = Command::new("git");
+        let mut git = git();
         git.current_dir(self.root()).args(["-c", "user.name=t", "-c", "user.email=t@example.com"]).args(arguments);
         let ran = git.output().unwrap();
         assert!(ran.status.success(), "{ran:?}");
@@ -266,7 +268,7 @@ fn before_release(change: impl FnOnce(&Repository)) -> (bool, String) {
     fs::write(repository.root().join("dist/release.txt"), "# a comment\nversion 1.2.3\n").unwrap();
     fs::write(repository.path("draft.releases"), "").unwrap();
     let origin = repository.path("origin");
-    assert!(Command::new("git").args(["init", "-q", "--bare"]).arg(&origin).status().unwrap().success());
+    assert!(git().args(["init", "-q", "--bare"]).arg(&origin).status().unwrap().success());
     repository.git(&["remote", "add", "origin", origin.to_str().unwrap()]);
     change(&repository);
     let ran = repository.script("before-release", &[]);
@@ -307,7 +309,7 @@ fn a_release_starts_only_if_its_version_is_prepared_and_new() {
 fn one_repository_is_named_everywhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (_, repository) = env!("CARGO_PKG_REPOSITORY").split_once("github.com/").unwrap();
-    let listed = Command::new("git").args(["ls-files"]).current_dir(root).output().unwrap();
+    let listed = git().args(["ls-files"]).current_dir(root).output().unwrap();
     let mut seen = 0;
     for file in String::from_utf8(listed.stdout).unwrap().lines().filter(|file| !file.starts_with("fuzz/corpus")) {
         let Ok(text) = fs::read_to_string(root.join(file)) else { continue };

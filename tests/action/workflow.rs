@@ -10,7 +10,7 @@ use sandbox::config::Config;
 use sandbox::faults::Route;
 use sandbox::{Sandbox, package};
 
-use crate::checkout::{asset_path, check_out, in_path};
+use crate::checkout::{asset_path, check_out, git, in_path};
 use crate::mirror::{Mirror, found, status};
 
 /// Runs the workflow in a checkout of the action whose release is the given program. Returns success, and the log.
@@ -50,9 +50,9 @@ fn run_workflow_in(
 
 /// Makes a folder a repository with one commit.
 pub(crate) fn commit(folder: &Path) {
-    let git = ["init -q", "add .", "-c user.name=t -c user.email=t@example.com commit -qm checkout"];
-    for arguments in git {
-        assert!(Command::new("git").current_dir(folder).args(arguments.split(' ')).status().unwrap().success());
+    let commands = ["init -q", "add .", "-c user.name=t -c user.email=t@example.com commit -qm checkout"];
+    for arguments in commands {
+        assert!(git().current_dir(folder).args(arguments.split(' ')).status().unwrap().success());
     }
 }
 

@@ -11,7 +11,7 @@ use sandbox::runner::{Line, read_log};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::job::program;
+use crate::job::{git, program};
 
 const LOGIN: &str = "NuGet/login@8d196754b4036150537f80ac539e15c2f1028841";
 
@@ -20,7 +20,7 @@ fn repository(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [&["init", "--quiet"][..], &["remote", "add", "origin", "git@github.com:contoso/contoso-sdk.git"]]
     {
-        assert!(Command::new("git").args(arguments).current_dir(&folder).status().unwrap().success());
+        assert!(git().args(arguments).current_dir(&folder).status().unwrap().success());
     }
     for (path, text) in files {
         write(folder.path(), path, text);

@@ -45,6 +45,15 @@ pub(crate) struct Step {
     pub(crate) summary: String,
 }
 
+/// git, without what it sets for its hooks, which would make every folder this repository.
+pub(crate) fn git() -> Command {
+    let mut git = Command::new("git");
+    for name in ["GIT_COMMON_DIR", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"] {
+        git.env_remove(name);
+    }
+    git
+}
+
 /// The program under test: the build that cargo made for this test, or another one to be held to the same.
 pub(crate) fn program() -> OsString {
     std::env::var_os("NUGET_LOGIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_nuget-login").into())

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::job::program;
+use crate::job::{git, program};
 
 const WORKFLOW: &str = ".github/workflows/x.yml";
 
@@ -18,7 +18,7 @@ fn repository(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [&["init", "--quiet"][..], &["remote", "add", "origin", "git@github.com:contoso/contoso-sdk.git"]]
     {
-        assert!(Command::new("git").args(arguments).current_dir(&folder).status().unwrap().success());
+        assert!(git().args(arguments).current_dir(&folder).status().unwrap().success());
     }
     for (path, text) in files {
         let path = folder.path().join(path);

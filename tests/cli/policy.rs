@@ -10,7 +10,7 @@ use sandbox::faults::{Effect, Route};
 use sandbox::runner::{Line, read_log};
 use tempfile::TempDir;
 
-use crate::job::Job;
+use crate::job::{Job, git};
 
 /// The fields of each printed policy that depend on the job, with single blanks; the others are checked.
 #[track_caller]
@@ -185,7 +185,7 @@ const NO_LOGIN_STEP: &str = "the file of the job that logs in (no file in .githu
 fn repository(origin: Option<&str>) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let git = |arguments: &[&str]| {
-        assert!(Command::new("git").args(arguments).current_dir(&folder).status().unwrap().success());
+        assert!(git().args(arguments).current_dir(&folder).status().unwrap().success());
     };
     git(&["init", "--quiet"]);
     if let Some(origin) = origin {

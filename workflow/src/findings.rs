@@ -946,9 +946,7 @@ fn no_login<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>, place: Place<'a>) {
         code(job.id)
     );
     let run = Fix::text("run `nuget-login migrate`, which adds the login and gives its key to the push");
-    let yaml =
-        "- name: NuGet login\n  id: nuget-login\n  uses: org/nuget-login@v1\n  with:\n    user: ${{ vars.NUGET_USER }}";
-    let paste = Fix::paste("or add the login before the push", yaml);
+    let paste = Fix::paste("or add the login before the push", login_step("nuget-login"));
     let variable = Fix::paste(
         "and give its key to the push",
         "env:\n  NUGET_API_KEY: ${{ steps.nuget-login.outputs.NUGET_API_KEY }}",

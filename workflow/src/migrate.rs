@@ -237,7 +237,7 @@ impl<'a> Planner<'_, '_, 'a> {
             }
             if is_edited || planned.calls_login {
                 let needs = match job.uses() {
-                    Some(_) => self.needs_of_called(job, 0),
+                    Some(_) => crate::permissions::of_called(self.project, job).needed,
                     None => crate::permissions::of_steps(self.project, job),
                 };
                 let had_block = job.permissions.is_some();
@@ -371,28 +371,12 @@ impl<'a> Planner<'_, '_, 'a> {
         let mut inherited = Block::new();
         for caller in callers {
             let block = caller.permissions.filter(|block| block.is_mapping())?;
-            change::entries(block)
+            crate::permissions::entries(block)
                 .iter()
                 .for_each(|(name, level)| crate::permissions::raise(&mut inherited, name, level));
         }
         crate::permissions::raise(&mut inherited, "id-token", "write");
         Some(inherited)
-    }
-
-    /// What the jobs of the workflow that a job calls need.
-    fn needs_of_called(&self, job: &Job<'a>, depth: usize) -> Block {
-        let mut needs = Block::new();
-        let Some((_, Uses::Local(path))) = job.uses() else { return needs };
-        let called = self.project.workflows.iter().find(|it| it.file.path == path);
-        for job in called.map_or(&[][..], |it| &it.jobs) {
-            let block = match (job.permissions, job.uses()) {
-                (Some(block), _) => change::entries(block),
-                (None, Some(_)) if depth < 10 => self.needs_of_called(job, depth + 1),
-                (None, _) => crate::permissions::of_steps(self.project, job),
-            };
-            block.iter().for_each(|(name, level)| crate::permissions::raise(&mut needs, name, level));
-        }
-        needs
     }
 }
 

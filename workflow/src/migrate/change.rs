@@ -3,7 +3,7 @@
 use crate::edits::{Edit, Edits, Tree};
 use crate::expression::condition_references;
 use crate::model::{File, Job, Place, Step};
-use crate::permissions::{Block, raise};
+use crate::permissions::{Block, entries, raise};
 use crate::yaml::{Document, Node};
 
 use super::analysis::{KeyUse, is_only_secret};
@@ -155,12 +155,6 @@ pub(super) fn free_id(job: &Job<'_>) -> String {
 
 fn key(id: &str) -> String {
     format!("steps.{id}.outputs.NUGET_API_KEY")
-}
-
-/// The entries of a block of permissions.
-pub(super) fn entries(block: &Node) -> Block {
-    let text = |node: &Node| node.text().unwrap_or_default().trim().to_owned();
-    block.entries().iter().map(|(name, level)| (text(name), text(level))).collect()
 }
 
 fn flow_block(block: &Block) -> String {
