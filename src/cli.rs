@@ -19,9 +19,13 @@ impl CommandLine {
     /// Parses arguments, the program's name first. The error is `--help` or `--version`, to be printed.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<CommandLine, clap::Error> {
         let arguments = Vec::from_iter(arguments);
-        let first = arguments.get(1);
+        let Some(first) = arguments.get(1) else {
+            // The action's step has inputs in place of arguments, and each of its jobs would pay for all subcommands.
+            let arguments = Ok(Arguments::default());
+            return Ok(CommandLine { arguments, stdout_is_log: true, subcommand: None });
+        };
         let mut subcommands = ["exec", "policy", "check", "migrate"].into_iter();
-        let subcommand = subcommands.find(|it| first.is_some_and(|word| word == it));
+        let subcommand = subcommands.find(|it| first == it);
         match Arguments::try_parse_from(arguments) {
             Err(help) if !help.use_stderr() => Err(help),
             arguments => Ok(CommandLine { arguments, stdout_is_log: subcommand.is_none(), subcommand }),
@@ -34,7 +38,7 @@ impl CommandLine {
 /// nuget-login requests the job's OIDC ID token from GitHub, exchanges it at the registry's token
 /// service for a temporary API key (at nuget.org it is valid for about one hour), masks the key in
 /// the log and writes it to the step's outputs. In GitLab CI, `exec` passes the key to a command.
-#[derive(Debug, clap::Parser)]
+#[derive(Debug, Default, clap::Parser)]
 #[command(version, bin_name = "nuget-login", verbatim_doc_comment, after_long_help = include_str!("help.txt").trim_end())]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 #[command(after_help = concat!("Documentation: ", env!("CARGO_PKG_REPOSITORY")))]
@@ -81,7 +85,7 @@ impl Arguments {
 }
 
 /// What a login needs to know, however the key is delivered.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[allow(rustdoc::bare_urls, reason = "these comments are the text of `--help`")]
 pub struct Options {
     /// nuget.org profile name of the trust policy's creator (required)
@@ -122,7 +126,7 @@ pub struct Options {
 }
 
 /// What only jobs of GitLab CI need.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct GitLabOptions {
     /// GitLab CI: variable with the ID token [default: NUGET_ID_TOKEN]
     ///

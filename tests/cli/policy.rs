@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use sandbox::Sandbox;
 use sandbox::config::{Config, Visibility};
@@ -340,7 +340,7 @@ fn links_and_pipes_are_not_read_as_workflows() {
     let workflows = folder.path().join(".github/workflows");
     fs::create_dir_all(workflows.join("folder.yml")).unwrap();
     std::os::unix::fs::symlink("/dev/zero", workflows.join("endless.yml")).unwrap();
-    assert!(Command::new("mkfifo").arg(workflows.join("pipe.yml")).status().unwrap().success());
+    assert!(std::process::Command::new("mkfifo").arg(workflows.join("pipe.yml")).status().unwrap().success());
     let ran = outside_of_a_job(&sandbox, &folder.path().join(".github"));
     assert!(text(&ran.stdout).contains(NO_LOGIN_STEP), "{ran:?}");
 }
