@@ -11,7 +11,7 @@ use crate::migrate::pushes_without_login;
 use crate::model::{self, Action, File, Found, Job, Level, Place, Step, Uses, all_references, is_off};
 use crate::permissions::{Block, OfCalled, entries, of_called, of_steps, raise};
 use crate::push::{Push, Sources, Target, named_sources, pushes};
-use crate::script::{Command, Shell};
+use crate::script::{Command, Shell, variable};
 use crate::yaml::Node;
 
 /// Errors make a login or a release fail; notes do not.
@@ -59,6 +59,7 @@ codes! {
     Error StoredKey "stored-key"
     Error StepsNotAvailable "steps-not-available"
     Error ContextNotAvailable "context-not-available"
+    Error EmptyVariable "empty-variable"
     Error KeyAlwaysEmpty "key-always-empty"
     Error ConflictingInputs "conflicting-inputs"
     Error NoLogin "no-login"
@@ -209,6 +210,7 @@ impl<'p, 'a> Report<'p, 'a> {
             if is_nuget_org {
                 stored_key(self, it.job);
             }
+            empty_variable(self, it.job);
             release_needs_contents_write(self, it.job);
             no_contents_permission(self, it);
         }
@@ -477,7 +479,8 @@ fn forbidden_event<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
         let (event, on) = (Place::of(it.workflow.file, event), Place::of(it.workflow.file, on));
         let place = if event.line() == on.line() { event } else { on };
         let message = format!("job `{}` logs in for `pull_request_target`, an event that nuget.org rejects", it.job.id);
-        let fix = Fix::paste("publish on another event", "on:\n  push:\n    tags: [\"v*\"]");
+        let fix = "publish on another event, and remove conditions that hold for pull requests only";
+        let fix = Fix::paste(fix, "on:\n  push:\n    tags: [\"v*\"]");
         report.add(Code::ForbiddenEvent, place, message, fix);
     }
 }
@@ -803,10 +806,15 @@ fn needed_keys<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>, is_key: 
         for found in other.job.needed(it.workflow.file) {
             if reads_output(found, "needs", it.job.id, is_key) {
                 let login = format!("add the login to job `{}`, directly before the push", other.job.id);
-                let fixes = vec![
+                let mut fixes = vec![
                     Fix::paste(login, login_step("nuget-login")),
                     Fix::text("and replace the output with `steps.nuget-login.outputs.NUGET_API_KEY`"),
                 ];
+                if can_request_id_token(it.workflow, other.job) == Some(false) {
+                    let fix = permissions_fix(report, other.job, ("id-token", "write"));
+                    fixes.push(Fix { text: format!("and {}", fix.text), ..fix });
+                }
+                fixes.push(Fix::text(format!("and remove the login from job `{}`", it.job.id)));
                 report.add_with_fixes(Code::KeyCrossesJobs, found.place.clone(), CROSSES, fixes);
             }
         }
@@ -866,12 +874,16 @@ fn stored_secret<'a>(report: &mut Report<'_, 'a>, step: &Step<'a>, place: Place<
     let logins = report.job.map_or(&[][..], |job| job.logins());
     let variable = report.job.and_then(|it| outer_variable(it, &place));
     let is_in_script = step.run().is_some_and(|run| contains(run, &place)) && std::ptr::eq(step.file, place.file);
-    let fixes = match (logins.iter().find_map(|login| Some((login.id?, login))), variable) {
-        (None, _) => {
-            let variable = "env:\n  NUGET_API_KEY: ${{ steps.nuget-login.outputs.NUGET_API_KEY }}";
+    let login = logins.iter().find(|login| login.id.is_some()).or(logins.first());
+    // The id that `key-not-used` proposes.
+    let login = login.map(|login| (login.id.unwrap_or("login"), login));
+    let fixes = match (login, variable) {
+        (None, name) => {
+            let name = name.unwrap_or("NUGET_API_KEY");
+            let variable = format!("env:\n  {name}: ${{{{ steps.nuget-login.outputs.NUGET_API_KEY }}}}");
             vec![
                 Fix::paste("add the login to this job, before the push", login_step("nuget-login")),
-                Fix::paste("and give its key to the push, in place of the secret", variable),
+                Fix::paste("and give its key to the step that pushes, and remove the secret", variable),
             ]
         }
         // Other contexts than `steps` are available there.
@@ -952,6 +964,29 @@ fn no_login<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>, place: Place<'a>) {
         "env:\n  NUGET_API_KEY: ${{ steps.nuget-login.outputs.NUGET_API_KEY }}",
     );
     report.add_with_fixes(Code::NoLogin, place, &message, vec![run, paste, variable]);
+}
+
+/// A key that another shell than the step's would read: the push has none.
+fn empty_variable<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>) {
+    for step in job.steps.iter().filter(|step| step.is_shell_known() && !is_off(step.node)) {
+        for word in pushes(step.script()).into_iter().filter_map(|push| push.key) {
+            let text = word.text.trim();
+            let Some(name) = variable(text).filter(|name| step.variable(name).is_some()) else { continue };
+            let is_environment = ["$env:", "${env:"].iter().any(|it| text.to_lowercase().starts_with(it));
+            let is_read = match step.shell() {
+                Shell::PowerShell => is_environment || step.script().assigned(name, word.at.start).is_some(),
+                Shell::Posix => text.starts_with('$') && !is_environment,
+                Shell::Cmd => text.starts_with('%'),
+                Shell::Other => true,
+            };
+            if !is_read {
+                let message =
+                    format!("the push has no key: the shell of this step does not read the variable by `{text}`");
+                let fix = Fix::text(format!("write {}", variable_in(step, name)));
+                report.add(Code::EmptyVariable, step.place_in_script(word.at), message, fix);
+            }
+        }
+    }
 }
 
 /// A third-party action that is given nuget.org and a secret as its key.
@@ -1351,6 +1386,37 @@ mod tests {
             "  lint:\n    permissions: {{checks: write}}\n    steps: [{{run: x}}]\n  a:\n    if: x\n    steps:\n{LOGIN}"
         );
         assert_eq!(found_in_caller("", &jobs), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_key_that_the_shell_does_not_read_is_an_error() {
+        for (shell, key, is_read) in [
+            ("pwsh", "$env:KEY", true),
+            ("pwsh", "\"${env:KEY}\"", true),
+            ("pwsh", "$KEY", false),
+            ("pwsh", "%KEY%", false),
+            ("bash", "\"$KEY\"", true),
+            ("bash", "$env:KEY", false),
+            ("bash", "%KEY%", false),
+            ("cmd", "%KEY%", true),
+            ("cmd", "$KEY", false),
+            ("python", "$KEY", true),
+            // A variable of the script, which the file does not give.
+            ("pwsh", "$OTHER", true),
+            // The shell is a guess.
+            ("${{ matrix.shell }}", "%KEY%", true),
+        ] {
+            let push = format!(
+                "    - shell: {shell}\n      env: {{KEY: \"${{{{ steps.l.outputs.NUGET_API_KEY }}}}\"}}\n      run: |\n"
+            );
+            let command = format!("        dotnet nuget push x -s nuget.org -k {key}\n");
+            let job = "on: push\njobs:\n  a:\n    permissions: {id-token: write}\n    steps:\n";
+            let login = "    - {uses: NuGet/login@v1, id: l, with: {user: a}}\n";
+            let found = codes(&format!("{job}{login}{push}{command}")).contains(&"empty-variable");
+            assert_eq!(found, !is_read, "{shell}: {key}");
+            let assigned = format!("{job}{login}{push}        $KEY = $env:KEY\n{command}");
+            assert!(shell != "pwsh" || key == "%KEY%" || !codes(&assigned).contains(&"empty-variable"), "{key}");
+        }
     }
 
     #[test]
