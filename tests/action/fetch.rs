@@ -268,6 +268,15 @@ fn without_a_tool_for_sha_256_nothing_runs() {
 }
 
 #[test]
+fn an_openssl_that_does_not_work_is_not_needed() {
+    let mirror = mirror();
+    let tools = [("curl", "curl"), ("openssl", "openssl")];
+    for failure in ["exit 1", "echo 'no provider'; exit 1", "kill -s KILL $$"] {
+        Runner::new(&mirror.url).with_tools(&tools).with_stand_in("openssl", failure).succeeds();
+    }
+}
+
+#[test]
 fn unset_inputs_count_as_empty() {
     let proxy = Mirror::start(|_| status(403));
     let mut runner = Runner::new("").with_tools(&[("curl", "curl")]).set("https_proxy", &proxy.url);
@@ -363,7 +372,7 @@ fn a_step_with_a_warm_cache_starts_seven_processes() {
     assert_eq!(ran.status.code(), Some(7), "{ran:?}");
     let trace = fs::read_to_string(trace).unwrap();
     let started = trace.lines().filter(|line| line.contains("execve(")).count();
-    // The shell, mkdir, install and the sleep of its time limit, sha256sum, the program, and rm. busybox has most of
+    // The shell, mkdir, install and the sleep of its time limit, openssl, the program, and rm. busybox has most of
     // them built in.
     assert!(started <= 7, "{trace}");
 }

@@ -224,6 +224,7 @@ impl<'a> Planner<'_, '_, 'a> {
         let mut jobs = Vec::new();
         let mut notes = Vec::new();
         let removable = self.removable(nth);
+        let inherited = self.inherited(workflow);
         for (job, planned) in workflow.jobs.iter().zip(planned) {
             let is_edited = planned.is_edited();
             if !is_edited && planned.by_hand.is_empty() && !planned.calls_login {
@@ -241,7 +242,7 @@ impl<'a> Planner<'_, '_, 'a> {
                     None => crate::permissions::of_steps(self.project, job),
                 };
                 let had_block = job.permissions.is_some();
-                let (permissions, is_new) = match self.inherited(workflow).filter(|_| !had_block) {
+                let (permissions, is_new) = match inherited.clone().filter(|_| !had_block) {
                     // What its callers allow, which are edited.
                     Some(block) => (Permissions::Block(block), false),
                     None => change.permissions(job, needs),
@@ -365,9 +366,12 @@ impl<'a> Planner<'_, '_, 'a> {
     /// What a workflow that is only called has from its callers in the repository, with `id-token: write`; none if one of
     /// them has no block.
     fn inherited(&self, workflow: &Workflow<'a>) -> Option<Block> {
+        if !workflow.is_only_called() {
+            return None;
+        }
         let jobs = self.project.workflows.iter().flat_map(|it| &it.jobs);
         let mut callers = jobs.filter(|job| job.calls(&workflow.file.path)).peekable();
-        callers.peek().filter(|_| workflow.is_only_called())?;
+        callers.peek()?;
         let mut inherited = Block::new();
         for caller in callers {
             let block = caller.permissions.filter(|block| block.is_mapping())?;
