@@ -13,15 +13,19 @@ use crate::yaml::scalar;
 /// Number of policies with a fix of their own. A service can give reasons for hundreds.
 const MOST_FIXES: usize = 8;
 
+/// The distance of a message that says least about the job.
+const FARTHEST: u8 = 4;
+
 /// Explains a rejection with these messages, at least one: an obstacle first, then the policy that is nearest to the job.
 pub(super) fn explain(messages: &[ServiceMessage], context: &Context) -> Option<Explanation> {
     let mut distinct: Vec<&ServiceMessage> = Vec::new();
-    messages.iter().for_each(|it| {
-        if !distinct.contains(&it) {
-            distinct.push(it)
+    for nearness in 0..=FARTHEST {
+        for it in messages.iter().filter(|it| distance(it) == nearness) {
+            if !distinct.contains(&it) {
+                distinct.push(it);
+            }
         }
-    });
-    distinct.sort_by_key(|message| distance(message));
+    }
     let (nearest, others) = distinct.split_first()?;
     if let Some(obstacle) = &context.obstacle
         && is_about_policies(nearest)
@@ -51,7 +55,7 @@ fn distance(message: &ServiceMessage) -> u8 {
         Message::EnvironmentMismatch { .. } | Message::RefNotABranch { .. } => 1,
         Message::WorkflowMismatch { .. } | Message::RefMismatch { .. } => 2,
         Message::PolicyExpired { .. } => 3,
-        _ => 4,
+        _ => FARTHEST,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a job does with a stored key: where the key comes from, and where the push goes.
 
 use std::cell::OnceCell;
+use std::collections::BinaryHeap;
 
 use crate::expression::{condition_references, only_reference};
 use crate::key::{self, Part, Secret, Variable, written_name};
@@ -89,7 +90,7 @@ pub(super) fn analyse<'a>(project: &Project<'a>, it: ProjectJob<'_, 'a>, options
         found = reader.found;
     }
     found.uses.extend(keyless(it).into_iter().map(|(step, _)| KeyUse { step, secret: None }));
-    found.uses = without_repetitions(std::mem::take(&mut found.uses));
+    found.uses = without_repetitions(&found.uses);
     if !found.uses.is_empty() || !found.by_hand.is_empty() {
         conditional(it, &mut found);
         forbidden(it, &mut found);
@@ -98,17 +99,17 @@ pub(super) fn analyse<'a>(project: &Project<'a>, it: ProjectJob<'_, 'a>, options
 }
 
 /// Each secret once, in the order of the steps: a variable around the steps once for each of them.
-fn without_repetitions(mut uses: Vec<KeyUse<'_>>) -> Vec<KeyUse<'_>> {
+fn without_repetitions<'a>(uses: &[KeyUse<'a>]) -> Vec<KeyUse<'a>> {
     let place = |it: &KeyUse<'_>| it.secret.as_ref().map_or(0, |secret| secret.place.at.start);
     // What two steps share by an anchor has one place.
-    let key = |it: &KeyUse<'_>| match &it.secret {
-        Some(Secret { outer: None, .. }) => (place(it), 0),
-        _ => (place(it), it.step + 1),
-    };
-    uses.sort_by_key(key);
-    uses.dedup_by_key(|it| key(it));
-    uses.sort_by_key(|it| (it.step, place(it)));
-    uses
+    let is_shared = |it: &KeyUse<'_>| it.secret.as_ref().is_some_and(|secret| secret.outer.is_none());
+    let of_step = |it: &KeyUse<'_>| if is_shared(it) { 0 } else { it.step + 1 };
+    // Sorted by heaps, whose code is small.
+    let by_place: BinaryHeap<_> = uses.iter().enumerate().map(|(nth, it)| (place(it), of_step(it), nth)).collect();
+    let mut once = by_place.into_sorted_vec();
+    once.dedup_by_key(|(place, step, _)| (*place, *step));
+    let by_step: BinaryHeap<_> = once.into_iter().map(|(place, _, nth)| (uses[nth].step, place, nth)).collect();
+    by_step.into_sorted_vec().into_iter().map(|(.., nth)| uses[nth].clone()).collect()
 }
 
 /// `forbidden-event`.
