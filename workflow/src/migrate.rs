@@ -234,6 +234,9 @@ impl<'a> Planner<'_, '_, 'a> {
             result.secrets.clone_from(&planned.secrets);
             if is_edited {
                 self.edit(&mut change, job, planned, &removable, &mut result);
+                // Here, and not at the end: edits are made in the order of the file, where they cost the least.
+                let own = removable.iter().filter(|(of_job, _)| *of_job == Some(job.nth));
+                own.for_each(|(of_job, entry)| change.remove_variable(*of_job, entry));
                 notes.extend(notes::of_job(workflow, job, planned));
             }
             if is_edited || planned.calls_login {
@@ -256,9 +259,8 @@ impl<'a> Planner<'_, '_, 'a> {
             }
             jobs.push(result);
         }
-        for (job, entry) in removable {
-            change.remove_variable(job, entry);
-        }
+        let of_workflow = removable.iter().filter(|(of_job, _)| of_job.is_none());
+        of_workflow.for_each(|(of_job, entry)| change.remove_variable(*of_job, entry));
         let edits = change.edits.0.clone();
         let edited = if edits.is_empty() { Ok(None) } else { change.verified().map(Some) };
         let is_edited = matches!(edited, Ok(Some(_)));
