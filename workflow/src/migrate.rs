@@ -6,94 +6,19 @@
 mod analysis;
 mod change;
 mod notes;
+mod plan;
 
-use crate::edits::{Edit, Edits};
+use crate::edits::{Edits, Tree, sort};
 use crate::key::Secret;
 use crate::login::{Project, ProjectJob};
-use crate::model::{EnvLevel, File, Job, Place, Uses, Workflow};
-use crate::permissions::Block;
+use crate::model::{EnvLevel, File, Job, Place, Step, Uses, Workflow, end_position};
+use crate::permissions::{Block, entries, of_called, of_steps, raise};
 use crate::yaml::Node;
+
+pub use plan::{ByHand, FilePlan, JobPlan, Note, Options, Permissions, Plan, Policy};
 
 use analysis::KeyUse;
 use change::{Change, Conditions};
-
-/// What the user decides.
-pub struct Options<'o> {
-    /// The value of the login's input `user`.
-    pub user: &'o str,
-    /// The action that logs in, with its version; a comment can follow.
-    pub uses: &'o str,
-    /// An environment for the publishing jobs that have none.
-    pub environment: Option<&'o str>,
-    /// Whether pushes to an unknown target go to nuget.org.
-    pub assume_nuget_org: bool,
-    /// Reads a file of the repository.
-    pub read: &'o dyn Fn(&str) -> Option<String>,
-}
-
-/// What is to be done in all files.
-#[derive(Debug, Default)]
-pub struct Plan<'a> {
-    pub files: Vec<FilePlan<'a>>,
-    /// Secrets that nothing uses after the edits.
-    pub secrets_to_delete: Vec<String>,
-    pub policies: Vec<Policy>,
-}
-
-#[derive(Debug)]
-pub struct FilePlan<'a> {
-    pub file: &'a File,
-    pub edits: Vec<Edit>,
-    /// The text after the edits; none if there are none.
-    pub edited: Option<String>,
-    pub jobs: Vec<JobPlan>,
-    pub notes: Vec<Note>,
-}
-
-#[derive(Debug, Default)]
-pub struct JobPlan {
-    pub job: String,
-    pub edited: bool,
-    /// Lines of the expressions that go.
-    pub expressions: Vec<usize>,
-    pub secrets: Vec<String>,
-    pub permissions: Option<Permissions>,
-    pub by_hand: Vec<ByHand>,
-    environment: Option<String>,
-    logs_in: bool,
-}
-
-/// The permissions of a job after the edits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Permissions {
-    All(String),
-    Block(Block),
-}
-
-/// What nuget-login does not edit, and what to do there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ByHand {
-    pub line: usize,
-    pub code: &'static str,
-    pub message: String,
-    pub fix: String,
-    /// YAML to paste.
-    pub yaml: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Note {
-    pub line: usize,
-    pub code: &'static str,
-    pub message: String,
-}
-
-/// A trust policy to create.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Policy {
-    pub file: String,
-    pub environment: Option<String>,
-}
 
 /// The pushes to nuget.org with a stored key.
 pub fn stored_keys(project: &Project<'_>) -> usize {
@@ -168,7 +93,7 @@ impl<'a> Planner<'_, '_, 'a> {
         }
         let needed = found.uses.iter().filter_map(|it| it.outer().map(|(_, entry)| entry.0.at().start));
         planned.needed = needed.chain(found.hidden).collect();
-        crate::edits::sort(&mut found.by_hand, |a, b| (a.line, a.code) < (b.line, b.code));
+        sort(&mut found.by_hand, |a, b| (a.line, a.code) < (b.line, b.code));
         found.by_hand.dedup_by_key(|it| (it.line, it.code));
         planned.by_hand = found.by_hand;
         planned.uses = found.uses;
@@ -211,7 +136,7 @@ impl<'a> Planner<'_, '_, 'a> {
         }
         notes::remaining_secrets(self.project, &mut plan);
         for file in &mut plan.files {
-            crate::edits::sort(&mut file.notes, |a, b| a < b);
+            sort(&mut file.notes, |a, b| a < b);
             file.notes.dedup();
         }
         plan.files.retain(|it| it.edited.is_some() || !it.jobs.is_empty() || !it.notes.is_empty());
@@ -237,12 +162,12 @@ impl<'a> Planner<'_, '_, 'a> {
                 // Here, and not at the end: edits are made in the order of the file, where they cost the least.
                 let own = removable.iter().filter(|(of_job, _)| *of_job == Some(job.nth));
                 own.for_each(|(of_job, entry)| change.remove_variable(*of_job, entry));
-                notes.extend(notes::of_job(workflow, job, planned));
+                notes.extend(notes::of_job(workflow, job, &planned.uses, planned.conditions.condition.is_some()));
             }
             if is_edited || planned.calls_login {
                 let needs = match job.uses() {
-                    Some(_) => crate::permissions::of_called(self.project, job).needed,
-                    None => crate::permissions::of_steps(self.project, job),
+                    Some(_) => of_called(self.project, job).needed,
+                    None => of_steps(self.project, job),
                 };
                 let had_block = job.permissions.is_some();
                 let (permissions, is_new) = match inherited.clone().filter(|_| !had_block) {
@@ -309,7 +234,7 @@ impl<'a> Planner<'_, '_, 'a> {
                 None => change.add_named_variable(job, it.step, "NUGET_API_KEY", &id),
             }
         }
-        crate::edits::sort(&mut result.expressions, |a, b| a < b);
+        sort(&mut result.expressions, |a, b| a < b);
         result.expressions.dedup();
         result.environment = job.environment().map(str::to_owned);
         if let (Some(name), None) = (self.options.environment, job.node.get("environment")) {
@@ -377,11 +302,9 @@ impl<'a> Planner<'_, '_, 'a> {
         let mut inherited = Block::new();
         for caller in callers {
             let block = caller.permissions.filter(|block| block.is_mapping())?;
-            crate::permissions::entries(block)
-                .iter()
-                .for_each(|(name, level)| crate::permissions::raise(&mut inherited, name, level));
+            entries(block).iter().for_each(|(name, level)| raise(&mut inherited, name, level));
         }
-        crate::permissions::raise(&mut inherited, "id-token", "write");
+        raise(&mut inherited, "id-token", "write");
         Some(inherited)
     }
 }
@@ -401,7 +324,7 @@ pub fn replace<'a>(project: &Project<'a>, asked: &dyn Fn(&File) -> bool, uses: &
     let workflows = project.workflows.iter().map(|it| (it.file, it.jobs.iter().flat_map(|job| &job.steps).collect()));
     let actions = project.actions.iter().map(|it| (it.file, it.steps.iter().collect()));
     let mut plans = Vec::new();
-    let files: Vec<(&'a File, Vec<&crate::model::Step<'a>>)> = workflows.chain(actions).collect();
+    let files: Vec<(&'a File, Vec<&Step<'a>>)> = workflows.chain(actions).collect();
     for (file, steps) in files.into_iter().filter(|(file, _)| asked(file)) {
         let (mut edits, mut notes) = (Edits::default(), Vec::new());
         let uses = uses.split(" #").next().unwrap_or_default().trim_end();
@@ -414,7 +337,7 @@ pub fn replace<'a>(project: &Project<'a>, asked: &dyn Fn(&File) -> bool, uses: &
             // Quotes stay.
             let positions = node.positions(&file.document.text);
             let (start, end) = (text.len() - text.trim_start().len(), text.trim_end().len());
-            edits.replace(positions[start]..crate::model::end_position(&positions, end), uses.to_owned());
+            edits.replace(positions[start]..end_position(&positions, end), uses.to_owned());
             let line = file.document.line_of(node.at().start);
             if file.document.line(line).contains(" #") {
                 let message = "the comment behind `uses:` can still name the version of NuGet/login".to_owned();
@@ -424,9 +347,8 @@ pub fn replace<'a>(project: &Project<'a>, asked: &dyn Fn(&File) -> bool, uses: &
         if edits.0.is_empty() {
             continue;
         }
-        let edited = change::verified(file, &edits, |tree| {
-            *tree = crate::edits::Tree::of(&file.document.root, &file.document.text, &edits.0)
-        });
+        let edited =
+            change::verified(file, &edits, |tree| *tree = Tree::of(&file.document.root, &file.document.text, &edits.0));
         let mut plan = FilePlan { file, edits: edits.0, edited: None, jobs: Vec::new(), notes };
         match edited {
             Ok(text) => plan.edited = Some(text),

@@ -229,6 +229,12 @@ impl<'a> Workflow<'a> {
     }
 }
 
+/// The ids of steps in lower case and the numbers of the steps, sorted.
+pub(crate) fn sorted_ids(steps: &[Step<'_>]) -> Vec<(String, usize)> {
+    let ids = steps.iter().enumerate().filter_map(|(nth, step)| Some((step.id()?.to_lowercase(), nth)));
+    BinaryHeap::from_iter(ids).into_sorted_vec()
+}
+
 /// The most events of a workflow that are read. GitHub has fewer.
 const MOST_EVENTS: usize = 100;
 

@@ -1,10 +1,11 @@
 //! What the steps of a job need from `GITHUB_TOKEN`: a table of known actions and commands. It decides what a new block
 //! of permissions has, which takes away everything else.
 
-use crate::login::Project;
+use crate::edits::sort;
+use crate::login::{Project, is_nuget_org};
 use crate::model::{Found, Job, Place, Step, Uses};
 use crate::push::{Push, named_sources};
-use crate::script::Command;
+use crate::script::{Command, variable};
 use crate::yaml::Node;
 
 /// Permissions and their levels, in the order of a block.
@@ -155,7 +156,7 @@ pub(crate) fn entries(block: &Node) -> Block {
 pub(crate) fn of_steps(project: &Project<'_>, job: &Job<'_>) -> Block {
     let mut block = Block::new();
     add_steps(&mut block, project, &job.steps, &mut Vec::new());
-    crate::edits::sort(&mut block, |a, b| a.0 == "contents" && b.0 != "contents");
+    sort(&mut block, |a, b| a.0 == "contents" && b.0 != "contents");
     block
 }
 
@@ -261,16 +262,13 @@ fn pushes_to_github(step: &Step<'_>, command: &Command, names_packages: bool, so
     if source.text.contains(GITHUB_PACKAGES) {
         return true;
     }
-    let named = crate::script::variable(&source.text).and_then(|name| {
+    let named = variable(&source.text).and_then(|name| {
         let assigned = step.script().assigned(name, usize::MAX).map(|word| word.text.clone());
         assigned.or_else(|| step.variable(name)?.text().map(str::to_owned))
     });
     match named {
         Some(value) if !value.contains("${{") => value.contains(GITHUB_PACKAGES),
-        _ => {
-            !crate::login::is_nuget_org(&source.text)
-                && (names_packages || source.text.to_lowercase().contains("github"))
-        }
+        _ => !is_nuget_org(&source.text) && (names_packages || source.text.to_lowercase().contains("github")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 
+use crate::expression::only_reference;
 use crate::login::{Scope, is_nuget_org};
 use crate::model::Step;
 use crate::script::{Command, Script, Word, variable};
@@ -262,7 +263,7 @@ pub(crate) fn value_of_word(scope: Scope<'_, '_>, text: &str, before: usize, dep
     if !text.contains("${{") {
         return (!text.contains(['$', '%'])).then(|| text.trim().to_owned());
     }
-    let reference = crate::expression::only_reference(text)?;
+    let reference = only_reference(text)?;
     let value = match (reference.of("env"), reference.of("inputs")) {
         (Some(name), _) => scope.step.variable(name)?.text()?,
         (_, Some(name)) => scope.input(name)?.text()?,

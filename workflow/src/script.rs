@@ -139,6 +139,19 @@ impl Command {
     pub fn only_prints(&self) -> bool {
         matches!(self.program().as_str(), "echo" | "printf" | "write-host" | "write-output" | "write-verbose" | "cat")
     }
+
+    /// Whether it restores, builds, tests or packs.
+    pub(crate) fn is_build(&self) -> bool {
+        let argument = self.argument(1).to_lowercase();
+        match self.program().as_str() {
+            "dotnet" => {
+                matches!(argument.as_str(), "restore" | "build" | "test" | "pack" | "publish" | "msbuild" | "vstest")
+            }
+            "nuget" => matches!(argument.as_str(), "restore" | "pack"),
+            "msbuild" | "vstest.console" => true,
+            _ => false,
+        }
+    }
 }
 
 /// A variable with what takes its place where it is not set: `${X:-default}`, `${X:?message}` (which has no value).

@@ -3,7 +3,8 @@
 use std::cell::OnceCell;
 use std::collections::BinaryHeap;
 
-use crate::expression::{condition_references, only_reference};
+use crate::edits::sort;
+use crate::expression::{condition_references, only_reference, references};
 use crate::key::{self, Part, Secret, Variable, written_name};
 use crate::login::{Project, ProjectJob, Scope, is_nuget_org};
 use crate::model::{Action, EnvLevel, File, Job, Level, Place, Step, Uses, all_references, is_off};
@@ -11,7 +12,7 @@ use crate::push::{OTHER_FEEDS, Push, Sources, Target, is_named, named_sources, o
 use crate::script::{Command, Shell, Word};
 use crate::yaml::Node;
 
-use super::{ByHand, Options};
+use super::plan::{ByHand, Options};
 
 /// A step that uses a key.
 #[derive(Debug, Clone)]
@@ -50,7 +51,7 @@ impl Analysis<'_> {
                 names.push(name.clone());
             }
         }
-        crate::edits::sort(&mut names, |a, b| a < b);
+        sort(&mut names, |a, b| a < b);
         names
     }
 }
@@ -853,7 +854,7 @@ fn tests(step: &Step<'_>, is_key: &dyn Fn(&str) -> bool, secrets: &[String]) -> 
         places.extend(variable_uses(step, name));
     }
     if text.contains("${{") {
-        for reference in crate::expression::references(text) {
+        for reference in references(text) {
             let is_secret = reference.of("secrets").is_some_and(|name| secrets.iter().any(|it| it == name));
             if (is_secret || reference.of("env").is_some_and(is_key)) && !step.script().is_comment(reference.at.start) {
                 places.push(reference.at.start);

@@ -1,13 +1,13 @@
 //! The edits of one file, as bytes and as a value.
 
-use crate::edits::{Edit, Edits, Tree};
+use crate::edits::{Edit, Edits, Tree, sort};
 use crate::expression::condition_references;
 use crate::model::{File, Job, Place, Step};
 use crate::permissions::{Block, entries, raise};
 use crate::yaml::{Document, Node};
 
 use super::analysis::{KeyUse, is_only_secret};
-use super::{ByHand, Options, Permissions};
+use super::plan::{ByHand, Options, Permissions};
 
 /// A change of a document's value.
 type Expected = Box<dyn Fn(&mut Tree)>;
@@ -44,7 +44,7 @@ const MOST_CONDITIONS: usize = 20;
 /// The conditions of the steps that use a key, for the login; or why there is none.
 pub(super) fn conditions(job: &Job<'_>, uses: &[KeyUse<'_>]) -> Result<Conditions, ByHand> {
     let mut steps: Vec<usize> = uses.iter().map(|it| it.step).collect();
-    crate::edits::sort(&mut steps, |a, b| a < b);
+    sort(&mut steps, |a, b| a < b);
     steps.dedup();
     let first = steps.first().copied().unwrap_or_default();
     let file = job.steps[first].file;

@@ -1,22 +1,24 @@
 //! What is worth knowing about edited workflows.
 
+use crate::edits::sort;
 use crate::expression::references;
-use crate::findings::is_build;
 use crate::login::Project;
 use crate::model::{Found, Job, Place, Step, Uses, Workflow, all_references};
+use crate::permissions::unknown_uses;
 use crate::push::pushes;
 use crate::yaml::Node;
 
-use super::{JobPlan, Note, Options, Plan, Planned};
+use super::analysis::KeyUse;
+use super::plan::{JobPlan, Note, Options, Plan};
 
-/// Notes about the edits of a job.
-pub(super) fn of_job(workflow: &Workflow<'_>, job: &Job<'_>, planned: &Planned<'_>) -> Vec<Note> {
+/// Notes about the edits of a job. The login can have a condition.
+pub(super) fn of_job(workflow: &Workflow<'_>, job: &Job<'_>, uses: &[KeyUse<'_>], is_conditional: bool) -> Vec<Note> {
     let mut notes = Vec::new();
     let line = |node: &Node| workflow.file.document.line_of(node.at().start);
     // A build between two pushes.
-    if let [first, .., last] = &planned.uses[..] {
+    if let [first, .., last] = uses {
         for step in job.steps.iter().take(last.step).skip(first.step + 1) {
-            let Some(command) = step.script().commands.iter().find(|command| is_build(command)) else { continue };
+            let Some(command) = step.script().commands.iter().find(|command| command.is_build()) else { continue };
             let message = "this runs between two pushes, and the API key is valid for about one hour".to_owned();
             notes.push(Note {
                 line: step.place_in_script(command.words[0].at.clone()).line(),
@@ -26,7 +28,7 @@ pub(super) fn of_job(workflow: &Workflow<'_>, job: &Job<'_>, planned: &Planned<'
             break;
         }
     }
-    for uses in planned.uses.chunk_by(|a, b| a.step == b.step) {
+    for uses in uses.chunk_by(|a, b| a.step == b.step) {
         let step = &job.steps[uses[0].step];
         let is_implicit =
             |step: &Step<'_>| pushes(step.script()).iter().any(|push| push.key.is_none() && !push.stores_key);
@@ -36,7 +38,7 @@ pub(super) fn of_job(workflow: &Workflow<'_>, job: &Job<'_>, planned: &Planned<'
             notes.push(Note { line: step.run().map_or_else(|| line(step.node), line), code: "nuget-version", message });
         }
     }
-    let is_free = job.condition().is_none() && planned.conditions.condition.is_none();
+    let is_free = job.condition().is_none() && !is_conditional;
     for event in ["pull_request", "pull_request_target"].into_iter().filter_map(|event| workflow.event(event)) {
         if is_free && job.needs().iter().all(|id| workflow.job(id).is_none_or(|job| job.condition().is_none())) {
             let message = format!(
@@ -59,7 +61,7 @@ pub(super) fn check_permissions(workflow: &Workflow<'_>, job: &Job<'_>, had_bloc
         code: "check-permissions",
         message: format!("check the permissions of job `{}`: this step gets `GITHUB_TOKEN`, which {lost}", job.id),
     };
-    let mut notes: Vec<_> = crate::permissions::unknown_uses(job).iter().map(note).collect();
+    let mut notes: Vec<_> = unknown_uses(job).iter().map(note).collect();
     for env in [job.node.get("env"), workflow.file.document.root.get("env")].into_iter().flatten() {
         let found = all_references(workflow.file, env, "env");
         notes.extend(found.iter().filter(|it| it.reference.is_job_token()).map(|it| note(&it.place)));
@@ -148,7 +150,7 @@ pub(super) fn remaining_secrets(project: &Project<'_>, plan: &mut Plan<'_>) {
             }
         }
     }
-    crate::edits::sort(&mut names, |a, b| a < b);
+    sort(&mut names, |a, b| a < b);
     let mut notes: Vec<(usize, Note)> = Vec::new();
     for name in names {
         let mut lines = Vec::new();
