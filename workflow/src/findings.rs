@@ -76,6 +76,7 @@ fn workflow<'p, 'a>(report: &mut Report<'p, 'a>, nth: usize) {
         rejected::steps_not_available(report, it.workflow.file, env, "a job");
         let blocks = [Some(it.job.node), it.job.permissions, env].into_iter().flatten();
         blocks.for_each(|block| rejected::merge_key(report, it.workflow.file, block));
+        rejected::invalid_uses(report, it.workflow.file, it.job.node);
         rejected::invalid_steps(report, &it.job.steps);
         wiring.check(report, |login| other_job::is_key_crossing(it, login) || other_job::is_key_in_env(it, login));
         login::unpinned(report, &it.job.steps, logins);

@@ -523,7 +523,8 @@ fn uses(node: &Node) -> Option<(&Node, Uses<'_>)> {
         let is_inside = parts.iter().all(|part| *part != ".." && !part.contains(['\\', ':', '\0']));
         return is_inside.then(|| (uses, Uses::Local(parts.join("/"))));
     }
-    let (path, reference) = text.split_once('@')?;
+    // Without a version it is an error, but it is clear what is meant.
+    let (path, reference) = text.split_once('@').unwrap_or((text, ""));
     let (owner, path) = path.split_once('/').filter(|(owner, _)| !owner.contains(':'))?;
     let (name, path) = path.split_once('/').unwrap_or((path, ""));
     Some((uses, Uses::Remote { owner, name, path, reference }))

@@ -72,6 +72,12 @@ fn a_stored_key_is_found_through_the_variables_around_a_step_in_every_spelling()
 const CALLED: &str = "# .github/workflows/publish.yml\non: workflow_call\njobs:\n";
 const LOGIN: &str = "    - uses: NuGet/login@v1\n      id: login\n      with: {user: a}\n    - run: ${{ steps.login.outputs.NUGET_API_KEY }}\n";
 
+/// These steps of a job in an action, where a script has a shell.
+fn steps_of_action(steps: &str) -> String {
+    let run = "- run: ${{ steps.login.outputs.NUGET_API_KEY }}";
+    steps.replace("    ", "  ").replace(run, "- {shell: bash, run: \"${{ steps.login.outputs.NUGET_API_KEY }}\"}")
+}
+
 /// A caller for these events, and a called workflow with these jobs.
 fn called(events: &str, jobs: &str) -> String {
     let caller = "jobs:\n  call:\n    permissions: {id-token: write}\n    uses: ./.github/workflows/publish.yml\n";
@@ -229,7 +235,7 @@ fn a_caller_that_may_never_reach_the_login_has_no_finding() {
         assert_eq!(found.contains("missing-user"), is_certain, "{jobs}: {found}");
     }
     // The same in a local action.
-    let action = format!("inputs: {{user: {{}}}}\nruns:\n  using: composite\n{}", login.replace("    ", "  "));
+    let action = format!("inputs: {{user: {{}}}}\nruns:\n  using: composite\n{}", steps_of_action(&login));
     let condition = format!("\n    {condition}\n    id: login");
     let action_with = |action: &str| {
         format!(
@@ -424,7 +430,7 @@ fn an_action_gets_its_user_as_an_input() {
         let text = format!(
             "# .github/workflows/x.yml\non: push\njobs:\n  a:\n    permissions: {{id-token: write}}\n    steps: [{{uses: ./.github/a}}]\n\
              # .github/a/action.yml\nruns:\n  using: composite\n  steps:\n{}",
-            LOGIN.replace("    ", "  ").replace("user: a", with)
+            steps_of_action(LOGIN).replace("user: a", with)
         );
         let files = files(&text).unwrap();
         let project = Project::new(&files);
@@ -450,6 +456,16 @@ fn an_action_gets_its_user_as_an_input() {
 }
 
 #[test]
+fn a_script_in_an_action_needs_a_shell() {
+    let action = |shell: &str| {
+        let steps = steps_of_action(LOGIN).replace("shell: bash, ", shell);
+        codes(&format!("# .github/a/action.yml\nruns:\n  using: composite\n  steps:\n{steps}"))
+    };
+    assert!(action("").contains(&"invalid-workflow"));
+    assert!(!action("shell: pwsh, ").contains(&"invalid-workflow"));
+}
+
+#[test]
 fn what_github_rejects_in_the_steps_of_a_login_is_an_error() {
     let push = "    - run: push\n      env: {KEY: \"${{ steps.login.outputs.NUGET_API_KEY }}\"}\n";
     let login = "    - uses: NuGet/login@v1\n      id: login\n      with: {user: a}\n";
@@ -459,6 +475,19 @@ fn what_github_rejects_in_the_steps_of_a_login_is_an_error() {
     assert_eq!(steps("    - run: x\n      id: LOGIN\n"), ["invalid-workflow@12"]);
     assert_eq!(steps("    - run: x\n      id: a b\n"), ["invalid-workflow@12"]);
     assert_eq!(steps("    - uses: a/b@${{ github.sha }}\n"), ["invalid-workflow@11"]);
+    for uses in ["a/b", "a/b@", "a@v1", "a/b@v1@v2", "/b@v1", ".", "action"] {
+        assert_eq!(steps(&format!("    - uses: {uses}\n")), ["invalid-workflow@11"], "{uses}");
+    }
+    for uses in ["a/b@v1", "a/b/c@refs/heads/x", "./.github/a", ".\\a", "docker://alpine:3", "https://x.example/a/b@v1"]
+    {
+        assert_eq!(steps(&format!("    - uses: {uses}\n")), Vec::<String>::new(), "{uses}");
+    }
+    // The login itself.
+    assert_eq!(found(&format!("    steps:\n{}{push}", login.replace("@v1", ""))), ["invalid-workflow@6"]);
+    let caller = |uses: &str| steps(&format!("  b:\n    uses: {uses}\n"));
+    assert_eq!(caller("a/b/.github/workflows/c.yml"), ["invalid-workflow@12"]);
+    assert_eq!(caller("a/b/.github/workflows/${{ inputs.c }}.yml@v1"), ["invalid-workflow@12"]);
+    assert_eq!(caller("a/b/.github/workflows/c.yml@v1"), Vec::<String>::new());
     assert_eq!(steps("    - run: x\n      env: {<<: {A: b}, C: d}\n"), ["invalid-workflow@12"]);
     let expression =
         steps("").len() + found(&format!("    steps:\n{}{push}", login.replace("@v1", "@${{ github.sha }}"))).len();

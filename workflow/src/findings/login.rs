@@ -98,7 +98,7 @@ fn is_expression_without_braces(text: &str) -> bool {
 pub(super) fn unpinned<'a>(report: &mut Report<'_, 'a>, steps: &[Step<'a>], logins: &[Login<'a>]) {
     for login in logins.iter().filter(|login| login.is_unpinned) {
         let Some((_, Uses::Remote { owner, name, reference, .. })) = steps[login.step].uses() else { continue };
-        if reference.contains("${{") {
+        if reference.is_empty() || reference.contains("${{") {
             continue;
         }
         let message = format!(

@@ -9,7 +9,7 @@ use super::report::{Code, Fix, Report, code};
 
 const REJECTED: &str = "GitHub rejects this file";
 
-/// What GitHub does not accept in steps: an id that is not valid or is there already, an expression in `uses`, and `<<`.
+/// Ids that are not valid or are there already, what `uses` cannot be, a script of an action without a shell, and `<<`.
 pub(super) fn invalid_steps<'a>(report: &mut Report<'_, 'a>, steps: &[Step<'a>]) {
     let ids = sorted_ids(steps);
     for pair in ids.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
@@ -29,14 +29,36 @@ pub(super) fn invalid_steps<'a>(report: &mut Report<'_, 'a>, steps: &[Step<'a>])
             let fix = "use letters, digits, `_` and `-`, and begin with a letter or `_`";
             report.add(Code::InvalidWorkflow, place, message, Fix::text(fix));
         }
-        if let Some(uses) = step.node.get("uses").filter(|uses| uses.text().is_some_and(|text| text.contains("${{"))) {
-            let message = format!("`uses` cannot contain an expression: {REJECTED}");
-            let fix = Fix::text("write the action and its version without an expression");
-            report.add(Code::InvalidWorkflow, Place::of(step.file, uses), message, fix);
+        invalid_uses(report, step.file, step.node);
+        if let Some(run) = step.run().filter(|_| step.file.is_action() && step.node.get("shell").is_none()) {
+            let message = format!("a script in an action needs a `shell`: {REJECTED}");
+            report.add(Code::InvalidWorkflow, Place::of(step.file, run), message, Fix::paste("add it", "shell: bash"));
         }
         let blocks = [Some(step.node), step.node.get("with"), step.node.get("env")].into_iter().flatten();
         blocks.for_each(|block| merge_key(report, step.file, block));
     }
+}
+
+/// What a step or a job uses (actions/runner, `PipelineTemplateConverter`: "Expected format {org}/{repo}[/path]@ref").
+pub(super) fn invalid_uses<'a>(report: &mut Report<'_, 'a>, file: &'a File, node: &Node) {
+    let Some((uses, text)) = node.get("uses").and_then(|uses| Some((uses, uses.text()?))) else { return };
+    let (message, fix) = if text.contains("${{") {
+        let fix = "write what is used, and its version, without an expression";
+        (format!("`uses` cannot contain an expression: {REJECTED}"), fix)
+    } else if !is_reference(text) {
+        let fix = "write it as `owner/name@version`";
+        (format!("{} has no version, or not the form of a reference: {REJECTED}", code(text)), fix)
+    } else {
+        return;
+    };
+    report.add(Code::InvalidWorkflow, Place::of(file, uses), message, Fix::text(fix));
+}
+
+fn is_reference(text: &str) -> bool {
+    let is_local = text.starts_with("./") || text.starts_with(".\\");
+    let (path, version) = text.split_once('@').unwrap_or((text, ""));
+    let parts = path.split(['/', '\\']).filter(|part| !part.is_empty());
+    is_local || text.contains("://") || parts.count() >= 2 && !version.is_empty() && !version.contains('@')
 }
 
 /// GitHub has anchors and aliases, but no merge keys.
