@@ -265,7 +265,7 @@ fn the_plan_names_the_policy_the_variable_and_the_secret() {
         "x.yml",
         "release",
         "gh variable set NUGET_USER --body NAME",
-        "gh secret delete Key",
+        "gh secret delete Key\nIf it belongs to the environment `release`, add `--env` and this name.\n",
         "1 file to write",
     ] {
         assert!(printed.contains(part), "{part}: {printed}");
