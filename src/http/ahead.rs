@@ -5,25 +5,34 @@
 //! sent; the connection is kept for the second.
 
 use std::future::{Future, pending, poll_fn};
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use hyper::rt::{Read, ReadBuf};
 use reqwest::{Client, RequestBuilder};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Layer, Service};
 
 /// A layer around what connects: the first call starts a connection, and the second gets it. Every other call connects as
 /// without the layer.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct ConnectAhead {
     started: Arc<Notify>,
+    deadline: Instant,
 }
 
 impl ConnectAhead {
+    /// With this time for the connection, from now on. (The client counts its own limit from the second request.)
+    pub(super) fn within(limit: Duration) -> ConnectAhead {
+        ConnectAhead { started: Arc::default(), deadline: Instant::now() + limit }
+    }
+
     /// Makes `client`, which has this layer, connect for a request like this one.
     pub(super) async fn start(self, client: Client, request: impl FnOnce(&Client) -> RequestBuilder) {
         let mut request = pin!(request(&client).send());
@@ -40,7 +49,8 @@ impl<R, C> Layer<BoxCloneSyncService<R, C, BoxError>> for ConnectAhead {
     type Service = Connector<R, C>;
 
     fn layer(&self, inner: BoxCloneSyncService<R, C, BoxError>) -> Connector<R, C> {
-        Connector { inner, early: Arc::new(Mutex::new(Early::NotStarted)), started: Arc::clone(&self.started) }
+        let early = Arc::new(Mutex::new(Early::NotStarted));
+        Connector { inner, early, started: Arc::clone(&self.started), deadline: self.deadline }
     }
 }
 
@@ -49,6 +59,7 @@ pub(super) struct Connector<R, C> {
     inner: BoxCloneSyncService<R, C, BoxError>,
     early: Arc<Mutex<Early<C>>>,
     started: Arc<Notify>,
+    deadline: Instant,
 }
 
 enum Early<C> {
@@ -68,7 +79,8 @@ impl<C> Drop for Task<C> {
 
 impl<R, C> Clone for Connector<R, C> {
     fn clone(&self) -> Self {
-        Connector { inner: self.inner.clone(), early: Arc::clone(&self.early), started: Arc::clone(&self.started) }
+        let (early, started) = (Arc::clone(&self.early), Arc::clone(&self.started));
+        Connector { inner: self.inner.clone(), early, started, deadline: self.deadline }
     }
 }
 
@@ -90,7 +102,9 @@ where
         let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
         match std::mem::replace(&mut *early, Early::Taken) {
             Early::NotStarted => {
-                *early = Early::Started(Task(tokio::spawn(connecting)));
+                let limited = timeout_at(self.deadline, connecting);
+                let timed_out = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "no connection in time").into());
+                *early = Early::Started(Task(tokio::spawn(async move { limited.await.unwrap_or_else(timed_out) })));
                 self.started.notify_one();
                 Box::pin(pending())
             }
@@ -114,7 +128,7 @@ where
 /// Whether the network has failed, and not what answered. (A name that cannot be resolved would fail again.)
 fn is_io(error: &(dyn std::error::Error + 'static)) -> bool {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut io = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    let mut io = causes.filter_map(|cause| cause.downcast_ref::<io::Error>());
     io.any(|error| error.get_ref().is_none())
 }
 

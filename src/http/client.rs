@@ -74,7 +74,7 @@ impl<'a> Http<'a> {
     /// Starts a connection to `to` for the next [`Http::post_json`] to it, and does not wait for it. It is closed with what
     /// is returned. An error is reported by the request.
     pub(crate) fn connect_ahead(&self, to: &Endpoint, limit: Duration) -> Option<ConnectedAhead> {
-        let ahead = ConnectAhead::default();
+        let ahead = ConnectAhead::within(connect_timeout(limit));
         let client = self.builder(limit).connector_layer(ahead.clone()).build().ok()?;
         let url = to.url();
         self.network.spawn(ahead.start(client.clone(), move |client| client.post(url)));

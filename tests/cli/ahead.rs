@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use sandbox::Sandbox;
-use sandbox::faults::{Answer, Effect, Route};
+use sandbox::faults::{Answer, Effect, Fault, Route};
 use serde_json::json;
 
 use crate::job::Job;
@@ -121,6 +121,19 @@ fn an_early_connection_that_fails_is_reported_as_the_exchanges() {
         .set("INPUT_TIMEOUT_SECONDS", "1")
         .run();
     assert!(step.failed(1).starts_with(&format!("cannot connect to {}: ", closed_port())), "{}", step.log);
+}
+
+#[test]
+fn an_early_connection_that_hangs_is_named_though_github_was_slow() {
+    // The kernel connects, and TLS gets no response.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let sandbox = Sandbox::with(|_| {});
+    sandbox.fault(Route::IdToken, 1, Fault { delay: Duration::from_secs(1), effect: Effect::Answered });
+    let job = Job::new(&sandbox).set("INPUT_TOKEN_SERVICE_URL", format!("https://localhost:{port}/token"));
+    let step = job.set("INPUT_TIMEOUT_SECONDS", "4").run();
+    let fact = format!("cannot connect to localhost:{port}: no connection within ");
+    assert!(step.failed(1).starts_with(&fact), "{}", step.log);
 }
 
 #[test]

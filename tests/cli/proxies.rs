@@ -182,7 +182,7 @@ fn a_silent_proxy_is_named_until_the_deadline() {
     // The kernel connects, and nothing responds, also on the last attempt.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let sandbox = Sandbox::with(|_| {});
-    let step = behind(&sandbox, &silent.local_addr().unwrap().to_string()).set("INPUT_TIMEOUT_SECONDS", "2").run();
+    let step = behind(&sandbox, &silent.local_addr().unwrap().to_string()).set("INPUT_TIMEOUT_SECONDS", "3").run();
     let error = step.failed(1);
     assert!(error.starts_with("cannot connect to nuget.example through the proxy 127.0.0.1:"), "{error}");
     assert!(error.lines().next().unwrap().contains(" (set in HTTPS_PROXY): no connection within "), "{error}");
