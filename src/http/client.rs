@@ -53,7 +53,10 @@ pub(crate) struct Http<'a> {
 }
 
 /// A client with a connection that was started for its first request.
-pub(crate) struct ConnectedAhead(Client);
+pub(crate) struct ConnectedAhead {
+    client: Client,
+    connect_timeout: Duration,
+}
 
 impl<'a> Http<'a> {
     /// Sets the client up, with the proxy and the certificates that the environment names; connects to nothing.
@@ -74,11 +77,12 @@ impl<'a> Http<'a> {
     /// Starts a connection to `to` for the next [`Http::post_json`] to it, and does not wait for it. It is closed with what
     /// is returned. An error is reported by the request.
     pub(crate) fn connect_ahead(&self, to: &Endpoint, limit: Duration) -> Option<ConnectedAhead> {
-        let ahead = ConnectAhead::within(connect_timeout(limit));
+        let connect_timeout = connect_timeout(limit);
+        let ahead = ConnectAhead::within(connect_timeout);
         let client = self.builder(limit).connector_layer(ahead.clone()).build().ok()?;
         let url = to.url();
         self.network.spawn(ahead.start(client.clone(), move |client| client.post(url)));
-        Some(ConnectedAhead(client))
+        Some(ConnectedAhead { client, connect_timeout })
     }
 
     /// `GET` with an API key in the header that NuGet has for it; `limit` as in [`Http::get`].
@@ -117,11 +121,14 @@ impl<'a> Http<'a> {
     ) -> Result<Response, HttpError> {
         let host = endpoint.host();
         let began = self.clock.now();
-        let client =
-            ahead.map_or_else(|| self.client(limit), |ahead| Ok(ahead.0)).map_err(|error| HttpError::NotConnected {
-                host: host.clone(),
-                problem: format!("the client cannot be set up: {}", self.innermost(&error)),
-            })?;
+        let (client, connect_timeout) = match ahead {
+            Some(ahead) => (Ok(ahead.client), ahead.connect_timeout),
+            None => (self.client(limit), connect_timeout(limit)),
+        };
+        let client = client.map_err(|error| HttpError::NotConnected {
+            host: host.clone(),
+            problem: format!("the client cannot be set up: {}", self.innermost(&error)),
+        })?;
         let mut request = request(client);
         if let Some(bearer) = bearer {
             request = request.bearer_auth(bearer.reveal());
@@ -133,7 +140,7 @@ impl<'a> Http<'a> {
             (Some(Err(FetchError::TooLong)), head) => Err(HttpError::TooLong { host, head }),
             (Some(Err(FetchError::Client(error))), None) => {
                 let left = limit.saturating_sub(self.clock.now() - began);
-                Err(self.classify(error, endpoint, limit, left))
+                Err(self.classify(error, endpoint, connect_timeout, left))
             }
             (Some(Err(FetchError::Client(error))), Some(_)) => {
                 Err(no_response(NoResponse::Unreadable(self.innermost(&error))))
@@ -175,8 +182,14 @@ impl<'a> Http<'a> {
         }
     }
 
-    /// Classifies an error of the client before there was a response. `left` is the time left of `limit`.
-    fn classify(&self, error: reqwest::Error, endpoint: &Endpoint, limit: Duration, left: Duration) -> HttpError {
+    /// Classifies an error of the client before there was a response. `left` is the time left for the request.
+    fn classify(
+        &self,
+        error: reqwest::Error,
+        endpoint: &Endpoint,
+        connect_timeout: Duration,
+        left: Duration,
+    ) -> HttpError {
         let host = endpoint.host();
         let cause = self.innermost(&error);
         let proxy = self.proxy.as_ref().filter(|proxy| proxy.serves(&endpoint.url()));
@@ -200,7 +213,7 @@ impl<'a> Http<'a> {
         }
         let timed_out = error.is_timeout();
         let problem = match timed_out {
-            true => format!("no connection within {}", Seconds(connect_timeout(limit))),
+            true => format!("no connection within {}", Seconds(connect_timeout)),
             false => cause.clone(),
         };
         let Some(proxy) = proxy else { return HttpError::NotConnected { host, problem } };
