@@ -304,16 +304,15 @@ impl Report<'_, '_> {
             lines.extend(
                 self.plan.secrets_to_delete.iter().map(|name| format!("    gh secret delete {}", sanitize_line(name))),
             );
-            for name in self.plan.policies.iter().filter_map(|policy| policy.environment.as_deref()) {
-                // A secret of the repository is out of reach for `--env`, and the other way around.
-                let line =
-                    format!("If it belongs to the environment `{}`, add `--env` and this name.", sanitize_line(name));
-                // The file had no such environment.
-                let is_new = self.options.environment.as_deref() == Some(name);
-                if !is_new && !lines.contains(&line) {
-                    lines.push(line);
-                }
-            }
+            // Without `--env`, a secret of the repository is deleted.
+            lines.extend(self.plan.environments.iter().flat_map(|name| {
+                let name = sanitize_line(name);
+                let word = name.replace('\'', r"'\''");
+                [
+                    format!("For a secret of the environment `{name}`:"),
+                    format!("    gh secret delete NAME --env '{word}'"),
+                ]
+            }));
             lines.push(String::new());
         }
     }

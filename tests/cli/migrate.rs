@@ -265,7 +265,7 @@ fn the_plan_names_the_policy_the_variable_and_the_secret() {
         "x.yml",
         "release",
         "gh variable set NUGET_USER --body NAME",
-        "gh secret delete Key\nIf it belongs to the environment `release`, add `--env` and this name.\n",
+        "gh secret delete Key\nFor a secret of the environment `release`:\n    gh secret delete NAME --env 'release'\n\n",
         "1 file to write",
     ] {
         assert!(printed.contains(part), "{part}: {printed}");
@@ -274,6 +274,25 @@ fn the_plan_names_the_policy_the_variable_and_the_secret() {
     assert!(!text(&written.stdout).contains("gh variable set"));
     let left: Vec<_> = fs::read_dir(folder.path().join(".github/workflows")).unwrap().collect();
     assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
+fn the_secrets_of_environments_that_jobs_had_before_can_be_deleted() {
+    let job = |id: &str, environment: &str| {
+        let push = "steps:\n      - run: dotnet nuget push a -k ${{ secrets.Key }} -s nuget.org\n";
+        format!("  {id}:\n    runs-on: x\n{environment}    {push}")
+    };
+    let environments = |jobs: &str| {
+        let folder = repository(&[(WORKFLOW, &format!("on: push\njobs:\n{jobs}"))]);
+        let printed = text(&migrate(folder.path(), &["--environment", "release"]).stdout);
+        let names = printed.lines().filter_map(|line| line.strip_prefix("    gh secret delete NAME --env "));
+        names.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let none = job("a", "");
+    assert_eq!(environments(&none), Vec::<String>::new());
+    assert_eq!(environments(&format!("{none}{}", job("b", "    environment: release\n"))), ["'release'"]);
+    assert_eq!(environments(&job("a", "    environment: ${{ inputs.where }}\n")), Vec::<String>::new());
+    assert_eq!(environments(&job("a", "    environment: {name: it's on}\n")), [r"'it'\''s on'"]);
 }
 
 #[test]

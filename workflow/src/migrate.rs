@@ -129,6 +129,8 @@ impl<'a> Planner<'_, '_, 'a> {
         for file in plan.files.iter().filter(|it| it.edited.is_some()) {
             for job in file.jobs.iter().filter(|job| job.logs_in) {
                 let policy = Policy { file: file.file.name().to_owned(), environment: job.environment.clone() };
+                let known = policy.environment.clone().filter(|name| job.had_environment && !name.contains("${{"));
+                plan.environments.extend(known.filter(|name| !plan.environments.contains(name)));
                 if !plan.policies.contains(&policy) {
                     plan.policies.push(policy);
                 }
@@ -237,6 +239,7 @@ impl<'a> Planner<'_, '_, 'a> {
         sort(&mut result.expressions, |a, b| a < b);
         result.expressions.dedup();
         result.environment = job.environment().map(str::to_owned);
+        result.had_environment = result.environment.is_some();
         if let (Some(name), None) = (self.options.environment, job.node.get("environment")) {
             change.environment(job, name);
             result.environment = Some(name.to_owned());

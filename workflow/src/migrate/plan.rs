@@ -1,4 +1,4 @@
-//! What the user decides, and what is to be done.
+//! The options of a migration, and the plan that results.
 
 use crate::edits::Edit;
 use crate::model::File;
@@ -24,6 +24,8 @@ pub struct Plan<'a> {
     pub files: Vec<FilePlan<'a>>,
     /// Secrets that nothing uses after the edits.
     pub secrets_to_delete: Vec<String>,
+    /// Environments that edited jobs had before: the secrets can belong to them.
+    pub environments: Vec<String>,
     pub policies: Vec<Policy>,
 }
 
@@ -47,6 +49,7 @@ pub struct JobPlan {
     pub permissions: Option<Permissions>,
     pub by_hand: Vec<ByHand>,
     pub(super) environment: Option<String>,
+    pub(super) had_environment: bool,
     pub(super) logs_in: bool,
 }
 
