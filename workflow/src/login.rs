@@ -8,6 +8,8 @@ use crate::yaml::Node;
 /// The most logins of a file or an action that are followed, and the deepest nesting of local actions (GitHub allows 10).
 const MOST_LOGINS: usize = 50;
 const DEEPEST: usize = 10;
+/// The most inputs and outputs of a called workflow that are followed.
+pub(crate) const MOST_VALUES_OF_CALL: usize = 50;
 
 /// The output with the key, in lower case.
 pub const KEY: &str = "nuget_api_key";

@@ -131,6 +131,7 @@ pub enum Uses<'a> {
         owner: &'a str,
         name: &'a str,
         path: &'a str,
+        /// Empty without a version.
         reference: &'a str,
     },
 }
@@ -227,12 +228,6 @@ impl<'a> Workflow<'a> {
             Graph { dependents, conditional }
         })
     }
-}
-
-/// The ids of steps in lower case and the numbers of the steps, sorted.
-pub(crate) fn sorted_ids(steps: &[Step<'_>]) -> Vec<(String, usize)> {
-    let ids = steps.iter().enumerate().filter_map(|(nth, step)| Some((step.id()?.to_lowercase(), nth)));
-    BinaryHeap::from_iter(ids).into_sorted_vec()
 }
 
 /// The most events of a workflow that are read. GitHub has fewer.
@@ -484,6 +479,12 @@ impl<'a> Step<'a> {
     }
 }
 
+/// The ids of steps in lower case and the numbers of the steps, sorted.
+pub(crate) fn sorted_ids(steps: &[Step<'_>]) -> Vec<(String, usize)> {
+    let ids = steps.iter().enumerate().filter_map(|(nth, step)| Some((step.id()?.to_lowercase(), nth)));
+    BinaryHeap::from_iter(ids).into_sorted_vec()
+}
+
 /// What the expressions of all scalars in a value read.
 pub fn all_references<'a>(file: &'a File, node: &'a Node, within: &'a str) -> Vec<Found<'a>> {
     let mut found = Vec::new();
@@ -523,9 +524,9 @@ fn uses(node: &Node) -> Option<(&Node, Uses<'_>)> {
         let is_inside = parts.iter().all(|part| *part != ".." && !part.contains(['\\', ':', '\0']));
         return is_inside.then(|| (uses, Uses::Local(parts.join("/"))));
     }
-    // Without a version it is an error, but it is clear what is meant.
+    // GitHub rejects `uses` without a version (`invalid-workflow`). It is read all the same, so that the login is found.
     let (path, reference) = text.split_once('@').unwrap_or((text, ""));
-    let (owner, path) = path.split_once('/').filter(|(owner, _)| !owner.contains(':'))?;
+    let (owner, path) = path.split_once('/').filter(|(owner, _)| !owner.contains(':') && !owner.starts_with('.'))?;
     let (name, path) = path.split_once('/').unwrap_or((path, ""));
     Some((uses, Uses::Remote { owner, name, path, reference }))
 }

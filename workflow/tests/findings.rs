@@ -457,12 +457,28 @@ fn an_action_gets_its_user_as_an_input() {
 
 #[test]
 fn a_script_in_an_action_needs_a_shell() {
-    let action = |shell: &str| {
-        let steps = steps_of_action(LOGIN).replace("shell: bash, ", shell);
-        codes(&format!("# .github/a/action.yml\nruns:\n  using: composite\n  steps:\n{steps}"))
+    let of_action = |steps: &str| {
+        let text = format!("# .github/a/action.yml\nruns:\n  using: composite\n{steps}");
+        let files = files(&text).unwrap();
+        let project = Project::new(&files);
+        let found = findings(&project).into_iter().filter(|it| it.code == Code::InvalidWorkflow);
+        let shown = |it: Finding<'_, '_>| {
+            format!("{}@{}: {}; {}", it.code.as_str(), it.place.line(), it.message, shown_fixes(&it))
+        };
+        found.map(shown).collect::<Vec<_>>()
     };
-    assert!(action("").contains(&"invalid-workflow"));
-    assert!(!action("shell: pwsh, ").contains(&"invalid-workflow"));
+    let action =
+        |shell: &str| of_action(&steps_of_action(&format!("    steps:\n{LOGIN}")).replace("shell: bash, ", shell));
+    let expected = |shell: &str| {
+        format!(
+            "invalid-workflow@7: a script in an action needs a `shell`: GitHub rejects the action; add the shell to the step shell: {shell}"
+        )
+    };
+    assert_eq!(action(""), [expected("bash")]);
+    assert_eq!(action("env: {A: b}, ").len(), 1);
+    assert_eq!(action("shell: pwsh, "), Vec::<String>::new());
+    let steps = steps_of_action(&format!("    steps:\n{LOGIN}"));
+    assert_eq!(of_action(&steps.replace("shell: bash, run: \"", "run: \"push $env:A ")), [expected("pwsh")]);
 }
 
 #[test]
@@ -474,9 +490,27 @@ fn what_github_rejects_in_the_steps_of_a_login_is_an_error() {
     let steps = |more: &str| found(&format!("    steps:\n{login}{push}{more}"));
     assert_eq!(steps("    - run: x\n      id: LOGIN\n"), ["invalid-workflow@12"]);
     assert_eq!(steps("    - run: x\n      id: a b\n"), ["invalid-workflow@12"]);
-    assert_eq!(steps("    - uses: a/b@${{ github.sha }}\n"), ["invalid-workflow@11"]);
-    for uses in ["a/b", "a/b@", "a@v1", "a/b@v1@v2", "/b@v1", ".", "action"] {
-        assert_eq!(steps(&format!("    - uses: {uses}\n")), ["invalid-workflow@11"], "{uses}");
+    for (uses, message) in [
+        ("a/b", "`a/b` does not name a version: GitHub rejects this file; add the version, for example `a/b@v1`"),
+        ("a/b@", "`a/b@` does not name a version: GitHub rejects this file; add the version, for example `a/b@v1`"),
+        ("https://x.example/a/b", "`https://x.example/a/b` does not name a version: "),
+        ("a@v1", "`a@v1` is not in the form `owner/name@version`: "),
+        ("a/b@v1@v2", "`a/b@v1@v2` is not in the form `owner/name@version`: "),
+        ("/b@v1", "`/b@v1` is not in the form `owner/name@version`: "),
+        (".github/a", "`.github/a` does not begin with `./`: GitHub rejects this file; write `./.github/a` for "),
+        ("\"\"", "`uses` is empty: "),
+        ("a/b@${{ github.sha }}", "`uses` cannot contain an expression: "),
+    ] {
+        let text = format!(
+            "on: push\njobs:\n  a:\n    permissions: {{id-token: write}}\n    steps:\n{login}{push}    - uses: {uses}\n"
+        );
+        let files = files(&text).unwrap();
+        let project = Project::new(&files);
+        let found = findings(&project).into_iter().filter(|it| it.code == Code::InvalidWorkflow);
+        let found =
+            found.map(|it| format!("{}@{}; {}", it.message, it.place.line(), shown_fixes(&it))).collect::<Vec<_>>();
+        let [found] = &found[..] else { panic!("{uses}: {found:?}") };
+        assert!(found.replace("@11; ", "; ").starts_with(message), "{found}");
     }
     for uses in ["a/b@v1", "a/b/c@refs/heads/x", "./.github/a", ".\\a", "docker://alpine:3", "https://x.example/a/b@v1"]
     {
@@ -485,9 +519,24 @@ fn what_github_rejects_in_the_steps_of_a_login_is_an_error() {
     // The login itself.
     assert_eq!(found(&format!("    steps:\n{}{push}", login.replace("@v1", ""))), ["invalid-workflow@6"]);
     let caller = |uses: &str| steps(&format!("  b:\n    uses: {uses}\n"));
-    assert_eq!(caller("a/b/.github/workflows/c.yml"), ["invalid-workflow@12"]);
-    assert_eq!(caller("a/b/.github/workflows/${{ inputs.c }}.yml@v1"), ["invalid-workflow@12"]);
-    assert_eq!(caller("a/b/.github/workflows/c.yml@v1"), Vec::<String>::new());
+    for uses in [
+        "a/b/.github/workflows/c.yml",
+        "a/b/.github/workflows/${{ inputs.c }}.yml@v1",
+        "a/b/c.yml@v1",
+        "a/b@v1",
+        "docker://alpine:3",
+        "/b/.github/workflows/c.yml@v1",
+        "a/b/.github/workflows/c.json@v1",
+        ".github/workflows/c.yml",
+        "./.github/workflows/c.yml@main",
+        "./.github/workflows/d/c.yml",
+        "./.github/workflows/.yml",
+    ] {
+        assert_eq!(caller(uses), ["invalid-workflow@12"], "{uses}");
+    }
+    for uses in ["a/b/.github/workflows/c.yml@v1", "./.github/workflows/c.yaml", "./.github/workflows-lab/c.yml"] {
+        assert_eq!(caller(uses), Vec::<String>::new(), "{uses}");
+    }
     assert_eq!(steps("    - run: x\n      env: {<<: {A: b}, C: d}\n"), ["invalid-workflow@12"]);
     let expression =
         steps("").len() + found(&format!("    steps:\n{}{push}", login.replace("@v1", "@${{ github.sha }}"))).len();

@@ -14,21 +14,22 @@ pub(super) fn key_of(id: &str, login: &Login<'_>) -> String {
     format!("steps.{id}.outputs.{output}")
 }
 
-/// The same for the shell of the step that pushes.
-pub(super) fn give_key_to(step: &Step<'_>, id: &str, login: &Login<'_>) -> Fix {
-    let value = variable_in(step, "NUGET_API_KEY").replacen('`', "`--api-key ", 1);
-    Fix::paste(format!("give the key to the step that pushes, and push with {value}"), key_variable(id, login))
+/// A variable with the key, for the step that pushes.
+fn key_variable(id: &str, login: &Login<'_>) -> String {
+    format!("env:\n  NUGET_API_KEY: ${{{{ {} }}}}", key_of(id, login))
 }
 
+/// Gives the key to a step that is not known.
 pub(super) fn give_key(id: &str, login: &Login<'_>) -> Fix {
     let text = "give the key to the step that pushes, and push with `--api-key \"$NUGET_API_KEY\"` (PowerShell: \
                 `$env:NUGET_API_KEY`)";
     Fix::paste(text, key_variable(id, login))
 }
 
-/// The same in the environment of the step that pushes.
-fn key_variable(id: &str, login: &Login<'_>) -> String {
-    format!("env:\n  NUGET_API_KEY: ${{{{ {} }}}}", key_of(id, login))
+/// Gives the key to this step, in the words of its shell.
+pub(super) fn give_key_to(step: &Step<'_>, id: &str, login: &Login<'_>) -> Fix {
+    let value = variable_in(step, "NUGET_API_KEY").replacen('`', "`--api-key ", 1);
+    Fix::paste(format!("give the key to the step that pushes, and push with {value}"), key_variable(id, login))
 }
 
 /// A variable as the script of a step reads it, in backticks.
@@ -49,7 +50,7 @@ pub(super) fn login_step(id: &str) -> String {
     )
 }
 
-/// The block of permissions that a job needs, with this in it.
+/// The block of permissions that a job needs, with `more` added.
 pub(super) fn permissions_fix<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>, more: (&str, &str)) -> Fix {
     let mut all = vec![(more.0.to_owned(), more.1.to_owned())];
     let mut add = |block: Block| block.iter().for_each(|(name, level)| raise(&mut all, name, level));

@@ -94,9 +94,6 @@ pub struct Finding<'p, 'a> {
     pub fixes: Vec<Fix>,
 }
 
-/// The most inputs and outputs of a called workflow that are followed.
-pub(super) const MOST_VALUES_OF_CALL: usize = 50;
-
 pub(super) struct Report<'p, 'a> {
     pub(super) project: &'p Project<'a>,
     /// The job that is looked at.
@@ -143,6 +140,6 @@ impl<'p, 'a> Report<'p, 'a> {
 }
 
 /// A name from a file in backticks.
-pub(super) fn code(name: &str) -> String {
+pub(super) fn in_backticks(name: &str) -> String {
     format!("`{name}`")
 }

@@ -11,7 +11,7 @@ use crate::yaml::Node;
 use super::analysis::KeyUse;
 use super::plan::{JobPlan, Note, Options, Plan};
 
-/// Notes about the edits of a job. The login can have a condition.
+/// Notes about the edits of a job. `is_conditional`: whether the login has a condition.
 pub(super) fn of_job(workflow: &Workflow<'_>, job: &Job<'_>, uses: &[KeyUse<'_>], is_conditional: bool) -> Vec<Note> {
     let mut notes = Vec::new();
     let line = |node: &Node| workflow.file.document.line_of(node.at().start);

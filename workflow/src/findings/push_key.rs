@@ -1,4 +1,4 @@
-//! Pushes to nuget.org with a stored key, or without a key.
+//! Pushes to nuget.org: stored keys, missing keys, and `--skip-duplicate`.
 
 use crate::key::{self, Part};
 use crate::login::{ProjectJob, Scope, is_nuget_org};
@@ -8,7 +8,7 @@ use crate::script::{Shell, variable};
 use crate::yaml::Node;
 
 use super::fix::{give_key_to, key_of, login_step, variable_in};
-use super::report::{Code, Fix, Report, code};
+use super::report::{Code, Fix, Report, in_backticks};
 
 /// A push to nuget.org by a secret, in a workflow that logs in.
 pub(super) fn stored_key<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>) {
@@ -118,7 +118,7 @@ fn outer_variable<'a>(it: ProjectJob<'_, 'a>, place: &Place<'a>) -> Option<&'a s
 pub(super) fn no_login<'a>(report: &mut Report<'_, 'a>, job: &Job<'a>, place: Place<'a>) {
     let message = format!(
         "the push to nuget.org has no API key: job {} can request an ID token, but does not log in",
-        code(job.id)
+        in_backticks(job.id)
     );
     let run = Fix::text("run `nuget-login migrate`, which adds the login and gives its key to the push");
     let paste = Fix::paste("or add the login before the push", login_step("nuget-login"));

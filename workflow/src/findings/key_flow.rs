@@ -1,4 +1,4 @@
-//! How the steps of a job hand the key on.
+//! How later steps use a login's key, and what runs before they do.
 
 use crate::login::{Delivery, KEY, Login, ProjectJob, Use};
 use crate::model::{Found, Step, Uses, all_references, sorted_ids};
@@ -9,14 +9,14 @@ use super::fix::{give_key, give_key_to, key_of, login_step, variable_in};
 use super::report::{Code, Fix, Report};
 
 /// How steps hand the key on.
-pub(super) struct Wiring<'w, 'p, 'a> {
+pub(super) struct KeyFlow<'w, 'p, 'a> {
     pub(super) steps: &'w [Step<'a>],
     pub(super) logins: &'w [Login<'a>],
     /// The steps whose keys are read in the workflow, by the jobs that read them.
     pub(super) keys: &'w [(ProjectJob<'p, 'a>, String)],
 }
 
-impl<'a> Wiring<'_, '_, 'a> {
+impl<'a> KeyFlow<'_, '_, 'a> {
     /// `key-not-used`, `wrong-reference` and `key-in-script`. `leaves` is whether an output or a variable passes
     /// a key on.
     pub(super) fn check(&self, report: &mut Report<'_, 'a>, leaves: impl Fn(&Login<'a>) -> bool) {
@@ -34,22 +34,6 @@ impl<'a> Wiring<'_, '_, 'a> {
             }
         }
         self.keys_in_scripts(report);
-        for login in self.logins {
-            self.inputs(report, login);
-        }
-    }
-
-    /// `key-always-empty` and `conflicting-inputs`.
-    fn inputs(&self, report: &mut Report<'_, 'a>, login: &Login<'a>) {
-        if let Some((why, fix, place)) = &login.conflict {
-            report.add(Code::ConflictingInputs, place.clone(), *why, Fix::text(*fix));
-        }
-        let later = self.steps[login.step + 1..].iter().filter(|_| login.is_check_only).flat_map(Step::references);
-        for found in later.filter(|found| found.within != "if" && login.read_by(found) == Use::Key) {
-            let message = format!("`{}` is always empty: the login has `check-only: true`", found.place.text());
-            let fixes = vec![Fix::text("remove `check-only` from the login"), Fix::text("or remove the push")];
-            report.add_with_fixes(Code::KeyAlwaysEmpty, found.place.clone(), &message, fixes);
-        }
     }
 
     fn is_used(&self, login: &Login<'a>) -> bool {
@@ -221,7 +205,7 @@ fn cannot_have_key(report: &Report<'_, '_>, step: &Step<'_>) -> bool {
 }
 
 /// A build between the login and the push, in which the key can expire.
-pub(super) fn build_between<'a>(report: &mut Report<'_, 'a>, wiring: &Wiring<'_, '_, 'a>) {
+pub(super) fn build_between<'a>(report: &mut Report<'_, 'a>, wiring: &KeyFlow<'_, '_, 'a>) {
     for login in wiring.logins.iter().filter(|login| login.delivery == Delivery::Output) {
         let steps = &wiring.steps[login.step + 1..];
         let is_push =

@@ -1,10 +1,10 @@
-//! The user and the version of a login.
+//! The inputs and the version of a login.
 
-use crate::login::{Login, ProjectJob, User};
+use crate::login::{Login, MOST_VALUES_OF_CALL, ProjectJob, Use, User};
 use crate::model::{Place, Step, Uses};
 
 use super::fix::input_of_action;
-use super::report::{Code, Fix, MOST_VALUES_OF_CALL, Report, code};
+use super::report::{Code, Fix, Report, in_backticks};
 
 /// `missing-user`, `email-user` and `user-from-secret`.
 pub(super) fn users<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>) {
@@ -103,9 +103,25 @@ pub(super) fn unpinned<'a>(report: &mut Report<'_, 'a>, steps: &[Step<'a>], logi
         }
         let message = format!(
             "{} can change: {reference} is a tag or a branch",
-            code(login.place.text().trim_matches(['"', '\'']))
+            in_backticks(login.place.text().trim_matches(['"', '\'']))
         );
-        let fix = format!("replace {} with the full SHA of its commit", code(&format!("{owner}/{name}@{reference}")));
+        let fix =
+            format!("replace {} with the full SHA of its commit", in_backticks(&format!("{owner}/{name}@{reference}")));
         report.add(Code::Unpinned, login.place.clone(), message, Fix::text(fix));
+    }
+}
+
+/// `key-always-empty` and `conflicting-inputs`.
+pub(super) fn conflicting<'a>(report: &mut Report<'_, 'a>, steps: &[Step<'a>], logins: &[Login<'a>]) {
+    for login in logins {
+        if let Some((why, fix, place)) = &login.conflict {
+            report.add(Code::ConflictingInputs, place.clone(), *why, Fix::text(*fix));
+        }
+        let later = steps[login.step + 1..].iter().filter(|_| login.is_check_only).flat_map(Step::references);
+        for found in later.filter(|found| found.within != "if" && login.read_by(found) == Use::Key) {
+            let message = format!("`{}` is always empty: the login has `check-only: true`", found.place.text());
+            let fixes = vec![Fix::text("remove `check-only` from the login"), Fix::text("or remove the push")];
+            report.add_with_fixes(Code::KeyAlwaysEmpty, found.place.clone(), &message, fixes);
+        }
     }
 }

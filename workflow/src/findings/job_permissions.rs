@@ -7,7 +7,7 @@ use crate::script::Command;
 use crate::yaml::Node;
 
 use super::fix::permissions_fix;
-use super::report::{Code, Report, code};
+use super::report::{Code, Report, in_backticks};
 
 pub(super) fn no_id_token_permission<'a>(report: &mut Report<'_, 'a>, it: ProjectJob<'_, 'a>, login: &Login<'a>) {
     if can_request_id_token(it.workflow, it.job) != Some(false) {
@@ -50,7 +50,11 @@ pub(super) fn caller_lacks_permissions<'a>(report: &mut Report<'_, 'a>, it: Proj
         let message = format!("job `{job}` calls {path}, which logs in, but does not grant `id-token: write`");
         (Code::CallerLacksIdToken, ("id-token", "write"), message)
     } else if let Some((name, level)) = lacking.first() {
-        let all = lacking.iter().map(|(name, level)| code(&format!("{name}: {level}"))).collect::<Vec<_>>().join(", ");
+        let all = lacking
+            .iter()
+            .map(|(name, level)| in_backticks(&format!("{name}: {level}")))
+            .collect::<Vec<_>>()
+            .join(", ");
         let message = format!(
             "job `{job}` calls {path}, but does not grant {all}, which a job there requests: GitHub does not start the run"
         );
@@ -82,7 +86,8 @@ pub(super) fn release_needs_contents_write<'a>(report: &mut Report<'_, 'a>, job:
     }
     for step in job.steps.iter().filter(|step| !is_off(step.node)) {
         let Some(place) = release_place(step).filter(|_| uses_job_token(step)) else { continue };
-        let message = format!("the release cannot be written: job {} does not have `contents: write`", code(job.id));
+        let message =
+            format!("the release cannot be written: job {} does not have `contents: write`", in_backticks(job.id));
         let fix = permissions_fix(report, job, ("contents", "write"));
         report.add(Code::ReleaseNeedsContentsWrite, place, message, fix);
     }
@@ -127,7 +132,7 @@ pub(super) fn no_contents_permission<'a>(report: &mut Report<'_, 'a>, it: Projec
         let Some((uses, _)) = step.uses().filter(|_| !has_other) else { continue };
         let message = format!(
             "job {} cannot check out a private repository: its permissions do not include `contents: read`",
-            code(job.id)
+            in_backticks(job.id)
         );
         let fix = permissions_fix(report, job, ("contents", "read"));
         report.add(Code::NoContentsPermission, Place::of(step.file, uses), message, fix);

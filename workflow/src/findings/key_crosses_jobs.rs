@@ -1,11 +1,11 @@
-//! Keys for another job.
+//! Keys that are passed to another job.
 
-use crate::login::{KEY, Login, ProjectJob, Use, can_request_id_token};
+use crate::login::{KEY, Login, MOST_VALUES_OF_CALL, ProjectJob, Use, can_request_id_token};
 use crate::model::{Found, Place, all_references};
 use crate::yaml::Node;
 
 use super::fix::{login_step, permissions_fix};
-use super::report::{Code, Fix, MOST_VALUES_OF_CALL, Report};
+use super::report::{Code, Fix, Report};
 
 const CROSSES: &str = "GitHub does not pass masked values between jobs, so the API key cannot leave its job";
 
