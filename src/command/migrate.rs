@@ -299,20 +299,16 @@ impl Report<'_, '_> {
                 lines.push(String::new());
             }
         }
-        if !self.plan.secrets_to_delete.is_empty() {
+        // These commands are for a shell: a name from a file must not be able to act there. No secret has another name.
+        let mut secrets = self.plan.secrets_to_delete.iter().filter(|name| is_plain(name, "_")).peekable();
+        if secrets.peek().is_some() {
             lines.push("After the first release, delete the secrets, and the old keys on nuget.org:".to_owned());
-            lines.extend(
-                self.plan.secrets_to_delete.iter().map(|name| format!("    gh secret delete {}", sanitize_line(name))),
-            );
+            lines.extend(secrets.map(|name| format!("    gh secret delete {name}")));
             // Without `--env`, a secret of the repository is deleted.
-            lines.extend(self.plan.environments.iter().flat_map(|name| {
-                let name = sanitize_line(name);
-                let word = name.replace('\'', r"'\''");
-                [
-                    format!("For a secret of the environment `{name}`:"),
-                    format!("    gh secret delete NAME --env '{word}'"),
-                ]
-            }));
+            for name in self.plan.environments.iter().filter(|name| is_plain(name, "_-./ ")) {
+                lines.push(format!("For a secret of the environment `{name}`:"));
+                lines.push(format!("    gh secret delete NAME --env '{name}'"));
+            }
             lines.push(String::new());
         }
     }
@@ -378,4 +374,9 @@ fn file_json(file: &FilePlan<'_>) -> Value {
         "jobs": file.jobs.iter().map(job).collect::<Vec<_>>(),
         "notes": file.notes.iter().map(note).collect::<Vec<_>>(),
     })
+}
+
+/// Whether a name has only letters and digits of ASCII, and these other characters.
+fn is_plain(name: &str, others: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
 }

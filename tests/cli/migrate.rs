@@ -292,7 +292,16 @@ fn the_secrets_of_environments_that_jobs_had_before_can_be_deleted() {
     assert_eq!(environments(&none), Vec::<String>::new());
     assert_eq!(environments(&format!("{none}{}", job("b", "    environment: release\n"))), ["'release'"]);
     assert_eq!(environments(&job("a", "    environment: ${{ inputs.where }}\n")), Vec::<String>::new());
-    assert_eq!(environments(&job("a", "    environment: {name: it's on}\n")), [r"'it'\''s on'"]);
+    assert_eq!(environments(&job("a", "    environment: {name: at work}\n")), ["'at work'"]);
+    assert_eq!(environments(&job("a", "    environment: {name: it's on}\n")), Vec::<String>::new());
+}
+
+#[test]
+fn a_name_from_a_file_cannot_act_in_a_shell() {
+    let workflow = "on: push\njobs:\n  a:\n    runs-on: x\n    environment: $(touch c)\n    steps:\n      - run: dotnet nuget push a -s nuget.org -k ${{ secrets['$(touch b)'] }}\n";
+    let folder = repository(&[(WORKFLOW, workflow)]);
+    let printed = text(&migrate(folder.path(), &[]).stdout);
+    assert!(printed.contains("1 file to write") && !printed.contains("gh secret delete"), "{printed}");
 }
 
 #[test]

@@ -491,14 +491,24 @@ fn what_github_rejects_in_the_steps_of_a_login_is_an_error() {
     assert_eq!(steps("    - run: x\n      id: LOGIN\n"), ["invalid-workflow@12"]);
     assert_eq!(steps("    - run: x\n      id: a b\n"), ["invalid-workflow@12"]);
     for (uses, message) in [
-        ("a/b", "`a/b` does not name a version: GitHub rejects this file; add the version, for example `a/b@v1`"),
-        ("a/b@", "`a/b@` does not name a version: GitHub rejects this file; add the version, for example `a/b@v1`"),
+        (
+            "a/b",
+            "`a/b` does not name a version: GitHub rejects this file; write the version after `@`: `owner/name@version`",
+        ),
+        (
+            "a/b@",
+            "`a/b@` does not name a version: GitHub rejects this file; write the version after `@`: `owner/name@version`",
+        ),
         ("https://x.example/a/b", "`https://x.example/a/b` does not name a version: "),
         ("a@v1", "`a@v1` is not in the form `owner/name@version`: "),
         ("a/b@v1@v2", "`a/b@v1@v2` is not in the form `owner/name@version`: "),
         ("/b@v1", "`/b@v1` is not in the form `owner/name@version`: "),
-        (".github/a", "`.github/a` does not begin with `./`: GitHub rejects this file; write `./.github/a` for "),
+        (
+            ".github/a",
+            "`.github/a` does not begin with `./`: GitHub rejects this file; begin the path of an action in this repository with `./`",
+        ),
         ("\"\"", "`uses` is empty: "),
+        ("~", "`uses` is empty: "),
         ("a/b@${{ github.sha }}", "`uses` cannot contain an expression: "),
     ] {
         let text = format!(

@@ -37,7 +37,7 @@ pub(super) fn invalid_steps<'a>(report: &mut Report<'_, 'a>, steps: &[Step<'a>])
             report.add(Code::InvalidWorkflow, place, message, Fix::text(fix));
         }
         invalid_action(report, step);
-        if let Some(run) = step.run().filter(|_| step.file.is_action() && step.node.get("shell").is_none()) {
+        if let Some(run) = step.run().filter(|_| is_composite(step.file) && step.node.get("shell").is_none()) {
             let shell = if step.shell() == Shell::PowerShell { "pwsh" } else { "bash" };
             let message = format!("a script in an action needs a `shell`: {}", rejected(step.file));
             let fix = Fix::paste("add the shell to the step", format!("shell: {shell}"));
@@ -48,15 +48,26 @@ pub(super) fn invalid_steps<'a>(report: &mut Report<'_, 'a>, steps: &[Step<'a>])
     }
 }
 
+/// Whether the steps of an action are run.
+fn is_composite(file: &File) -> bool {
+    let using = file.document.root.get("runs").and_then(|runs| runs.get("using")).and_then(Node::text);
+    file.is_action() && using == Some("composite")
+}
+
 /// A mistake in `uses`, and its fix.
 type Mistake = (String, String);
 
 fn uses_finding<'a>(report: &mut Report<'_, 'a>, file: &'a File, node: &Node, mistake: fn(&str) -> Option<Mistake>) {
-    let Some((uses, text)) = node.get("uses").and_then(|uses| Some((uses, uses.text()?.trim()))) else { return };
-    let version = "write the action or workflow and its version".to_owned();
+    let Some((uses, text)) =
+        node.get("uses").and_then(|uses| Some((uses, if uses.is_null() { "" } else { uses.text()?.trim() })))
+    else {
+        return;
+    };
     let found = match text {
-        "" => Some(("`uses` is empty".to_owned(), version)),
-        _ if text.contains("${{") => Some(("`uses` cannot contain an expression".to_owned(), version)),
+        "" => Some(("`uses` is empty".to_owned(), "write a value, or remove `uses`".to_owned())),
+        _ if text.contains("${{") => {
+            Some(("`uses` cannot contain an expression".to_owned(), "write the value without an expression".to_owned()))
+        }
         _ => mistake(text),
     };
     if let Some((message, fix)) = found {
@@ -71,11 +82,10 @@ pub(super) fn invalid_call<'a>(report: &mut Report<'_, 'a>, file: &'a File, job:
         let (path, version) = text.split_once('@').unwrap_or((text, ""));
         let is_file =
             |name: &str| name.strip_suffix(".yml").or(name.strip_suffix(".yaml")).is_some_and(|it| !it.is_empty());
-        let is_valid = match path.split('/').collect::<Vec<_>>()[..] {
+        let parts = path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>();
+        let is_valid = match parts[..] {
             [".", ".github", "workflows" | "workflows-lab", name] => is_file(name) && !text.contains('@'),
-            [owner, repository, ".github", "workflows" | "workflows-lab", name] => {
-                is_file(name) && is_version(version) && !owner.is_empty() && !repository.is_empty()
-            }
+            [_, _, ".github", "workflows" | "workflows-lab", name] => is_file(name) && is_version(version),
             _ => false,
         };
         let form = match text.starts_with('.') {
@@ -102,10 +112,10 @@ fn invalid_action<'a>(report: &mut Report<'_, 'a>, step: &Step<'a>) {
         }
         let name = in_backticks(text);
         Some(if text.starts_with('.') {
-            let path = text.trim_start_matches("./");
-            (format!("{name} does not begin with `./`"), format!("write `./{path}` for an action of this repository"))
+            let fix = "begin the path of an action in this repository with `./`";
+            (format!("{name} does not begin with `./`"), fix.to_owned())
         } else if has_repository && version.is_empty() {
-            (format!("{name} does not name a version"), format!("add the version, for example `{}@v1`", path))
+            (format!("{name} does not name a version"), "write the version after `@`: `owner/name@version`".to_owned())
         } else {
             (format!("{name} is not in the form `owner/name@version`"), "write the action in this form".to_owned())
         })
