@@ -129,8 +129,8 @@ impl<'a> Planner<'_, '_, 'a> {
         for file in plan.files.iter().filter(|it| it.edited.is_some()) {
             for job in file.jobs.iter().filter(|job| job.logs_in) {
                 let policy = Policy { file: file.file.name().to_owned(), environment: job.environment.clone() };
-                let known = policy.environment.clone().filter(|name| job.had_environment && !name.contains("${{"));
-                plan.environments.extend(known.filter(|name| !plan.environments.contains(name)));
+                let had = job.environment.iter().find(|name| job.had_environment && !plan.environments.contains(name));
+                plan.environments.extend(had.cloned());
                 if !plan.policies.contains(&policy) {
                     plan.policies.push(policy);
                 }

@@ -274,16 +274,19 @@ fn the_events_of_a_job_are_those_of_all_its_callers() {
     assert_eq!(started_by(&format!("on: pull_request_target\njobs:\n{jobs}")), (vec!["x.yml".to_owned()], false));
 }
 
-/// Each finding of a job with these lines: the code, the message and the fixes.
+/// The findings of these files that are wanted: the code, the line, the message and the fixes.
+fn shown(text: &str, is_wanted: impl Fn(Code) -> bool) -> Vec<String> {
+    let files = files(text).unwrap();
+    let project = Project::new(&files);
+    let shown =
+        |it: &Finding<'_, '_>| format!("{}@{}: {}; {}", it.code.as_str(), it.place.line(), it.message, shown_fixes(it));
+    findings(&project).iter().filter(|it| is_wanted(it.code)).map(shown).collect()
+}
+
+/// The errors of a job with these lines.
 fn found(lines: &str) -> Vec<String> {
     let text = format!("on: push\njobs:\n  a:\n    permissions: {{id-token: write}}\n{lines}");
-    let files = files(&text).unwrap();
-    let shown = |it: &Finding<'_, '_>| {
-        let fixes = it.fixes.iter().map(|it| format!("; {} {}", it.text, it.yaml.as_deref().unwrap_or_default()));
-        format!("{}@{}: {}{}", it.code.as_str(), it.place.line(), it.message, fixes.collect::<String>())
-    };
-    let project = Project::new(&files);
-    findings(&project).iter().filter(|it| it.code.severity() == Severity::Error).map(shown).collect()
+    shown(&text, |code| code.severity() == Severity::Error)
 }
 
 const PUSH: &str = "    - run: dotnet nuget push x -s nuget.org -k $KEY\n";
@@ -459,13 +462,7 @@ fn an_action_gets_its_user_as_an_input() {
 fn a_script_in_an_action_needs_a_shell() {
     let of_action = |steps: &str| {
         let text = format!("# .github/a/action.yml\nruns:\n  using: composite\n{steps}");
-        let files = files(&text).unwrap();
-        let project = Project::new(&files);
-        let found = findings(&project).into_iter().filter(|it| it.code == Code::InvalidWorkflow);
-        let shown = |it: Finding<'_, '_>| {
-            format!("{}@{}: {}; {}", it.code.as_str(), it.place.line(), it.message, shown_fixes(&it))
-        };
-        found.map(shown).collect::<Vec<_>>()
+        shown(&text, |code| code == Code::InvalidWorkflow)
     };
     let action =
         |shell: &str| of_action(&steps_of_action(&format!("    steps:\n{LOGIN}")).replace("shell: bash, ", shell));
@@ -511,16 +508,9 @@ fn what_github_rejects_in_the_steps_of_a_login_is_an_error() {
         ("~", "`uses` is empty: "),
         ("a/b@${{ github.sha }}", "`uses` cannot contain an expression: "),
     ] {
-        let text = format!(
-            "on: push\njobs:\n  a:\n    permissions: {{id-token: write}}\n    steps:\n{login}{push}    - uses: {uses}\n"
-        );
-        let files = files(&text).unwrap();
-        let project = Project::new(&files);
-        let found = findings(&project).into_iter().filter(|it| it.code == Code::InvalidWorkflow);
-        let found =
-            found.map(|it| format!("{}@{}; {}", it.message, it.place.line(), shown_fixes(&it))).collect::<Vec<_>>();
+        let found = crate::found(&format!("    steps:\n{login}{push}    - uses: {uses}\n"));
         let [found] = &found[..] else { panic!("{uses}: {found:?}") };
-        assert!(found.replace("@11; ", "; ").starts_with(message), "{found}");
+        assert!(found.starts_with(&format!("invalid-workflow@11: {message}")), "{found}");
     }
     for uses in ["a/b@v1", "a/b/c@refs/heads/x", "./.github/a", ".\\a", "docker://alpine:3", "https://x.example/a/b@v1"]
     {

@@ -50,12 +50,12 @@ pub(super) fn invalid_steps<'a>(report: &mut Report<'_, 'a>, steps: &[Step<'a>])
 
 /// Whether the steps of an action are run.
 fn is_composite(file: &File) -> bool {
-    let using = file.document.root.get("runs").and_then(|runs| runs.get("using")).and_then(Node::text);
-    file.is_action() && using == Some("composite")
+    let using = || file.document.root.get("runs")?.get("using")?.text();
+    file.is_action() && using() == Some("composite")
 }
 
 /// A mistake in `uses`, and its fix.
-type Mistake = (String, String);
+type Mistake = (String, &'static str);
 
 fn uses_finding<'a>(report: &mut Report<'_, 'a>, file: &'a File, node: &Node, mistake: fn(&str) -> Option<Mistake>) {
     let Some((uses, text)) =
@@ -64,9 +64,9 @@ fn uses_finding<'a>(report: &mut Report<'_, 'a>, file: &'a File, node: &Node, mi
         return;
     };
     let found = match text {
-        "" => Some(("`uses` is empty".to_owned(), "write a value, or remove `uses`".to_owned())),
+        "" => Some(("`uses` is empty".to_owned(), "write a value, or remove `uses`")),
         _ if text.contains("${{") => {
-            Some(("`uses` cannot contain an expression".to_owned(), "write the value without an expression".to_owned()))
+            Some(("`uses` cannot contain an expression".to_owned(), "write the value without an expression"))
         }
         _ => mistake(text),
     };
@@ -92,12 +92,8 @@ pub(super) fn invalid_call<'a>(report: &mut Report<'_, 'a>, file: &'a File, job:
             true => "./.github/workflows/file.yml",
             false => "owner/name/.github/workflows/file.yml@version",
         };
-        (!is_valid).then(|| {
-            (
-                format!("{} is not in the form `{form}`", in_backticks(text)),
-                "write the called workflow in this form".to_owned(),
-            )
-        })
+        let message = || format!("{} is not in the form `{form}`", in_backticks(text));
+        (!is_valid).then(|| (message(), "write the called workflow in this form"))
     });
 }
 
@@ -113,11 +109,11 @@ fn invalid_action<'a>(report: &mut Report<'_, 'a>, step: &Step<'a>) {
         let name = in_backticks(text);
         Some(if text.starts_with('.') {
             let fix = "begin the path of an action in this repository with `./`";
-            (format!("{name} does not begin with `./`"), fix.to_owned())
+            (format!("{name} does not begin with `./`"), fix)
         } else if has_repository && version.is_empty() {
-            (format!("{name} does not name a version"), "write the version after `@`: `owner/name@version`".to_owned())
+            (format!("{name} does not name a version"), "write the version after `@`: `owner/name@version`")
         } else {
-            (format!("{name} is not in the form `owner/name@version`"), "write the action in this form".to_owned())
+            (format!("{name} is not in the form `owner/name@version`"), "write the action in this form")
         })
     });
 }
@@ -153,7 +149,7 @@ pub(super) fn context_not_available<'a>(report: &mut Report<'_, 'a>, action: &Ac
     for found in action.steps.iter().flat_map(Step::references) {
         let names = found.reference.names();
         let Some(context @ ("vars" | "secrets")) = names[0] else { continue };
-        let message = format!("`{context}` is not available in an action: GitHub rejects the action");
+        let message = format!("`{context}` is not available in an action: {}", rejected(action.file));
         let fixes = match names.get(1) {
             Some(Some(name)) => {
                 let input = if name.ends_with("user") { "user".to_owned() } else { name.replace('_', "-") };

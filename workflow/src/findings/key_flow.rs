@@ -8,7 +8,7 @@ use crate::script::Command;
 use super::fix::{give_key, give_key_to, key_of, login_step, variable_in};
 use super::report::{Code, Fix, Report};
 
-/// How steps hand the key on.
+/// The steps of a job or an action, and the logins among them.
 pub(super) struct KeyFlow<'w, 'p, 'a> {
     pub(super) steps: &'w [Step<'a>],
     pub(super) logins: &'w [Login<'a>],
@@ -205,12 +205,12 @@ fn cannot_have_key(report: &Report<'_, '_>, step: &Step<'_>) -> bool {
 }
 
 /// A build between the login and the push, in which the key can expire.
-pub(super) fn build_between<'a>(report: &mut Report<'_, 'a>, wiring: &KeyFlow<'_, '_, 'a>) {
-    for login in wiring.logins.iter().filter(|login| login.delivery == Delivery::Output) {
-        let steps = &wiring.steps[login.step + 1..];
+pub(super) fn build_between<'a>(report: &mut Report<'_, 'a>, flow: &KeyFlow<'_, '_, 'a>) {
+    for login in flow.logins.iter().filter(|login| login.delivery == Delivery::Output) {
+        let steps = &flow.steps[login.step + 1..];
         let is_push =
             |command: &Command| Push::of(command).is_some_and(|push| push.source.is_some() || push.key.is_some());
-        let last_use = wiring.last_use(login);
+        let last_use = flow.last_use(login);
         let last =
             steps.iter().enumerate().rev().find(|(nth, step)| {
                 Some(login.step + 1 + nth) == last_use || step.script().commands.iter().any(is_push)

@@ -24,7 +24,7 @@ pub struct Plan<'a> {
     pub files: Vec<FilePlan<'a>>,
     /// Secrets that nothing uses after the edits.
     pub secrets_to_delete: Vec<String>,
-    /// Environments that edited jobs had before: the secrets can belong to them.
+    /// Environments that edited jobs had before, as written: the secrets can belong to them.
     pub environments: Vec<String>,
     pub policies: Vec<Policy>,
 }
